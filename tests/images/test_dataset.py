@@ -1,0 +1,87 @@
+"""Tests of the dataset that serves batches."""
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from sklearn_mfavb.images import ImageDataset, check_images
+
+
+@pytest.fixture
+def source():
+    """Return ten images, each filled with its own number."""
+    numbers = np.arange(10, dtype=np.uint8)
+    return check_images(np.broadcast_to(numbers[:, None, None], (10, 4, 8)))
+
+
+def numbers_of(images):
+    """Return the number that each image is filled with."""
+    return images.flatten(1).amax(1).tolist()
+
+
+def test_batches_are_read_at_once(source, monkeypatch):
+    """A batch is one call of the source."""
+    calls = []
+    read = source.read
+    monkeypatch.setattr(source, "read", lambda *a: calls.append(a) or read(*a))
+    dataset = ImageDataset(source, (8, 8))
+    batches = list(DataLoader(dataset, batch_size=4, collate_fn=dataset.collate))
+    assert len(calls) == len(batches) == 3
+    assert batches[1]["images"].shape == (4, 1, 8, 8)
+    assert numbers_of(batches[1]["images"]) == [4, 5, 6, 7]
+    assert batches[1]["index"].dtype == torch.int64
+    assert set(batches[0]) == {"images", "index"}
+
+
+def test_indices_choose_images(source):
+    """Positions count within the chosen images."""
+    dataset = ImageDataset(source, (4, 4), indices=[9, 2, 5])
+    batch = dataset.__getitems__([2, 0])
+    assert len(dataset) == 3
+    assert numbers_of(batch["images"]) == [5, 9]
+    assert batch["index"].tolist() == [2, 0]
+
+
+def test_one_item_has_no_batch_dimension(source):
+    """A single item is one image and its position."""
+    item = ImageDataset(source, (4, 8))[3]
+    assert item["images"].shape == (1, 4, 8)
+    assert item["index"].item() == 3
+
+
+def test_partners_are_neighbours(source):
+    """Partners are drawn from the neighbours' positions, all of them in time."""
+    dataset = ImageDataset(source, (4, 4), indices=np.arange(9, -1, -1))
+    positions = np.arange(10)[:, None]
+    dataset.neighbors = (positions + np.array([1, 2, 3])) % 10
+    seen = set()
+    for _ in range(20):
+        batch = dataset.__getitems__(list(range(10)))
+        images = np.array(numbers_of(batch["images"]))
+        steps = (images - numbers_of(batch["partners"])) % 10
+        seen.update(steps.tolist())
+    assert seen == {1, 2, 3}
+
+
+def test_partners_follow_the_global_seed(source):
+    """The same torch seed draws the same partners."""
+    dataset = ImageDataset(source, (4, 8))
+    dataset.neighbors = np.random.default_rng(0).integers(0, 10, (10, 5))
+    draws = []
+    for seed in (1, 1, 2):
+        torch.manual_seed(seed)
+        draws.append(numbers_of(dataset.__getitems__(list(range(10)))["partners"]))
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_worker_processes(source):
+    """Batches come out of worker processes the same."""
+    dataset = ImageDataset(source, (4, 8))
+    loader = DataLoader(
+        dataset, batch_size=5, collate_fn=dataset.collate, num_workers=1
+    )
+    assert [batch["index"].tolist() for batch in loader] == [
+        [0, 1, 2, 3, 4],
+        [5, 6, 7, 8, 9],
+    ]
