@@ -1,0 +1,22 @@
+"""Batched augmentation on the device: draw parameters per image, then apply."""
+
+from sklearn_mfavb.augmentation._blur import GaussianBlur
+from sklearn_mfavb.augmentation._color import ColorJitter, Grayscale, Solarize
+from sklearn_mfavb.augmentation._compose import Compose, Identity, UserTransform
+from sklearn_mfavb.augmentation._geometry import AffineCrop
+from sklearn_mfavb.augmentation._presets import AUGMENTATIONS, make_views
+from sklearn_mfavb.augmentation._transform import Transform
+
+__all__ = [
+    "AUGMENTATIONS",
+    "AffineCrop",
+    "ColorJitter",
+    "Compose",
+    "GaussianBlur",
+    "Grayscale",
+    "Identity",
+    "Solarize",
+    "Transform",
+    "UserTransform",
+    "make_views",
+]

@@ -1,0 +1,156 @@
+"""The named pairs of augmentations, and how a user's own become a pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from sklearn_mfavb.augmentation._blur import GaussianBlur
+from sklearn_mfavb.augmentation._color import ColorJitter, Grayscale, Solarize
+from sklearn_mfavb.augmentation._compose import Compose, Identity, UserTransform
+from sklearn_mfavb.augmentation._geometry import AffineCrop
+from sklearn_mfavb.augmentation._transform import Transform
+
+ImageSize = tuple[int, int]
+Views = tuple[Transform[Any], Transform[Any]]
+ImageFunction = Callable[[torch.Tensor], torch.Tensor]
+
+# Smaller pictures lose their object to blur and to crops of a few pixels.
+LARGE_SIDE = 64
+
+
+def photographs(image_size: ImageSize) -> Views:
+    """Return the views of SimCLR, the second solarised at times as in BYOL."""
+    is_large = min(image_size) >= LARGE_SIDE
+    return _natural_views(
+        AffineCrop(scale=(0.08 if is_large else 0.2, 1.0)),
+        jitter=ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1),
+        image_size=image_size,
+    )
+
+
+def aerial(image_size: ImageSize) -> Views:
+    """Return views for pictures from above: no side is up, and colours mean more."""
+    crop = AffineCrop(
+        scale=(0.3, 1.0), vertical_flip_probability=0.5, quarter_turns=True
+    )
+    jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05)
+    return _natural_views(crop, jitter=jitter, image_size=image_size)
+
+
+def characters(image_size: ImageSize) -> Views:
+    """Return views for digits, letters and clothes: a mirrored 3 is no 3."""
+    augment = Compose(
+        AffineCrop(
+            scale=(0.85, 1.0),
+            horizontal_flip_probability=0.0,
+            max_rotation=10.0,
+            max_shear=5.0,
+            max_shift=0.06,
+        ),
+        ColorJitter(brightness=0.3, contrast=0.3),
+    )
+    return augment, augment
+
+
+def none(image_size: ImageSize) -> Views:
+    """Return views that are the images themselves."""
+    return Identity(), Identity()
+
+
+def _natural_views(
+    crop: AffineCrop, *, jitter: ColorJitter, image_size: ImageSize
+) -> Views:
+    """Return crop, colour and, on large pictures, blur; the second adds solarising."""
+    is_large = min(image_size) >= LARGE_SIDE
+    blur = (GaussianBlur(),) if is_large else ()
+    first = Compose(crop, jitter, Grayscale(), *blur)
+    return first, Compose(*first.transforms, Solarize())
+
+
+#: Name of a preset -> function from (height, width) to the transforms of both views.
+AUGMENTATIONS: Mapping[str, Callable[[ImageSize], Views]] = {
+    "photographs": photographs,
+    "aerial": aerial,
+    "characters": characters,
+    "none": none,
+}
+
+
+def make_views(
+    augmentation: str | ImageFunction | tuple[ImageFunction, ImageFunction],
+    image_size: ImageSize,
+) -> Views:
+    """Return the transforms of the first and of the second view.
+
+    Parameters
+    ----------
+    augmentation : str, callable or pair of callables
+        A name in `AUGMENTATIONS`; or a function or module from float images of shape
+        (batch_size, n_channels, height, width) in [0, 1] to images of the same shape,
+        used for both views; or a pair of those, one per view. A
+        :class:`torch.nn.Module` is deep-copied, never modified.
+
+    image_size : tuple of int
+        Height and width of the images, in pixels.
+
+    Returns
+    -------
+    first, second : Transform
+        Callables on batches of images. The user's own raise ValueError, when called,
+        if what comes back is no float tensor of the same shape.
+
+    Raises
+    ------
+    ValueError
+        If `augmentation` is an unknown name.
+    TypeError
+        If `augmentation` is neither a name, nor callable, nor a pair of callables.
+
+    References
+    ----------
+    Chen et al., 2020, arXiv:2002.05709 (SimCLR) and Grill et al., 2020,
+    arXiv:2006.07733 (BYOL) for ``"photographs"``.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.augmentation import make_views
+    >>> first, second = make_views("photographs", (32, 32))
+    >>> first(torch.rand(8, 3, 32, 32)).shape
+    torch.Size([8, 3, 32, 32])
+    """
+    if isinstance(augmentation, str):
+        if augmentation not in AUGMENTATIONS:
+            names = ", ".join(map(repr, AUGMENTATIONS))
+            raise ValueError(
+                f"`augmentation` must be one of {names} or a callable, "
+                f"got {augmentation!r}."
+            )
+        return AUGMENTATIONS[augmentation](image_size)
+    if callable(augmentation):
+        view = _as_transform(augmentation)
+        return view, view
+    if isinstance(augmentation, tuple | list) and len(augmentation) == 2:
+        first, second = augmentation
+        return _as_transform(first), _as_transform(second)
+    raise _not_an_augmentation(augmentation)
+
+
+def _as_transform(function: Any) -> Transform[Any]:
+    """Return our transforms as they are and anything else callable wrapped."""
+    if isinstance(function, Transform):
+        return function
+    if callable(function):
+        return UserTransform(function)
+    raise _not_an_augmentation(function)
+
+
+def _not_an_augmentation(seen: object) -> TypeError:
+    """Return the error for something that cannot augment."""
+    return TypeError(
+        "`augmentation` must be a name, a callable or a pair of callables, "
+        f"got {seen!r} of type {type(seen).__name__}."
+    )

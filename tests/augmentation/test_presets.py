@@ -1,0 +1,244 @@
+"""Tests of the presets, of chains and of the user's own augmentations."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from sklearn_mfavb.augmentation import (
+    AUGMENTATIONS,
+    AffineCrop,
+    ColorJitter,
+    Compose,
+    GaussianBlur,
+    Identity,
+    Solarize,
+    make_views,
+)
+
+# The smallest shapes that take each path: with blur, without, gray, many channels.
+SHAPES = [(6, 3, 64, 64), (6, 3, 16, 16), (6, 1, 12, 12), (6, 5, 8, 10)]
+
+every_preset = pytest.mark.parametrize("name", AUGMENTATIONS)
+
+
+def flatten(parameters):
+    """Return all tensors in nested tuples of parameters."""
+    if isinstance(parameters, torch.Tensor):
+        return [parameters]
+    return [tensor for part in parameters for tensor in flatten(part)]
+
+
+def invert(images):
+    """Return the negative: a user's function that pickles."""
+    return 1 - images
+
+
+class Scale(torch.nn.Module):
+    """A user's module with a parameter and a count of its calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.factor = torch.nn.Parameter(torch.tensor(0.5))
+        self.n_calls = 0
+
+    def forward(self, images):
+        """Return darker images."""
+        self.n_calls += 1
+        return images * self.factor
+
+
+@every_preset
+@pytest.mark.parametrize("shape", SHAPES)
+def test_views_keep_shape_type_and_range_and_leave_the_input_alone(name, shape):
+    """Both views are float32 in [0, 1] with the input's shape; the input stays."""
+    images = torch.rand(*shape).round(decimals=1)  # many exact zeros and ones
+    before = images.clone()
+    for view in make_views(name, shape[-2:]):
+        augmented = view(images)
+        assert augmented.shape == images.shape
+        assert augmented.dtype == torch.float32
+        assert augmented.min() >= 0 and augmented.max() <= 1
+        assert torch.equal(images, before)
+
+
+@every_preset
+@pytest.mark.parametrize("shape", SHAPES[:2])
+def test_same_parameters_give_the_same_output(name, shape):
+    """Replaying drawn parameters replays the images, whatever the generator does."""
+    images = torch.rand(*shape)
+    view = make_views(name, shape[-2:])[1]
+    parameters = view.draw(images)
+    first = view.apply(images, parameters)
+    torch.manual_seed(1)
+    assert torch.equal(view.apply(images, parameters), first)
+
+
+@every_preset
+def test_seeds_reproduce_and_the_fork_keeps_the_outer_state(name):
+    """The global generator is the only source of randomness."""
+    images = torch.rand(4, 3, 16, 16)
+    view = make_views(name, (16, 16))[1]
+    outer = torch.get_rng_state()
+    results = []
+    for seed in (3, 3, 4):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            results.append(view(images))
+    assert torch.equal(results[0], results[1])
+    assert torch.equal(results[0], results[2]) == (name == "none")
+    assert torch.equal(torch.get_rng_state(), outer)
+
+
+@pytest.mark.parametrize("name", ["photographs", "aerial", "characters"])
+def test_images_of_a_batch_are_changed_differently(name):
+    """Copies of one image in a batch come out all different."""
+    images = torch.rand(1, 3, 16, 16).expand(8, -1, -1, -1)
+    augmented = make_views(name, (16, 16))[0](images)
+    distances = torch.cdist(augmented.flatten(1), augmented.flatten(1))
+    assert (distances + torch.eye(8) > 1e-3).all()
+
+
+@every_preset
+@pytest.mark.parametrize("image_size", [(16, 16), (64, 64)])
+def test_parameters_have_one_row_per_image_and_no_step_reads_values(name, image_size):
+    """On the meta device, which has no values, drawing and applying both work."""
+    images = torch.empty(5, 3, *image_size, device="meta")
+    for view in make_views(name, image_size):
+        parameters = view.draw(images)
+        assert all(tensor.shape == (5,) for tensor in flatten(parameters))
+        assert view.apply(images, parameters).shape == images.shape
+
+
+@every_preset
+def test_rows_of_features_are_never_moved_or_blurred(name):
+    """A 1 x W strip with one bright pixel keeps it where it was, in both views."""
+    images = torch.full((8, 1, 1, 80), 0.1)
+    images[..., 20] = 0.4  # black and white would both be black when solarised
+    for view in make_views(name, (1, 80)):
+        augmented = view(images)[:, 0, 0]
+        rest = torch.cat((augmented[:, :20], augmented[:, 21:]), dim=1)
+        assert (rest == rest[:, :1]).all()
+        assert (augmented[:, 20] != rest[:, 0]).all()
+
+
+@every_preset
+def test_views_pickle_and_copy(name):
+    """A pickled or copied view applies the same parameters to the same effect."""
+    images = torch.rand(3, 3, 64, 64)
+    view = make_views(name, (64, 64))[1]
+    parameters = view.draw(images)
+    expected = view.apply(images, parameters)
+    for twin in (pickle.loads(pickle.dumps(view)), copy.deepcopy(view)):
+        assert repr(twin) == repr(view)
+        assert torch.equal(twin.apply(images, parameters), expected)
+
+
+def test_presets_blur_large_photographs_only_and_solarise_the_second_view():
+    """Blur starts at 64 pixels; the first view is never solarised."""
+
+    def kinds(view):
+        return {type(transform) for transform in view.transforms}
+
+    for side, blurs in ((63, False), (64, True)):
+        for name in ("photographs", "aerial"):
+            first, second = make_views(name, (side, 100))
+            assert (GaussianBlur in kinds(first)) == blurs
+            assert kinds(second) - kinds(first) == {Solarize}
+
+
+def test_compose_applies_in_order():
+    """The first transform acts first: inverting then darkening is not the reverse."""
+    images = torch.full((1, 1, 2, 2), 0.8)
+    dark, negative = make_views((Scale(), invert), (2, 2))
+    torch.testing.assert_close(
+        Compose(negative, dark)(images), torch.full_like(images, 0.1)
+    )
+    torch.testing.assert_close(
+        Compose(dark, negative)(images), torch.full_like(images, 0.6)
+    )
+
+
+def test_our_own_transforms_are_used_as_they_are():
+    """A transform keeps its draw and apply when given as augmentation."""
+    jitter, crop = ColorJitter(brightness=0.1), AffineCrop()
+    assert make_views(jitter, (8, 8)) == (jitter, jitter)
+    assert make_views((jitter, crop), (8, 8)) == (jitter, crop)
+    assert isinstance(make_views("none", (8, 8))[0], Identity)
+
+
+def test_a_users_module_is_copied_and_run_without_gradients():
+    """The user's module is never called or changed, and builds no graph."""
+    module = Scale()
+    first, _ = make_views(module, (4, 4))
+    images = torch.rand(2, 3, 4, 4)
+    view = first(images)
+    torch.testing.assert_close(view, images / 2)
+    assert not view.requires_grad
+    assert module.n_calls == 0
+
+
+def test_a_users_augmentation_pickles():
+    """Views made of a function and a module survive pickling."""
+    images = torch.rand(2, 1, 4, 4)
+    for view in make_views((invert, Scale()), (4, 4)):
+        assert torch.equal(pickle.loads(pickle.dumps(view))(images), view(images))
+
+
+@pytest.mark.parametrize(
+    "function, seen",
+    [
+        (lambda images: images[:, :1], r"\(2, 1, 4, 4\)"),
+        (lambda images: images[..., :2], r"\(2, 3, 4, 2\)"),
+        (lambda images: (images * 255).to(torch.uint8), "uint8"),
+        (lambda images: images.numpy(), "ndarray"),
+        (lambda images: None, "NoneType"),
+    ],
+)
+def test_a_users_augmentation_of_another_shape_is_refused(function, seen):
+    """What cannot be a view raises ValueError naming the parameter and what came."""
+    first, _ = make_views(function, (4, 4))
+    with pytest.raises(ValueError, match=rf"`augmentation`.*{seen}"):
+        first(torch.rand(2, 3, 4, 4))
+
+
+def test_unknown_names_are_refused_with_the_known_ones():
+    """A misspelt preset raises ValueError listing every name."""
+    with pytest.raises(ValueError, match="`augmentation`") as caught:
+        make_views("photograph", (32, 32))
+    assert all(repr(name) in str(caught.value) for name in AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("augmentation", [3, None, (invert,), (invert, 3)])
+def test_what_cannot_augment_is_refused(augmentation):
+    """Anything but a name, a callable or a pair of callables raises TypeError."""
+    with pytest.raises(TypeError, match="`augmentation`"):
+        make_views(augmentation, (32, 32))
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", ["photographs", "aerial", "characters"])
+def test_devices_agree_and_nothing_waits_for_the_gpu(name):
+    """The same parameters give the same images on a GPU, without synchronising."""
+    images = torch.rand(4, 3, 64, 64, device="cuda")
+    view = make_views(name, (64, 64))[1]
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        view(images)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    parameters = view.draw(images)
+    on_gpu = view.apply(images, parameters).cpu()
+    on_cpu = view.apply(images.cpu(), _to_cpu(parameters))
+    # A pixel near solarisation's threshold may flip between devices.
+    assert ((on_gpu - on_cpu).abs() < 1e-4).float().mean() > 0.999
+
+
+def _to_cpu(parameters):
+    """Move nested tuples of tensors, keeping the types of the tuples."""
+    if isinstance(parameters, torch.Tensor):
+        return parameters.cpu()
+    moved = [_to_cpu(part) for part in parameters]
+    named = hasattr(parameters, "_fields")
+    return type(parameters)(*moved) if named else tuple(moved)
