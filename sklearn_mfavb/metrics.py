@@ -1,0 +1,188 @@
+"""How good a clustering is: against known labels, and without any."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix
+from sklearn.metrics import (
+    adjusted_rand_score,
+    make_scorer,
+    mutual_info_score,
+    normalized_mutual_info_score,
+)
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import check_consistent_length, column_or_1d
+
+__all__ = [
+    "clustering_accuracy",
+    "clustering_accuracy_scorer",
+    "clustering_summary",
+    "neighbor_information",
+]
+
+
+def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
+    """Return the share of images labelled right under the best naming of clusters.
+
+    Each cluster is given at most one class and each class at most one cluster, so that
+    as many images as possible agree (the Hungarian method on the table of counts).
+    Images of a cluster without a class count as wrong.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Known classes, of any kind that can be sorted.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters, of any kind that can be sorted; there may be more or fewer of them
+        than classes.
+
+    Returns
+    -------
+    float
+        Accuracy in (0, 1]; 1 for equal partitions.
+
+    Raises
+    ------
+    ValueError
+        If the labels are empty, not one-dimensional or of different lengths.
+
+    See Also
+    --------
+    clustering_summary : Accuracy beside two measures that need no naming.
+    clustering_accuracy_scorer : The same, for `scoring=` of a search.
+
+    References
+    ----------
+    Kuhn, "The Hungarian Method for the Assignment Problem", 1955,
+    doi:10.1002/nav.3800020109.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.metrics import clustering_accuracy
+    >>> clustering_accuracy(["cat", "cat", "dog", "dog"], [7, 7, 3, 7])
+    0.75
+    """
+    classes, clusters = column_or_1d(labels_true), column_or_1d(labels_pred)
+    check_consistent_length(classes, clusters)
+    if len(classes) == 0:
+        raise ValueError("labels_true must hold at least one label, got none.")
+    counts = contingency_matrix(classes, clusters)  # (n_classes, n_clusters)
+    matched = counts[linear_sum_assignment(counts, maximize=True)]
+    return float(matched.sum() / len(classes))
+
+
+clustering_accuracy_scorer = make_scorer(clustering_accuracy)
+
+
+def clustering_summary(
+    labels_true: ArrayLike, labels_pred: ArrayLike
+) -> dict[str, float]:
+    """Score a clustering by the three measures that papers report.
+
+    Parameters
+    ----------
+    labels_true : array-like of shape (n_samples,)
+        Known classes.
+    labels_pred : array-like of shape (n_samples,)
+        Clusters.
+
+    Returns
+    -------
+    dict of str to float
+        `"acc"`, the accuracy under the best naming of clusters; `"nmi"`, the mutual
+        information normalised by the arithmetic mean of the entropies; `"ari"`, the
+        Rand index adjusted for chance.
+
+    Raises
+    ------
+    ValueError
+        If the labels are empty, not one-dimensional or of different lengths.
+
+    See Also
+    --------
+    clustering_accuracy : The first of the three.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.metrics import clustering_summary
+    >>> clustering_summary([0, 0, 1, 1], [1, 1, 0, 0])
+    {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0}
+    """
+    nmi = normalized_mutual_info_score(
+        labels_true, labels_pred, average_method="arithmetic"
+    )
+    return {
+        "acc": clustering_accuracy(labels_true, labels_pred),
+        "nmi": float(nmi),
+        "ari": float(adjusted_rand_score(labels_true, labels_pred)),
+    }
+
+
+def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
+    r"""Return how much the cluster of an image tells about those of its neighbours.
+
+    A quality that needs no classes. Draw an image :math:`i` and one of its neighbours
+    :math:`j` at random, and either of the two first; :math:`J_{ab}` is the probability
+    that the first is in cluster :math:`a` and the second in :math:`b`, and :math:`m`
+    its margin. The result is the mutual information
+
+    .. math:: \sum_{a,b} J_{ab} \log \frac{J_{ab}}{m_a m_b}.
+
+    It is high only where neighbours share a cluster *and* many clusters are in use,
+    so neither one large cluster nor random labels score.
+
+    Parameters
+    ----------
+    labels : array-like of shape (n_samples,)
+        Clusters, of any kind that can be sorted.
+    neighbors : array-like of int of shape (n_samples, n_neighbors)
+        Row numbers of the neighbours of each image.
+
+    Returns
+    -------
+    float
+        Information in nats, from 0 to the logarithm of the number of clusters; 0 if
+        there are no neighbours.
+
+    Raises
+    ------
+    ValueError
+        If `neighbors` is not a matrix with one row for each label, or names a row that
+        does not exist.
+
+    See Also
+    --------
+    sklearn_mfavb.neighbors.nearest_neighbors : Find the neighbours.
+
+    Examples
+    --------
+    Four images, each with its twin; the twins share a cluster, which is one bit:
+
+    >>> from sklearn_mfavb.metrics import neighbor_information
+    >>> round(neighbor_information([0, 0, 1, 1], [[1], [0], [3], [2]]), 4)  # log 2
+    0.6931
+    """
+    clusters, codes = np.unique(column_or_1d(labels), return_inverse=True)
+    rows = np.asarray(neighbors)
+    _check_neighbors(rows, n_samples=len(codes))
+    if rows.size == 0:
+        return 0.0
+    image, neighbor = np.repeat(codes, rows.shape[1]), codes[rows.ravel()]
+    joint = coo_matrix(
+        (np.ones(rows.size), (image, neighbor)), shape=(len(clusters), len(clusters))
+    ).tocsr()
+    return float(mutual_info_score(None, None, contingency=joint + joint.T))
+
+
+def _check_neighbors(neighbors: NDArray, *, n_samples: int) -> None:
+    """Raise unless each of n_samples rows lists existing rows."""
+    if neighbors.ndim != 2 or len(neighbors) != n_samples:
+        raise ValueError(
+            f"neighbors must be of shape ({n_samples}, n_neighbors), one row for each "
+            f"label, got {neighbors.shape}."
+        )
+    if neighbors.size and (neighbors.min() < 0 or neighbors.max() >= n_samples):
+        raise ValueError(
+            f"neighbors must hold row numbers from 0 to {n_samples - 1}, got values "
+            f"from {neighbors.min()} to {neighbors.max()}."
+        )

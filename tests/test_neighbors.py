@@ -1,0 +1,120 @@
+"""Tests of the nearest neighbours and of pixels as features."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import NearestNeighbors
+from torch.nn.functional import interpolate
+
+from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
+
+
+def draw_features(n_samples=60, n_features=7, dtype=np.float64):
+    """Draw rows whose distances are all different."""
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n_samples, n_features)).astype(dtype)
+
+
+def reference(features, n_neighbors, metric):
+    """Search by brute force; without a query, a row is not its own neighbour."""
+    search = NearestNeighbors(
+        n_neighbors=n_neighbors, metric=metric, algorithm="brute"
+    ).fit(features)
+    return search.kneighbors(return_distance=False)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("block_rows", [1, 7, 59, 60, 1000])
+def test_equals_brute_force_for_any_size_of_block(metric, dtype, block_rows):
+    """Neighbours and their order are scikit-learn's, wherever the blocks end."""
+    features = draw_features(dtype=dtype)
+    neighbors = nearest_neighbors(
+        features, 5, metric=metric, block_bytes=block_rows * 60 * features.itemsize
+    )
+    assert neighbors.dtype == np.int64
+    np.testing.assert_array_equal(neighbors, reference(features, 5, metric))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_small_differences_far_from_the_origin_are_seen(metric):
+    """Rows that share a large mean are ranked in float32 as in float64."""
+    offset = np.linspace(50, 100, 7)
+    features = draw_features() + offset
+    np.testing.assert_array_equal(
+        nearest_neighbors(features.astype(np.float32), 3, metric=metric)[:, 0],
+        reference(features, 3, metric)[:, 0],
+    )
+
+
+def test_duplicates_are_neighbours_but_a_row_is_not_its_own():
+    """Copies of a row come first and in ascending order, without the row itself."""
+    features = np.repeat([[0.0, 0.0], [3.0, 4.0]], 3, axis=0)
+    neighbors = nearest_neighbors(features, 4)
+    assert neighbors[:, :2].tolist() == [[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]]
+    assert not (neighbors == np.arange(6)[:, np.newaxis]).any()
+
+
+def test_a_row_of_zeros_has_cosine_zero():
+    """Zeros come after rows at an acute angle and before those at an obtuse one."""
+    features = np.array([[1.0, 0.0], [-1.0, 0.1], [0.0, 0.0], [2.0, 1.0]])
+    neighbors = nearest_neighbors(features, 3, metric="cosine")
+    assert neighbors[0].tolist() == [3, 2, 1]
+
+
+@pytest.mark.parametrize("n_samples", [1, 2, 5])
+def test_more_neighbours_than_other_rows_gives_all_of_them(n_samples):
+    """The number of neighbours is lowered to the number of other rows, even to none."""
+    neighbors = nearest_neighbors(draw_features(n_samples), 9)
+    assert neighbors.shape == (n_samples, n_samples - 1)
+    for row, others in enumerate(neighbors):
+        assert sorted([row, *others]) == list(range(n_samples))
+
+
+def test_any_kind_of_number_is_accepted():
+    """Integers, half precision and tensors with gradients give the same neighbours."""
+    features = np.random.default_rng(0).permutation(40).reshape(20, 2)
+    expected = reference(features, 1, "euclidean")
+    distances = np.square(features[:, np.newaxis] - features).sum(axis=2)
+    closest = distances[np.arange(20), expected[:, 0]]
+    for kind in (
+        features,
+        features.astype(np.uint8),
+        torch.tensor(features, dtype=torch.bfloat16),
+        torch.tensor(features, dtype=torch.float32, requires_grad=True),
+    ):
+        found = nearest_neighbors(kind, 1)[:, 0]
+        np.testing.assert_array_equal(distances[np.arange(20), found], closest)
+
+
+@pytest.mark.parametrize(
+    ("features", "arguments", "message"),
+    [
+        (np.ones(3), {}, r"features must be of shape .* got \(3,\)"),
+        (np.ones((0, 3)), {}, "at least one row"),
+        (np.array([[0.0], [np.nan]]), {}, "features must be finite"),
+        (np.ones((3, 1)), {"n_neighbors": 0}, "n_neighbors must be at least 1, got 0"),
+        (np.ones((3, 1)), {"metric": "manhattan"}, "metric .*'manhattan'"),
+    ],
+)
+def test_arguments_without_an_answer_are_named(features, arguments, message):
+    """Bad features, numbers and metrics raise ValueError with what was seen."""
+    with pytest.raises(ValueError, match=message):
+        nearest_neighbors(features, **{"n_neighbors": 1, **arguments})
+
+
+def test_small_images_become_their_pixels():
+    """Up to 16 pixels a side nothing is averaged, and uint8 is scaled to 0 to 1."""
+    images = torch.randint(256, (4, 3, 16, 9), dtype=torch.uint8)
+    features = pixel_features(images)
+    assert features.dtype == torch.float32
+    torch.testing.assert_close(features, images.flatten(1) / 255)
+    torch.testing.assert_close(pixel_features(images.double() / 255), features)
+
+
+def test_large_images_are_averaged():
+    """A side that is a multiple of 16 is averaged over equal areas."""
+    images = torch.rand(2, 1, 64, 32)
+    expected = interpolate(images, size=(16, 16), mode="area").flatten(1)
+    torch.testing.assert_close(pixel_features(images), expected)
+    assert pixel_features(torch.rand(2, 3, 50, 7)).shape == (2, 3 * 16 * 7)
