@@ -1,0 +1,162 @@
+"""Fusing-augmenting ViT blocks: what this package is about."""
+
+from collections.abc import Iterable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from sklearn_mfavb.backbones._vit import ConvStemViT, make_layers
+
+
+class FusingAugmentingBlock(nn.Module):
+    """One FAVB: a shared small ViT on each view, then a larger one on both.
+
+    With X^a, X^b the tokens of the two views (n tokens each), S the small and L the
+    larger ViT::
+
+        Y^v = S(X^v),  v = a, b             the same weights for both views
+        G   = L([Y^a ; Y^b])                2n tokens
+        X'^a = G[:n],  X'^b = G[n:]         the new positive pair
+
+    (arXiv 2511.08883, abstract; concatenation along the tokens is from secondary
+    summaries.) There is no code that tells the views apart, hence two exact
+    properties: exchanging the views exchanges the outputs, and two equal views give
+    what one view gives alone, because attention over ``[X ; X]`` is attention over X.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the tokens.
+    n_heads : int
+        Attention heads.
+    shared_depth : int
+        Layers of the small ViT.
+    fused_depth : int
+        Layers of the larger ViT; 0 turns fusion off.
+    """
+
+    def __init__(
+        self, embed_dim: int, *, n_heads: int, shared_depth: int, fused_depth: int
+    ) -> None:
+        super().__init__()
+        self.shared = make_layers(shared_depth, embed_dim, n_heads)
+        self.fused = make_layers(fused_depth, embed_dim, n_heads)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Run one view alone: what two equal views would give, at half the cost.
+
+        Parameters
+        ----------
+        tokens : torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+
+        Returns
+        -------
+        torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+        """
+        return self.fused(self.shared(tokens))
+
+    def forward_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse two views and split them again.
+
+        Parameters
+        ----------
+        first, second : torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+
+        Returns
+        -------
+        tuple of two torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+        """
+        views = self.shared(torch.cat([first, second]))
+        if len(self.fused) == 0:
+            first, second = views.chunk(2)
+            return first, second
+        both = self.fused(torch.cat(views.chunk(2), dim=1))
+        first, second = both.chunk(2, dim=1)
+        return first, second
+
+
+class FusingAugmentingViT(ConvStemViT):
+    """Vision transformer made of fusing-augmenting blocks (MFAVBs).
+
+    Parameters
+    ----------
+    grid_size : tuple of int
+        Rows and columns of patch tokens.
+    n_channels : int
+        Channels of the images.
+    patch_size : int
+        Side in pixels of the square behind one token; a power of two.
+    embed_dim : int
+        Width of the tokens and of the embedding.
+    n_heads : int
+        Attention heads.
+    n_blocks : int
+        Fusing-augmenting blocks, each with its own weights.
+    shared_depth : int
+        Layers of each block that see one view.
+    fused_depth : int
+        Layers of each block that see both views; with 0 this is a `ConvStemViT`.
+
+    References
+    ----------
+    Wang et al., "Improve Contrastive Clustering Performance by Multiple
+    Fusing-Augmenting ViT Blocks", arXiv 2511.08883.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.backbones import FusingAugmentingViT
+    >>> vit = FusingAugmentingViT(
+    ...     (4, 4), n_channels=1, patch_size=2, embed_dim=32, n_heads=2,
+    ...     n_blocks=2, shared_depth=1, fused_depth=1,
+    ... )
+    >>> images = torch.rand(3, 1, 8, 8)
+    >>> first, second = vit.eval().forward_pair(images, images)
+    >>> torch.allclose(first, vit(images), atol=1e-5)
+    True
+    """
+
+    def __init__(
+        self,
+        grid_size: tuple[int, int],
+        *,
+        n_channels: int,
+        patch_size: int,
+        embed_dim: int,
+        n_heads: int,
+        n_blocks: int,
+        shared_depth: int,
+        fused_depth: int,
+    ) -> None:
+        super().__init__(
+            grid_size,
+            n_channels=n_channels,
+            patch_size=patch_size,
+            embed_dim=embed_dim,
+            n_heads=n_heads,
+            depth=0,
+        )
+        self.layers = nn.Sequential(
+            *(
+                FusingAugmentingBlock(
+                    embed_dim,
+                    n_heads=n_heads,
+                    shared_depth=shared_depth,
+                    fused_depth=fused_depth,
+                )
+                for _ in range(n_blocks)
+            )
+        )
+
+    def encode_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Pass the tokens of a pair through all blocks; keeps both shapes."""
+        for block in cast(Iterable[FusingAugmentingBlock], self.layers):
+            first, second = block.forward_pair(first, second)
+        return first, second
+
+    def forward_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Embed a pair of views that see each other; see `Backbone.forward_pair`."""
+        tokens = self.embed(torch.cat([first, second]))
+        first, second = self.encode_pair(*tokens.chunk(2))
+        return self.read_out(first), self.read_out(second)
