@@ -1,0 +1,81 @@
+"""What happens around the training steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+from torch import Tensor
+from tqdm.auto import tqdm
+
+
+class TermAverages(Callback):
+    """Record the mean of every loss term once per epoch.
+
+    The terms stay on the device until the epoch ends.
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget the last epoch."""
+        self.sums_: dict[str, Tensor] = {}
+        self.n_batches_ = 0
+
+    def on_batch_end(
+        self, net: NeuralNet, terms: dict[str, Tensor], **kwargs: Any
+    ) -> None:
+        """Add the terms of a batch."""
+        self.n_batches_ += 1
+        for name, term in terms.items():
+            self.sums_[name] = self.sums_.get(name, 0) + term
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Write the means into the history."""
+        for name, total in self.sums_.items():
+            net.history.record(name, float(total) / self.n_batches_)
+
+
+class RefreshNeighbors(Callback):
+    """Seek the neighbours of a data set again every few epochs.
+
+    Before the first search the data set has no neighbours, and every image is its own
+    partner: an embedding that has learned nothing knows no neighbours.
+
+    Parameters
+    ----------
+    find : callable
+        From the network and the data set to an ndarray of int64 of shape
+        (n_samples, n_neighbors).
+    every : int
+        Epochs between two searches; the first comes after as many.
+    """
+
+    def __init__(self, find: Callable[[Any, Any], NDArray], every: int) -> None:
+        self.find = find
+        self.every = every
+
+    def on_epoch_begin(
+        self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
+    ) -> None:
+        """Search, if it is time."""
+        n_done = len(net.history) - 1  # the epoch that begins has a row already
+        if n_done > 0 and n_done % self.every == 0:
+            dataset_train.neighbors = self.find(net, dataset_train)
+
+
+class EpochProgress(Callback):
+    """Show a bar over the epochs with the loss and the time left."""
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Open the bar."""
+        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="fit")
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Advance by one epoch."""
+        self.bar_.set_postfix(loss=f"{net.history[-1, 'train_loss']:.4f}")
+        self.bar_.update()
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Close the bar; an open one could not be pickled."""
+        self.bar_.close()
+        del self.bar_
