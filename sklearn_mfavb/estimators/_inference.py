@@ -1,0 +1,87 @@
+"""Clean images through a fitted network, in the order and number that came in."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sklearn_mfavb.images import ImageSource
+from sklearn_mfavb.neighbors import pixel_features
+
+
+@torch.no_grad()
+def apply_to_images(
+    function: Callable[[Tensor], Tensor],
+    source: ImageSource,
+    size: tuple[int, int],
+    *,
+    batch_size: int,
+    device: torch.device | str = "cpu",
+) -> NDArray[np.float32]:
+    """Apply a function to every image of a source; rows of unreadable ones are NaN.
+
+    Parameters
+    ----------
+    function : callable
+        From images (batch_size, n_channels, height, width) to (batch_size, n_outputs).
+    source : ImageSource
+        What to read.
+    size : tuple of int
+        Height and width to read at.
+    batch_size : int
+        Most images read and passed at once.
+    device : torch.device or str, default="cpu"
+        Where the function runs.
+
+    Returns
+    -------
+    ndarray of float32 of shape (n_samples, n_outputs)
+    """
+    n_samples = len(source)
+    n_batches = math.ceil(n_samples / batch_size)
+    # All batches have one size, the last filled up with its last image: matrix products
+    # of another size round differently, and results would depend on the order.
+    block = math.ceil(n_samples / n_batches)
+    blocks = []
+    for start in range(0, n_samples, block):
+        indices = np.arange(start, start + block).clip(max=n_samples - 1)
+        images = source.read(indices, size).to(device)
+        blocks.append(function(images).float().cpu().numpy())
+    outputs = np.concatenate(blocks)[:n_samples]
+    outputs[list(source.unreadable)] = np.nan
+    return outputs
+
+
+def pixel_rows(
+    source: ImageSource, size: tuple[int, int], batch_size: int
+) -> NDArray[np.float32]:
+    """Read all images as rows of averaged pixels, the space of pixel neighbours."""
+    return apply_to_images(pixel_features, source, size, batch_size=batch_size)
+
+
+def pixel_statistics(
+    source: ImageSource, size: tuple[int, int], indices: NDArray[np.int64]
+) -> tuple[Tensor, Tensor]:
+    """Compute mean and standard deviation per channel, of pixels in [0, 1].
+
+    Parameters
+    ----------
+    source : ImageSource
+        What to read.
+    size : tuple of int
+        Height and width to read at.
+    indices : ndarray of int64
+        The images to look at; all at once, so a sample is enough.
+
+    Returns
+    -------
+    mean, std : torch.Tensor of shape (n_channels,)
+        `std` is at least 0.01, so that constant images do not blow up.
+    """
+    images = source.read(indices, size)
+    pixels = images.float() / (255 if images.dtype == torch.uint8 else 1)
+    std, mean = torch.std_mean(pixels, dim=(0, 2, 3), correction=0)
+    return mean, std.clamp_min(0.01)

@@ -1,0 +1,142 @@
+"""The labelling half of every estimator: what a fitted network says of images."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+)
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
+from sklearn_mfavb.estimators._reading import ImageReader
+from sklearn_mfavb.images import ImageSource
+from sklearn_mfavb.metrics import neighbor_information
+from sklearn_mfavb.neighbors import nearest_neighbors
+from sklearn_mfavb.training import ClusteringNet
+
+_SCORE_NEIGHBORS = 10
+
+
+class ImageLabeler(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, ImageReader
+):
+    """Methods that need a fitted network."""
+
+    batch_size: int
+    net_: ClusteringNet
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say that embeddings are float32."""
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """Label images by their likeliest cluster.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images, in any of the forms that the class accepts.
+
+        Returns
+        -------
+        ndarray of int64 of shape (n_samples,)
+            Clusters from 0 to ``n_clusters - 1``; -1 for files that were skipped.
+        """
+        check_is_fitted(self)
+        return self._label(self._read_images(X, reset=False))
+
+    def _label(self, source: ImageSource) -> NDArray[np.int64]:
+        """Label checked images; the one path for fit and predict."""
+        labels = self._probabilities(source).argmax(axis=1)
+        labels[list(source.unreadable)] = -1
+        return labels
+
+    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+        """Say how likely each cluster is for each image.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images, in any of the forms that the class accepts.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_clusters)
+            Rows sum to one; NaN for files that were skipped.
+        """
+        check_is_fitted(self)
+        return self._probabilities(self._read_images(X, reset=False))
+
+    def transform(self, X: Any) -> NDArray[np.float32]:
+        """Embed images: the output of the backbone, before the heads.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images, in any of the forms that the class accepts.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, embed_dim)
+            NaN for files that were skipped.
+        """
+        check_is_fitted(self)
+        network = self.net_.module_.eval()
+        return self._apply(network.embed, self._read_images(X, reset=False))
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Score a clustering without labels: how much neighbours tell of each other.
+
+        The mutual information, in nats, between the cluster of an image and the
+        clusters of its 10 nearest images in `X`, by pixels averaged down to at most 16
+        a side. That space depends on the images alone, so the score compares
+        settings of any kind, also numbers of clusters: merging clusters loses
+        information and splitting them at random gains none. It lies between 0 (one
+        cluster, or clusters that ignore neighbourhoods) and ``log(n_clusters)``.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images, in any of the forms that the class accepts.
+        y : Ignored
+            Not used. To score against labels use a scorer of `sklearn_mfavb.metrics`
+            or of scikit-learn's clustering metrics.
+
+        Returns
+        -------
+        float
+            Higher is better.
+        """
+        check_is_fitted(self)
+        source = self._read_images(X, reset=False)
+        labels = self._label(source)
+        readable = labels >= 0
+        rows = pixel_rows(source, self.image_size_, self.batch_size)[readable]
+        neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS)
+        return neighbor_information(labels[readable], neighbors)
+
+    def _probabilities(self, source: ImageSource) -> NDArray[np.float32]:
+        """Assign checked images by the single-view path."""
+        return self._apply(self.net_.module_.eval(), source)
+
+    def _apply(self, function: Any, source: ImageSource) -> NDArray[np.float32]:
+        """Apply a part of the network to every clean image."""
+        return apply_to_images(
+            function,
+            source,
+            self.image_size_,
+            batch_size=self.batch_size,
+            device=self.net_.device,
+        )
+
+    @property
+    def _n_features_out(self) -> int:
+        """Width of what `transform` returns."""
+        return self.net_.module_.backbone.embed_dim

@@ -1,0 +1,107 @@
+"""The reading half of every estimator: what the user passes in becomes a source."""
+
+from numbers import Integral
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from sklearn_mfavb.images import (
+    ImageDataset,
+    ImageFormat,
+    ImageSource,
+    check_images,
+    is_table,
+)
+
+# Larger images are read at this longest side unless image_size says otherwise: four
+# views of 224 pixels through a network of its size take a CPU core minutes per epoch
+# and thousand images, and small objects already show at 64.
+_LONGEST_AUTO_SIDE = 64
+
+
+class ImageReader(BaseEstimator):
+    """Parameters and methods that turn user input into an `ImageSource`."""
+
+    image_size: Any
+    image_shape: tuple[int, ...] | None
+    channel_axis: int | None
+    pixel_range: Any
+    on_error: str
+    image_format_: ImageFormat
+    image_size_: tuple[int, int]
+
+    _parameter_constraints: ClassVar[dict] = {
+        "image_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+            tuple,
+        ],
+        "image_shape": [tuple, list, None],
+        "channel_axis": [Integral, None],
+        "pixel_range": [StrOptions({"auto", "data"}), tuple, list],
+        "on_error": [StrOptions({"raise", "skip"})],
+    }
+
+    def __sklearn_tags__(self) -> Tags:
+        """Say what input is accepted, beyond rows."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        return tags
+
+    def _read_images(self, X: Any, *, reset: bool) -> ImageSource:
+        """Check the input; with `reset`, learn its format, else hold it against it."""
+        if is_table(X):
+            X = validate_data(
+                self, X, reset=reset, dtype="numeric", ensure_all_finite=False
+            )
+        if not reset:
+            return check_images(X, format=self.image_format_, on_error=self.on_error)
+        source = check_images(
+            X,
+            image_shape=self.image_shape,
+            channel_axis=self.channel_axis,
+            pixel_range=self.pixel_range,
+            on_error=self.on_error,
+        )
+        self.n_features_in_ = source.format.n_features
+        return source
+
+    def _resolve_image_size(self, source: ImageSource) -> tuple[int, int]:
+        """Choose the height and width in pixels at which the network sees images."""
+        if isinstance(self.image_size, tuple):
+            height, width = self.image_size
+            return int(height), int(width)
+        if self.image_size != "auto":
+            return int(self.image_size), int(self.image_size)
+        height, width = source.image_size
+        longest = max(height, width)
+        if height == 1 or longest <= _LONGEST_AUTO_SIDE:
+            return height, width
+        scale = _LONGEST_AUTO_SIDE / longest
+        return max(1, round(height * scale)), max(1, round(width * scale))
+
+    def _readable_dataset(
+        self, source: ImageSource, size: tuple[int, int], n_clusters: int
+    ) -> ImageDataset:
+        """Read everything once and keep what can be read, if it is enough."""
+        source.verify(size)
+        indices = _readable(source)
+        if len(indices) < n_clusters:
+            broken = f" ({len(source.unreadable)} more could not be read)"
+            raise ValueError(
+                f"n_samples={len(indices)} should be >= n_clusters={n_clusters}"
+                f"{broken if source.unreadable else ''}: give more images or ask "
+                "for fewer clusters."
+            )
+        return ImageDataset(source, size, indices=indices)
+
+
+def _readable(source: ImageSource) -> NDArray[np.int64]:
+    """List the images that have not turned out to be unreadable."""
+    return np.setdiff1d(np.arange(len(source)), list(source.unreadable))

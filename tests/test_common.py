@@ -1,0 +1,42 @@
+"""scikit-learn's checks over every exported estimator."""
+
+import inspect
+
+import pytest
+from sklearn.base import BaseEstimator
+from sklearn.utils.estimator_checks import (
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
+
+import sklearn_mfavb
+
+
+def list_estimators():
+    """Make one small, quick instance of every exported estimator."""
+    exported = [getattr(sklearn_mfavb, name) for name in sklearn_mfavb.__all__]
+    classes = [
+        item
+        for item in exported
+        if inspect.isclass(item) and issubclass(item, BaseEstimator)
+    ]
+    return [
+        estimator(
+            image_shape=(1, -1), embed_dim=16, n_heads=2, batch_size=16, max_epochs=20
+        )
+        for estimator in classes
+    ]
+
+
+@parametrize_with_checks(list_estimators())
+def test_scikit_learn_checks(estimator, check):
+    """The estimator is a good citizen of scikit-learn; nothing is expected to fail."""
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", list_estimators(), ids=lambda estimator: type(estimator).__name__
+)
+def test_enough_checks_are_collected(estimator):
+    """A green run is not an empty one: at least 50 checks apply."""
+    assert len(list(estimator_checks_generator(estimator))) >= 50
