@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sklearn_mfavb.images._format import PixelRule
+from sklearn_mfavb.images._memory_maps import release_pages
 
 Range = tuple[float, float]
 
@@ -32,6 +33,7 @@ def iterate_chunks(images: np.ndarray | torch.Tensor) -> Iterator[np.ndarray]:
     step = max(1, CHUNK_BYTES // max(1, image_bytes))
     for start in range(0, len(images), step):
         yield take(images, slice(start, start + step))
+        release_pages(images)
 
 
 def measure_range(chunks: Iterable[np.ndarray]) -> Range:

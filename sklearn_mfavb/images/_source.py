@@ -9,6 +9,7 @@ from torch.nn.functional import interpolate
 
 from sklearn_mfavb.images._format import ImageFormat, Size
 from sklearn_mfavb.images._layout import channels_first
+from sklearn_mfavb.images._memory_maps import release_pages
 from sklearn_mfavb.images._pixels import Range, scale, take
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
@@ -123,6 +124,7 @@ class ArraySource(ImageSource):
         """Read images and bring them to one size."""
         own = self._own_format
         batch = take(self.images, np.asarray(indices, dtype=np.int64))
+        release_pages(self.images)
         batch = batch.reshape(len(batch), *own.image_shape)
         batch = channels_first(batch, own.channel_axis)
         return resize(scale(batch, own.pixel_range), size)

@@ -62,7 +62,15 @@ def resolve_autocast(
 
 @contextmanager
 def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and leave the user's random state as it was."""
+    """Seed torch inside the block and leave the user's random state as it was.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the CPU's generator and of the CUDA devices'.
+    device : torch.device
+        Its random state is kept as well as the CPU's.
+    """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)

@@ -1,0 +1,77 @@
+"""The command line and its demonstration."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sklearn_mfavb import MFAVBClustering, demo
+from sklearn_mfavb.__main__ import main
+from sklearn_mfavb.pictures import cluster_sheet
+
+
+@pytest.fixture
+def quick_demo(monkeypatch):
+    """Let the demonstration train for one epoch only."""
+
+    def make(n_clusters, **parameters):
+        return MFAVBClustering(n_clusters, **parameters, max_epochs=1, embed_dim=16)
+
+    monkeypatch.setattr(demo, "MFAVBClustering", make)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_demo_prints_a_table_and_writes_picture_and_figures(
+    quick_demo, tmp_path, capsys
+):
+    """The demonstration leaves the table, the picture and the JSON figures."""
+    figures = tmp_path / "deep" / "figures.json"
+    out = tmp_path / "out"
+    arguments = ["demo", "--seed", "3", "--out", str(out), "--json", str(figures)]
+    assert main(arguments) == 0
+    printed = capsys.readouterr()
+    assert "KMeans" in printed.out
+    assert "MFAVBClustering" in printed.out
+    assert "epoch" in printed.err
+    records = json.loads(figures.read_text("utf-8"))
+    assert [list(record) for record in records] == [
+        ["method", "acc", "nmi", "ari", "seconds"]
+    ] * 2
+    assert 0.7 < records[0]["acc"] < 0.85
+    with Image.open(out / "clusters.png") as picture:
+        assert picture.size[0] > 500
+
+
+def test_unwritable_folder_is_reported_before_the_work(tmp_path, capsys):
+    """A folder that cannot be made ends with a message and exit code 1."""
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert main(["demo", "--out", str(tmp_path / "file" / "out")]) == 1
+    assert "sklearn-mfavb:" in capsys.readouterr().err
+
+
+def test_module_has_the_same_command_line():
+    """`python -m sklearn_mfavb` knows the demo."""
+    result = subprocess.run(
+        [sys.executable, "-m", "sklearn_mfavb", "demo", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "--seed" in result.stdout
+
+
+def test_sheet_shows_the_most_typical_members_first():
+    """A row has its cluster's members, likeliest first, and nobody else's."""
+    images = np.arange(0, 250, 50, dtype=np.uint8)[:, None, None].repeat(4, 1)
+    images = images.repeat(4, 2)
+    probabilities = np.array(
+        [[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]
+    )
+    sheet = np.asarray(cluster_sheet(images, probabilities, n_members=3, side=10))
+    first_row = [sheet[9, 150 + 14 * column + 5, 0] for column in range(3)]
+    second_row = [sheet[23, 150 + 14 * column + 5, 0] for column in range(3)]
+    assert first_row == [50, 150, 0]
+    assert second_row == [200, 100, 255]
