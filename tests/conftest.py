@@ -3,6 +3,9 @@
 import pytest
 import torch
 
+# Tiny tensors are slower on two threads, and several test processes would fight.
+torch.set_num_threads(1)
+
 
 @pytest.fixture(autouse=True)
 def fixed_global_seed():

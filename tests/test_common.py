@@ -28,6 +28,7 @@ def list_estimators():
     ]
 
 
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @parametrize_with_checks(list_estimators())
 def test_scikit_learn_checks(estimator, check):
     """The estimator is a good citizen of scikit-learn; nothing is expected to fail."""

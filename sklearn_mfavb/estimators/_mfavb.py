@@ -179,7 +179,7 @@ class MFAVBClustering(BaseImageClusterer):
     >>> from sklearn_mfavb import MFAVBClustering
     >>> from sklearn_mfavb.datasets import make_shape_images
     >>> images, _ = make_shape_images(60, n_clusters=3, image_size=8, random_state=0)
-    >>> clusterer = MFAVBClustering(3, max_epochs=2, random_state=0).fit(images)
+    >>> clusterer = MFAVBClustering(3, max_epochs=10, random_state=0).fit(images)
     >>> clusterer.labels_.shape
     (60,)
     >>> clusterer.transform(images[:5]).shape

@@ -55,8 +55,34 @@ def test_results_do_not_depend_on_the_batch_size(fitted, shapes, batch_size):
     assert_allclose(other.transform(images), embedding, rtol=1e-4, atol=1e-5)
 
 
-def test_results_do_not_depend_on_the_order(fitted, shapes):
-    """Shuffled images get shuffled results."""
+@pytest.fixture(params=[1, 2])
+def n_threads(request):
+    """Let torch use one thread or two."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("n_samples", [7, 10, 90])
+def test_results_do_not_depend_on_the_order(fitted, shapes, n_threads, n_samples):
+    """Shuffled images get shuffled results, bit for bit."""
+    images = shapes[0][:n_samples]
+    order = np.random.default_rng(0).permutation(n_samples)
+    for method in (fitted.transform, fitted.predict_proba, fitted.predict):
+        assert_array_equal(method(images[order]), method(images)[order])
+
+
+@pytest.mark.parametrize("n_samples", [1, 7, 10])
+def test_an_image_alone_is_what_it_is_in_company(fitted, shapes, n_threads, n_samples):
+    """A part of the images gets what it gets among all."""
+    images, _ = shapes
+    part = fitted.transform(images[:n_samples])
+    assert_allclose(part, fitted.transform(images)[:n_samples], rtol=1e-5, atol=1e-6)
+
+
+def test_shuffled_images_keep_their_labels(fitted, shapes):
+    """Shuffled images get shuffled labels."""
     images, _ = shapes
     order = np.random.default_rng(0).permutation(len(images))
     assert_array_equal(fitted.predict(images[order]), fitted.labels_[order])
