@@ -1,9 +1,10 @@
 """What all estimators share: a network is trained on images and labels them."""
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ from sklearn_mfavb.augmentation import AUGMENTATIONS, Transform, make_views
 from sklearn_mfavb.backbones import Backbone, choose_attention
 from sklearn_mfavb.contrast import Contrast
 from sklearn_mfavb.estimators._inference import pixel_statistics
-from sklearn_mfavb.estimators._labelling import ImageLabeler
+from sklearn_mfavb.estimators._labelling import LARGEST_BATCH, ImageLabeler
 from sklearn_mfavb.heads import ClusterHead, InstanceHead
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -45,7 +46,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
     n_clusters: int
     augmentation: Any
     max_epochs: int
-    batch_size: int
+    batch_size: int | Literal["auto"]
     learning_rate: float
     warmup_epochs: int
     weight_decay: float
@@ -66,7 +67,10 @@ class BaseImageClusterer(ImageLabeler, ABC):
             tuple,
         ],
         "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
@@ -141,7 +145,8 @@ class BaseImageClusterer(ImageLabeler, ABC):
         """Build a network and skorch's loop around it, and run the loop."""
         network = self._make_network(dataset)
         choose_attention(network, device)
-        steps_per_epoch = -(-len(dataset) // self.batch_size)
+        batch_size = self._resolve_batch_size(len(dataset))
+        steps_per_epoch = math.ceil(len(dataset) / batch_size)
         schedule = WarmupCosine(
             n_steps=self.max_epochs * steps_per_epoch,
             n_warmup_steps=min(self.warmup_epochs, self.max_epochs) * steps_per_epoch,
@@ -158,7 +163,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
             lr=self.learning_rate,
             optimizer__weight_decay=self.weight_decay,
             max_epochs=self.max_epochs,
-            batch_size=self.batch_size,
+            batch_size=batch_size,
             iterator_train=balanced_batches,
             iterator_train__collate_fn=dataset.collate,
             train_split=None,
@@ -180,6 +185,12 @@ class BaseImageClusterer(ImageLabeler, ABC):
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
         return net.fit(dataset, None)
+
+    def _resolve_batch_size(self, n_samples: int) -> int:
+        """Replace ``"auto"``: several steps for few images, enough of each cluster."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * self.n_clusters))
 
     def _make_network(self, dataset: ImageDataset) -> ClusteringNetwork:
         """Build backbone and heads; with warm_start, take over the learned weights."""

@@ -11,9 +11,9 @@ from torch import Tensor
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.neighbors import pixel_features
 
-# Small float32 matrix products take kernels that are chosen row by row: with two threads
-# a row depended on its position in products of 5 to 11 rows, and products of up to 11
-# rows differed from those of 256. From 12 rows on all were equal bit for bit.
+# Small float32 matrix products take kernels that are chosen row by row: with two
+# threads a row depended on its position in products of 5 to 11 rows, and products of up
+# to 11 rows differed from those of 256. From 12 rows on all were equal bit for bit.
 _SMALLEST_BLOCK = 16
 
 
@@ -61,7 +61,7 @@ def apply_to_images(
 
 
 def pixel_rows(
-    source: ImageSource, size: tuple[int, int], batch_size: int
+    source: ImageSource, size: tuple[int, int], batch_size: int = 256
 ) -> NDArray[np.float32]:
     """Read all images as rows of averaged pixels, the space of pixel neighbours."""
     return apply_to_images(pixel_features, source, size, batch_size=batch_size)

@@ -1,6 +1,6 @@
 """The labelling half of every estimator: what a fitted network says of images."""
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.training import ClusteringNet
 
 _SCORE_NEIGHBORS = 10
+LARGEST_BATCH = 256  # images; the "auto" of training does not go beyond
 
 
 class ImageLabeler(
@@ -27,7 +28,7 @@ class ImageLabeler(
 ):
     """Methods that need a fitted network."""
 
-    batch_size: int
+    batch_size: int | Literal["auto"]
     net_: ClusteringNet
 
     def __sklearn_tags__(self) -> Tags:
@@ -118,7 +119,7 @@ class ImageLabeler(
         source = self._read_images(X, reset=False)
         labels = self._label(source)
         readable = labels >= 0
-        rows = pixel_rows(source, self.image_size_, self.batch_size)[readable]
+        rows = pixel_rows(source, self.image_size_)[readable]
         neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS)
         return neighbor_information(labels[readable], neighbors)
 
@@ -132,7 +133,7 @@ class ImageLabeler(
             function,
             source,
             self.image_size_,
-            batch_size=self.batch_size,
+            batch_size=LARGEST_BATCH if self.batch_size == "auto" else self.batch_size,
             device=self.net_.device,
         )
 

@@ -111,8 +111,9 @@ class MFAVBClustering(BaseImageClusterer):
         or leave them out, label them -1 and list them in `skipped_`.
     max_epochs : int, default=40
         Passes over the images.
-    batch_size : int, default=256
-        Most images in a step. Epochs are split into batches of nearly equal size.
+    batch_size : int or "auto", default="auto"
+        Most images in a step; epochs are split into batches of nearly equal size.
+        ``"auto"``: an eighth of the images, but at least 8 per cluster and at most 256.
     learning_rate : float, default=0.001
         Peak learning rate of AdamW.
     warmup_epochs : int, default=2
@@ -233,7 +234,7 @@ class MFAVBClustering(BaseImageClusterer):
         pixel_range: tuple[float, float] | Literal["auto", "data"] = "auto",
         on_error: Literal["raise", "skip"] = "raise",
         max_epochs: int = 40,
-        batch_size: int = 256,
+        batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
         warmup_epochs: int = 2,
         weight_decay: float = 0.05,
@@ -323,9 +324,10 @@ class MFAVBClustering(BaseImageClusterer):
             return []
         n_neighbors = limit_neighbors(self.n_neighbors, len(dataset), self.n_clusters)
         if self.neighbor_space == "embedding":
-            find = EmbeddingNeighbors(n_neighbors, self.batch_size)
+            batch_size = self._resolve_batch_size(len(dataset))
+            find = EmbeddingNeighbors(n_neighbors, batch_size)
             return [("neighbors", RefreshNeighbors(find, self.neighbor_refresh))]
-        dataset.neighbors = pixel_neighbors(dataset, n_neighbors, self.batch_size)
+        dataset.neighbors = pixel_neighbors(dataset, n_neighbors)
         return []
 
     def _resolve_positives(self, dataset: ImageDataset) -> str:

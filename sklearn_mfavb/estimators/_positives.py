@@ -16,11 +16,9 @@ def limit_neighbors(n_neighbors: int, n_samples: int, n_clusters: int) -> int:
     return max(1, min(n_neighbors, n_samples // (2 * n_clusters)))
 
 
-def pixel_neighbors(
-    dataset: ImageDataset, n_neighbors: int, batch_size: int
-) -> NDArray[np.int64]:
+def pixel_neighbors(dataset: ImageDataset, n_neighbors: int) -> NDArray[np.int64]:
     """Find Euclidean neighbours by pixels, averaged down to 16 a side."""
-    rows = pixel_rows(dataset.source, dataset.size, batch_size)
+    rows = pixel_rows(dataset.source, dataset.size)
     return nearest_neighbors(rows[dataset.indices], n_neighbors)
 
 

@@ -147,6 +147,19 @@ def test_history_has_named_terms_that_add_up(fitted):
         assert terms == pytest.approx(row["loss"], rel=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("n_samples", "n_clusters", "batch_size"),
+    [(1797, 10, 225), (10_000, 10, 256), (50, 3, 24), (3, 1, 8)],
+)
+def test_automatic_batches_give_few_images_several_steps(
+    n_samples, n_clusters, batch_size
+):
+    """An eighth of the images, at least 8 per cluster, at most 256."""
+    clusterer = MFAVBClustering(n_clusters)
+    assert clusterer._resolve_batch_size(n_samples) == batch_size
+    assert MFAVBClustering(batch_size=7)._resolve_batch_size(n_samples) == 7
+
+
 def test_score_prefers_the_better_clustering(fitted, shapes):
     """The score is label-free, reproducible, and bounded by log K."""
     images, _ = shapes
