@@ -61,13 +61,13 @@ def report() -> None:
     by_method = defaultdict(list)
     for record in read_records("digits"):
         by_method[record["method"]].append(record)
-    print("| method | seeds | ACC | lowest | NMI | ARI | score | seconds | threads |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    print("| method | seeds | ACC | lowest | NMI | ARI | seconds | threads |")
+    print("|---|---|---|---|---|---|---|---|")
     for method, records in by_method.items():
         cells = [method, str(len(records))]
         acc = np.array([record["acc"] for record in records])
         cells += [f"{acc.mean():.3f} ± {acc.std():.3f}", f"{acc.min():.3f}"]
-        for key in ("nmi", "ari", "score", "seconds", "n_threads"):
+        for key in ("nmi", "ari", "seconds", "n_threads"):
             values = [record[key] for record in records if key in record]
             cells.append(f"{np.mean(values):.3g}" if values else "")
         print("| " + " | ".join(cells) + " |")

@@ -36,7 +36,7 @@ def _make_parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo", help="cluster the digits that ship with scikit-learn"
     )
-    demo.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    demo.add_argument("--seed", type=_seed, default=0, help="random seed (default: 0)")
     demo.add_argument(
         "--out",
         type=Path,
@@ -49,6 +49,14 @@ def _make_parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_run_demo)
     return parser
+
+
+def _seed(word: str) -> int:
+    """Read a seed that NumPy accepts."""
+    seed = int(word)
+    if not 0 <= seed < 2**32:
+        raise argparse.ArgumentTypeError(f"{word} is not between 0 and 2**32 - 1")
+    return seed
 
 
 def _run_demo(parsed: argparse.Namespace) -> None:

@@ -37,6 +37,7 @@ def run_demo(*, seed: int, out: Path, json_file: Path | None = None) -> list[Rec
     out.mkdir(parents=True, exist_ok=True)
     if json_file is not None:
         json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.open("a").close()  # if it cannot be written, better to know now
     images, digits = load_digit_images()
     n_clusters = 10
     print(f"Clustering {len(images):,} images of {images.shape[1]}x{images.shape[2]}")

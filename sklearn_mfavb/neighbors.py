@@ -93,7 +93,7 @@ def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:
         uint8 from 0 to 255, or floating point, taken as it is.
     max_side : int, default=16
         Largest height and width kept. A longer side is averaged down to it, a shorter
-        one is left alone.
+        one is left alone, and so are strips one pixel high, which are rows of features.
 
     Returns
     -------
@@ -110,7 +110,8 @@ def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:
     """
     scale = 255 if images.dtype == torch.uint8 else 1
     height, width = images.shape[2:]
-    sides = (min(height, max_side), min(width, max_side))
+    is_strip = height == 1  # neighbouring features mean nothing: not to be averaged
+    sides = (min(height, max_side), width if is_strip else min(width, max_side))
     return functional.adaptive_avg_pool2d(images.float() / scale, sides).flatten(1)
 
 

@@ -52,6 +52,23 @@ def test_unwritable_folder_is_reported_before_the_work(tmp_path, capsys):
     assert "sklearn-mfavb:" in capsys.readouterr().err
 
 
+def test_figures_that_cannot_be_written_are_reported_before_the_work(tmp_path, capsys):
+    """A folder in place of the JSON file ends at once with exit code 1."""
+    arguments = ["demo", "--out", str(tmp_path / "out"), "--json", str(tmp_path)]
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert "Clustering" not in printed.out
+    assert str(tmp_path) in printed.err
+
+
+@pytest.mark.parametrize("seed", ["-1", "4294967296", "one"])
+def test_bad_seeds_are_refused(seed, capsys):
+    """A seed that NumPy would refuse is refused by name."""
+    with pytest.raises(SystemExit):
+        main(["demo", f"--seed={seed}"])
+    assert "--seed" in capsys.readouterr().err
+
+
 def test_module_has_the_same_command_line():
     """`python -m sklearn_mfavb` knows the demo."""
     result = subprocess.run(

@@ -77,6 +77,12 @@ def _auto_patch_size(image_size: tuple[int, int]) -> int:
     return patch_size
 
 
+def _auto_n_heads(embed_dim: int) -> int:
+    """Find the largest divisor of the width that leaves heads 32 wide or wider."""
+    most = max(1, embed_dim // _HEAD_WIDTH)
+    return next(n for n in range(most, 0, -1) if embed_dim % n == 0)
+
+
 def resolve_vit_size(
     image_size: tuple[int, int],
     *,
@@ -98,7 +104,8 @@ def resolve_vit_size(
     embed_dim : int or "auto", default="auto"
         ``"auto"``: 64, 128, 192 or 384 for longest sides up to 16, 64, 128 and above.
     n_heads : int or "auto", default="auto"
-        ``"auto"``: one for every 32 units of `embed_dim`.
+        ``"auto"``: one for every 32 units of `embed_dim`, or the next fewer that divide
+        it.
     n_blocks : int, default=2
         Fusing-augmenting blocks.
     shared_depth, fused_depth : int or "auto", default="auto"
@@ -129,7 +136,7 @@ def resolve_vit_size(
         image_size=image_size,
         patch_size=patch_size,
         embed_dim=embed_dim,
-        n_heads=max(1, embed_dim // _HEAD_WIDTH) if n_heads == "auto" else n_heads,
+        n_heads=_auto_n_heads(embed_dim) if n_heads == "auto" else n_heads,
         n_blocks=n_blocks,
         shared_depth=preset.shared_depth if shared_depth == "auto" else shared_depth,
         fused_depth=preset.fused_depth if fused_depth == "auto" else fused_depth,

@@ -119,8 +119,22 @@ class BaseImageClusterer(ImageLabeler, ABC):
         ValueError
             If the images or a parameter make no sense together.
         FloatingPointError
-            If the loss stops being finite; the estimator is left as it was.
+            If the loss stops being finite.
+
+        Notes
+        -----
+        A fit that fails leaves the estimator as it was. Ctrl-C ends training after the
+        last complete epoch and goes on to the labels, with a `ConvergenceWarning`.
         """
+        before = dict(vars(self))
+        try:
+            return self._fit(X)
+        except BaseException:
+            self.__dict__ = before
+            raise
+
+    def _fit(self, X: Any) -> Self:
+        """Fit; what it leaves half done when it fails is undone by `fit`."""
         source = self._read_images(X, reset=True)
         size = self._resolve_image_size(source)
         dataset = self._readable_dataset(source, size, self.n_clusters)
@@ -133,12 +147,12 @@ class BaseImageClusterer(ImageLabeler, ABC):
         self.net_ = net
         self.image_format_ = source.format
         self.image_size_ = size
-        self.history_ = previous + _read_history(net)
+        self.history_ = previous + _read_history(net, n_before=len(previous))
         self.n_iter_ = len(self.history_)
         self.labels_ = self._label(source)
         self.paths_ = source.paths
         self.skipped_ = dict(source.unreadable)
-        self._warn_if_degenerate(n_epochs=len(net.history))
+        self._warn_if_degenerate(n_epochs=len(self.history_) - len(previous))
         return self
 
     def _train(self, dataset: ImageDataset, device: torch.device) -> ClusteringNet:
@@ -151,9 +165,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
             n_steps=self.max_epochs * steps_per_epoch,
             n_warmup_steps=min(self.warmup_epochs, self.max_epochs) * steps_per_epoch,
         )
-        reporting: list[tuple[str, Callback]] = (
-            [("progress", EpochProgress())] if self.verbose == 1 else []
-        )
+        progress = EpochProgress()
         net = ClusteringNet(
             network,
             self._make_objective(),
@@ -179,12 +191,17 @@ class BaseImageClusterer(ImageLabeler, ABC):
                     ),
                 ),
                 *self._arrange_positives(dataset),
-                *reporting,
-                *(self.callbacks or ()),
+                *([("progress", progress)] if self.verbose == 1 else []),
+                *_check_callbacks(self.callbacks or ()),
             ],
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
-        return net.fit(dataset, None)
+        try:
+            net.fit(dataset, None)
+        finally:
+            progress.close()
+        net.forget_training()
+        return net
 
     def _resolve_batch_size(self, n_samples: int) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""
@@ -224,7 +241,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
         """Replace ``"auto"`` by what suits the kind of images."""
         if self.augmentation != "auto":
             return self.augmentation
-        if dataset.size[0] == 1:
+        if dataset.source.image_size[0] == 1:
             return "none"
         return "characters" if dataset.source.n_channels == 1 else "photographs"
 
@@ -250,15 +267,35 @@ class BaseImageClusterer(ImageLabeler, ABC):
             )
 
 
-def _read_history(net: ClusteringNet) -> list[dict[str, float]]:
-    """Copy what is worth keeping of skorch's history: one plain dict per epoch."""
-    names = [name for name in net.history[0] if name.endswith("_loss")]
+def _check_callbacks(callbacks: Any) -> list:
+    """Return skorch's callbacks, or say which of the items is none."""
+    for item in callbacks:
+        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
+        is_class = isinstance(callback, type) and issubclass(callback, Callback)
+        if not (is_class or isinstance(callback, Callback)):
+            raise TypeError(
+                "callbacks must be skorch callbacks or pairs (name, callback), got "
+                f"{item!r}."
+            )
+    return list(callbacks)
+
+
+def _read_history(net: ClusteringNet, n_before: int) -> list[dict[str, float]]:
+    """Copy what is worth keeping of skorch's history: one plain dict per epoch.
+
+    An interrupted epoch has no losses yet and is left out; if there is no other, the
+    interruption goes on to the user.
+    """
+    rows = [row for row in net.history if "train_loss" in row]
+    if not rows:
+        raise KeyboardInterrupt
+    names = [name for name in rows[0] if name.endswith("_loss")]
     return [
         {
-            "epoch": row["epoch"],
+            "epoch": n_before + row["epoch"],
             "loss": float(row["train_loss"]),
             **{name: row[name] for name in names if name != "train_loss"},
             "seconds": row["dur"],
         }
-        for row in net.history
+        for row in rows
     ]

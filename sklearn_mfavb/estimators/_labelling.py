@@ -15,11 +15,12 @@ from sklearn.utils.validation import check_is_fitted
 from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
 from sklearn_mfavb.estimators._reading import ImageReader
 from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.metrics import neighbor_information
+from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.training import ClusteringNet
 
 _SCORE_NEIGHBORS = 10
+_SCORE_SIDE = 16  # pixels
 LARGEST_BATCH = 256  # images; the "auto" of training does not go beyond
 
 
@@ -95,12 +96,11 @@ class ImageLabeler(
     def score(self, X: Any, y: Any = None) -> float:
         """Score a clustering without labels: how much neighbours tell of each other.
 
-        The mutual information, in nats, between the cluster of an image and the
-        clusters of its 10 nearest images in `X`, by pixels averaged down to at most 16
-        a side. That space depends on the images alone, so the score compares
-        settings of any kind, also numbers of clusters: merging clusters loses
-        information and splitting them at random gains none. It lies between 0 (one
-        cluster, or clusters that ignore neighbourhoods) and ``log(n_clusters)``.
+        The part of an image's label that its 10 nearest images in `X` confirm, beyond
+        chance (`sklearn_mfavb.metrics.neighbor_agreement`). Neighbours are sought by
+        pixels, averaged down to at most 16 a side: that space depends on the images
+        alone, so the score compares settings of any kind, numbers of clusters included.
+        Where likeness of pixels means little, as in photographs, so does the score.
 
         Parameters
         ----------
@@ -113,15 +113,31 @@ class ImageLabeler(
         Returns
         -------
         float
-            Higher is better.
+            At most 1; higher is better, and 0 is chance.
+
+        Raises
+        ------
+        ValueError
+            If no image can be read.
         """
         check_is_fitted(self)
         source = self._read_images(X, reset=False)
         labels = self._label(source)
         readable = labels >= 0
-        rows = pixel_rows(source, self.image_size_)[readable]
-        neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS)
-        return neighbor_information(labels[readable], neighbors)
+        if not readable.any():
+            raise ValueError(
+                f"None of the {len(labels)} images can be read; the first: "
+                f"{source.unreadable[0]}"
+            )
+        height, width = source.image_size
+        size = (
+            min(height, _SCORE_SIDE),
+            width if height == 1 else min(width, _SCORE_SIDE),
+        )
+        neighbors = nearest_neighbors(
+            pixel_rows(source, size)[readable], _SCORE_NEIGHBORS
+        )
+        return neighbor_agreement(labels[readable], neighbors)
 
     def _probabilities(self, source: ImageSource) -> NDArray[np.float32]:
         """Assign checked images by the single-view path."""

@@ -54,7 +54,7 @@ class MFAVBClustering(BaseImageClusterer):
         or 384 for longest sides up to 16, 64, 128 and above.
     n_heads : int or "auto", default="auto"
         Attention heads of every layer; must divide `embed_dim`. ``"auto"``: one for
-        every 32 units of `embed_dim`.
+        every 32 units of `embed_dim`, or the next fewer that divide it.
     patch_size : int or "auto", default="auto"
         Side in pixels of the square behind one token; a power of two. ``"auto"``: the
         smallest from 2 to 16 that gives at most 64 tokens.
@@ -126,7 +126,8 @@ class MFAVBClustering(BaseImageClusterer):
         Arithmetic of the forward and backward pass in training; losses and predictions
         are always in float32. ``"auto"``: bfloat16 on CUDA devices that have it.
     callbacks : list of skorch callbacks, default=None
-        Added to our own; instances or pairs (name, callback).
+        Added to our own; instances or pairs (name, callback). There is no validation
+        loss: `EarlyStopping` needs ``monitor="train_loss"``.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints a table of all losses per epoch.
     warm_start : bool, default=False

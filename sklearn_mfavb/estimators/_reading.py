@@ -40,6 +40,7 @@ class ImageReader(BaseEstimator):
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
             tuple,
+            list,
         ],
         "image_shape": [tuple, list, None],
         "channel_axis": [Integral, None],
@@ -60,6 +61,8 @@ class ImageReader(BaseEstimator):
             X = validate_data(
                 self, X, reset=reset, dtype="numeric", ensure_all_finite=False
             )
+        elif reset:
+            self.__dict__.pop("feature_names_in_", None)
         if not reset:
             return check_images(X, format=self.image_format_, on_error=self.on_error)
         source = check_images(
@@ -74,9 +77,8 @@ class ImageReader(BaseEstimator):
 
     def _resolve_image_size(self, source: ImageSource) -> tuple[int, int]:
         """Choose the height and width in pixels at which the network sees images."""
-        if isinstance(self.image_size, tuple):
-            height, width = self.image_size
-            return int(height), int(width)
+        if isinstance(self.image_size, tuple | list):
+            return _check_sides(self.image_size)
         if self.image_size != "auto":
             return int(self.image_size), int(self.image_size)
         height, width = source.image_size
@@ -100,6 +102,19 @@ class ImageReader(BaseEstimator):
                 "for fewer clusters."
             )
         return ImageDataset(source, size, indices=indices)
+
+
+def _check_sides(image_size: Any) -> tuple[int, int]:
+    """Return (height, width), or say what is wrong with it."""
+    sides = tuple(image_size)
+    if len(sides) != 2 or not all(
+        isinstance(s, Integral) and int(s) > 0 for s in sides
+    ):
+        raise ValueError(
+            "image_size must be 'auto', a positive int or (height, width) of two "
+            f"positive ints, got {image_size!r}."
+        )
+    return int(sides[0]), int(sides[1])
 
 
 def _readable(source: ImageSource) -> NDArray[np.int64]:

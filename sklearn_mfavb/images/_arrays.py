@@ -48,7 +48,7 @@ def is_table(X: Any) -> bool:
     """
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and _is_row(X[0])
-    array = as_array(X)
+    array = None if is_sparse(X) else as_array(X)
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         return False
     # scikit-learn has its own words for complex numbers and for objects.

@@ -92,7 +92,9 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _over_white(image: Image.Image) -> Image.Image:
     """Lay a picture with transparent parts on a white page."""
-    picture = image.convert("RGBA")
+    # Pillow has no direct way from premultiplied grey to colours.
+    straight = image.convert("LA") if image.mode == "La" else image
+    picture = straight.convert("RGBA")
     page = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(page, picture)
 

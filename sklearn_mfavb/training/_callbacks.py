@@ -76,6 +76,11 @@ class EpochProgress(Callback):
         self.bar_.update()
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Close the bar; an open one could not be pickled."""
-        self.bar_.close()
-        del self.bar_
+        """Close the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the bar if one is open; an open one could not be pickled."""
+        if hasattr(self, "bar_"):
+            self.bar_.close()
+            del self.bar_

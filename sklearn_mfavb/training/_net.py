@@ -41,6 +41,21 @@ class ClusteringNet(NeuralNet):
         self.contrast = contrast
         self.autocast_dtype = autocast_dtype
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the module as it was passed: `module_` is the same object."""
+        return {**super().__getstate__(), "module": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Put `module_` back in both places."""
+        super().__setstate__(state)
+        self.module = self.module_
+
+    def forget_training(self) -> None:
+        """Drop the optimizer's and the schedule's state: three times the weights."""
+        self.optimizer_.state.clear()
+        for _, callback in self.callbacks_:
+            vars(callback).pop("lr_scheduler_", None)
+
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Name the parameters to train; frozen ones never reach the optimizer."""
         for name, parameter in super().get_all_learnable_params():

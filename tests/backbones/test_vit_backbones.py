@@ -171,6 +171,15 @@ def test_auto_sizes_suit_images_from_8_to_224_pixels(side):
     assert tokens.shape == (2, n_rows * n_columns, size.embed_dim)
 
 
+@pytest.mark.parametrize(
+    ("embed_dim", "n_heads"), [(384, 12), (100, 2), (200, 5), (16, 1), (68, 2)]
+)
+def test_automatic_heads_divide_the_width(embed_dim, n_heads):
+    """One head for 32 units, or the next fewer that divide the width."""
+    size = resolve_vit_size((8, 8), embed_dim=embed_dim)
+    assert size.n_heads == n_heads
+
+
 @pytest.mark.parametrize("image_size", [(1, 2), (1, 30), (5, 9), (7, 3)])
 def test_odd_sizes_and_strips_run(image_size):
     """Sides that no patch divides are padded; strips one pixel high work."""

@@ -7,6 +7,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 
+from sklearn_mfavb.estimators._positives import EmbeddingNeighbors, pixel_neighbors
+from sklearn_mfavb.images import ImageDataset, check_images
+
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Only .* clusters hold images:sklearn.exceptions.ConvergenceWarning"
 )
@@ -142,6 +145,61 @@ def test_broken_file_can_be_skipped(quick, tmp_path):
     assert np.isnan(clusterer.transform(tmp_path)[index]).all()
     assert_array_equal(clusterer.predict(tmp_path), clusterer.labels_)
     assert np.isfinite(clusterer.score(tmp_path))
+
+
+def test_neighbours_count_readable_files_only(tmp_path):
+    """A broken first file shifts nobody's neighbours, in pixels or embedding."""
+    write_folder(tmp_path)
+    (tmp_path / "0 broken.jpg").write_bytes(b"no image")
+    every = check_images(tmp_path, on_error="skip")
+    size = (16, 16)
+    every.verify(size)
+    indices = [i for i in range(len(every)) if i not in every.unreadable]
+    assert indices[0] > 0
+    clean = check_images([every.paths[i] for i in indices])
+    skipping = ImageDataset(every, size, indices=np.array(indices))
+    complete = ImageDataset(clean, size)
+    assert_array_equal(pixel_neighbors(skipping, 3), pixel_neighbors(complete, 3))
+
+    class Net:
+        device = "cpu"
+
+        class module_(torch.nn.Module):
+            @staticmethod
+            def eval():
+                return Net.module_
+
+            @staticmethod
+            def embed(images):
+                return images.float().flatten(1)[:, ::7]
+
+    find = EmbeddingNeighbors(3, batch_size=4)
+    assert_array_equal(find(Net, skipping), find(Net, complete))
+
+
+@pytest.mark.parametrize(
+    "image_size", [(7,), (), ("a", "b"), (0, -3), (7.5, 8), [8, 8, 8]]
+)
+def test_bad_image_sizes_are_refused(quick, colors, image_size):
+    """The error names image_size and what it may be."""
+    with pytest.raises(ValueError, match="image_size must be"):
+        quick(image_size=image_size).fit(colors)
+
+
+def test_sparse_tensor_is_refused(quick, colors):
+    """Sparse input gets a clear error."""
+    sparse = torch.from_numpy(colors).float().to_sparse()
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        quick().fit(sparse)
+
+
+def test_all_files_broken(quick, colors, tmp_path):
+    """Scoring nothing but broken files names the first reason."""
+    path = tmp_path / "broken.png"
+    path.write_bytes(b"no image")
+    clusterer = quick(on_error="skip").fit(colors)
+    with pytest.raises(ValueError, match=r"None of the 1 images.*"):
+        clusterer.score([path])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from skorch.callbacks import Callback
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
@@ -160,19 +159,6 @@ def test_automatic_batches_give_few_images_several_steps(
     assert MFAVBClustering(batch_size=7)._resolve_batch_size(n_samples) == 7
 
 
-def test_score_prefers_the_better_clustering(fitted, shapes):
-    """The score is label-free, reproducible, and bounded by log K."""
-    images, _ = shapes
-    score = fitted.score(images)
-    assert score == fitted.score(images, y=np.zeros(90))
-    assert 0 <= score <= np.log(3)
-    untrained = MFAVBClustering(
-        3, embed_dim=16, n_heads=2, max_epochs=1, learning_rate=1e-12, random_state=0
-    ).fit(images)
-    trained = MFAVBClustering(3, max_epochs=20, batch_size=32, random_state=0)
-    assert trained.fit(images).score(images) > untrained.score(images)
-
-
 def test_one_image_and_one_cluster(quick, shapes):
     """The smallest problem has a solution; the next is an error that says so."""
     images, _ = shapes
@@ -194,58 +180,6 @@ def test_identical_images_do_not_crash(quick):
     with pytest.warns(ConvergenceWarning, match=r"Only 1 of n_clusters=3 .*sizes \["):
         labels = quick().fit_predict(images)
     assert len(set(labels)) == 1
-
-
-def test_non_finite_loss_stops_and_keeps_the_last_fit(quick, shapes):
-    """The error names epoch and remedy; a fitted estimator stays usable."""
-    images, _ = shapes
-    clusterer = quick().fit(images)
-    before = clusterer.transform(images)
-    clusterer.set_params(augmentation=lambda batch: batch * float("nan"))
-    with pytest.raises(FloatingPointError, match=r"epoch 1 .*learning_rate"):
-        clusterer.fit(images)
-    assert_array_equal(clusterer.transform(images), before)
-
-
-class StopAfter(Callback):
-    """Press Ctrl-C after some epochs."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-
-    def on_epoch_end(self, net, **kwargs):
-        if len(net.history) == self.n_epochs:
-            raise KeyboardInterrupt
-
-
-def test_interrupted_fit_keeps_what_was_learned(quick, shapes):
-    """Ctrl-C ends training early, with labels and a warning that counts epochs."""
-    images, _ = shapes
-    clusterer = quick(max_epochs=5, callbacks=[StopAfter(2)])
-    with pytest.warns(ConvergenceWarning, match="after 2 of max_epochs=5"):
-        clusterer.fit(images)
-    assert clusterer.n_iter_ == 2
-    assert clusterer.labels_.shape == (90,)
-
-
-def test_warm_start_continues(quick, shapes):
-    """A second fit starts from the learned weights and adds to the history."""
-    images, _ = shapes
-    clusterer = quick(warm_start=True, max_epochs=10).fit(images)
-    first = clusterer.history_[0]["loss"], clusterer.history_[-1]["loss"]
-    weights = clusterer.transform(images)
-    clusterer.set_params(max_epochs=1, learning_rate=1e-9).fit(images)
-    assert clusterer.n_iter_ == 11
-    assert abs(clusterer.history_[-1]["loss"] - first[1]) < 0.5 * (first[0] - first[1])
-    assert_allclose(clusterer.transform(images), weights, atol=0.2)
-
-
-def test_warm_start_refuses_another_problem(quick, shapes):
-    """Weights of another number of clusters cannot be continued."""
-    images, _ = shapes
-    clusterer = quick(warm_start=True).fit(images)
-    with pytest.raises(ValueError, match="warm_start=True"):
-        clusterer.set_params(n_clusters=4).fit(images)
 
 
 def test_users_module_is_never_trained_in_place(quick, shapes):
