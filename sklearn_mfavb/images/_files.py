@@ -14,6 +14,7 @@ from sklearn_mfavb.images._format import ImageFormat, Size
 from sklearn_mfavb.images._options import ReadingOptions
 from sklearn_mfavb.images._pictures import PictureSource, Unreadable, median_size
 from sklearn_mfavb.images._pixels import BYTE_RANGE
+from sklearn_mfavb.images._source import Fit
 
 # Pillow releases the interpreter while it decodes; beyond this, disks are the limit.
 N_THREADS = min(8, os.cpu_count() or 1)
@@ -100,10 +101,12 @@ class FileSource(PictureSource):
         path = self.paths[index]
         return torch.from_numpy(decode_file(path, size, n_channels=self.n_channels))
 
-    def load_each(self, indices: list[int], size: Size) -> list[torch.Tensor]:
+    def load_each(self, indices: list[int], size: Size, fit: Fit) -> list[torch.Tensor]:
         """Return the images, decoded by several threads."""
         with ThreadPoolExecutor(N_THREADS) as threads:
-            return list(threads.map(lambda i: self.load_or_report(i, size), indices))
+            return list(
+                threads.map(lambda i: self.load_or_report(i, size, fit), indices)
+            )
 
 
 def check_picture_channels(fitted: ImageFormat) -> None:

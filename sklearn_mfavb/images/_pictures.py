@@ -8,7 +8,7 @@ import torch
 
 from sklearn_mfavb.images._format import ImageFormat, Size
 from sklearn_mfavb.images._options import OnError
-from sklearn_mfavb.images._source import ImageSource, Indices, resize
+from sklearn_mfavb.images._source import Fit, ImageSource, Indices, resize
 
 # Decoded images are kept while they fit: about 60,000 RGB images of 76 x 76 pixels.
 # More would compete with the network for the memory of a small machine.
@@ -93,18 +93,18 @@ class PictureSource(ImageSource):
     def load(self, index: int, size: Size) -> torch.Tensor:
         """Return image index as (n_channels, any height, any width)."""
 
-    def read(self, indices: Indices, size: Size) -> torch.Tensor:
+    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
         """Read images and bring them to one size."""
         wanted = np.asarray(indices, dtype=np.int64)
         size = (int(size[0]), int(size[1]))
-        if not self._fits_cache(size):
-            return self._load_batch(wanted, size)
+        if fit is not resize or not self._fits_cache(size):
+            return self._load_batch(wanted, size, fit)
         if self._cache is None or self._cache.size != size:
             self._cache = self._make_cache(size)
         cache = self._cache
         missing = np.unique(wanted[~cache.is_filled[wanted]])
         if len(missing):
-            cache.images[missing] = self._load_batch(missing, size)
+            cache.images[missing] = self._load_batch(missing, size, fit)
             cache.is_filled[missing] = True
         return cache.images[wanted]
 
@@ -115,23 +115,23 @@ class PictureSource(ImageSource):
             self.read(range(start, stop), size)
         self._errors.raise_if_all(len(self))
 
-    def load_each(self, indices: list[int], size: Size) -> list[torch.Tensor]:
+    def load_each(self, indices: list[int], size: Size, fit: Fit) -> list[torch.Tensor]:
         """Return the images one after another."""
-        return [self.load_or_report(index, size) for index in indices]
+        return [self.load_or_report(index, size, fit) for index in indices]
 
-    def load_or_report(self, index: int, size: Size) -> torch.Tensor:
+    def load_or_report(self, index: int, size: Size, fit: Fit) -> torch.Tensor:
         """Return an image of the size asked for; zeros if it is unreadable."""
         if index not in self.unreadable:
             try:
-                return resize(self.load(index, size)[None], size)[0]
+                return fit(self.load(index, size)[None], size)[0]
             # Pillow's readers and users' datasets raise errors of any kind.
             except Exception as error:
                 self._errors.report(index, error)
         return torch.zeros((self.n_channels, *size), dtype=self._dtype)
 
-    def _load_batch(self, indices: np.ndarray, size: Size) -> torch.Tensor:
+    def _load_batch(self, indices: np.ndarray, size: Size, fit: Fit) -> torch.Tensor:
         """Return the images at indices as one new batch."""
-        images = self.load_each(indices.tolist(), size)
+        images = self.load_each(indices.tolist(), size, fit)
         if not images:
             return torch.zeros((0, self.n_channels, *size), dtype=self._dtype)
         return torch.stack(images)

@@ -1,7 +1,7 @@
 """Batch sources: one way to read images, whatever they are kept in."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,15 @@ from sklearn_mfavb.images._memory_maps import release_pages
 from sklearn_mfavb.images._pixels import Range, scale, take
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
+Fit = Callable[[torch.Tensor, Size], torch.Tensor]
+
+
+def resize(images: torch.Tensor, size: Size) -> torch.Tensor:
+    """Resize (batch_size, n_channels, height, width), antialiased; keep the type."""
+    if images.shape[-2:] == tuple(size):
+        return images
+    # Bilinear, because bicubic overshoots: floats would leave [0, 1].
+    return interpolate(images, size=tuple(size), mode="bilinear", antialias=True)
 
 
 class ImageSource(ABC):
@@ -28,6 +37,9 @@ class ImageSource(ABC):
         The files behind the images; None when the images came from memory.
     format : ImageFormat
         How the input is read, to be reused for new images.
+    has_one_size : bool
+        Whether all images have the native `image_size`, so that reading at that size is
+        a plain copy of every one of them.
     unreadable : dict of int to str
         Why an image could not be read, by its index. Filled while reading, and only
         with ``on_error="skip"``.
@@ -43,6 +55,8 @@ class ImageSource(ABC):
     torch.Size([2, 3, 16, 16])
     """
 
+    has_one_size = False
+
     def __init__(
         self, *, format: ImageFormat, image_size: Size, paths: list[str] | None = None
     ) -> None:
@@ -57,7 +71,7 @@ class ImageSource(ABC):
         """Return the number of images."""
 
     @abstractmethod
-    def read(self, indices: Indices, size: Size) -> torch.Tensor:
+    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
         """Read images and bring them to one size.
 
         Parameters
@@ -67,6 +81,9 @@ class ImageSource(ABC):
         size : tuple of int
             Height and width in pixels. An image of another size is resized whole
             (antialiased, its aspect ratio is not kept); its own size is a plain copy.
+        fit : callable, default=resize
+            Bring images (batch_size, n_channels, any height, any width) to a size in
+            another way, such as by a crop.
 
         Returns
         -------
@@ -102,6 +119,8 @@ class ImageSource(ABC):
 class ArraySource(ImageSource):
     """Read images from an array, memory map or tensor, which is never copied whole."""
 
+    has_one_size = True
+
     def __init__(
         self,
         images: np.ndarray | torch.Tensor,
@@ -120,19 +139,11 @@ class ArraySource(ImageSource):
         """Return the number of images."""
         return len(self.images)
 
-    def read(self, indices: Indices, size: Size) -> torch.Tensor:
+    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
         """Read images and bring them to one size."""
         own = self._own_format
         batch = take(self.images, np.asarray(indices, dtype=np.int64))
         release_pages(self.images)
         batch = batch.reshape(len(batch), *own.image_shape)
         batch = channels_first(batch, own.channel_axis)
-        return resize(scale(batch, own.pixel_range), size)
-
-
-def resize(images: torch.Tensor, size: Size) -> torch.Tensor:
-    """Resize (batch_size, n_channels, height, width), antialiased; keep the type."""
-    if images.shape[-2:] == tuple(size):
-        return images
-    # Bilinear, because bicubic overshoots: floats would leave [0, 1].
-    return interpolate(images, size=tuple(size), mode="bilinear", antialias=True)
+        return fit(scale(batch, own.pixel_range), size)

@@ -210,3 +210,22 @@ def test_only_decodable_extensions_are_listed():
     extensions = _files._readable_extensions()
     assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".bmp", ".gif"} <= extensions
     assert not {".pdf", ".h5", ".mpg", ".eps"} & extensions
+
+
+def test_reading_with_another_fit(tmp_path):
+    """A caller brings images to a size in its own way, and resized ones stay cached."""
+    source = check_images([save(tmp_path / "a.png", 50, size=(9, 4))])
+    resized = source.read([0], (2, 2))
+    seen = []
+
+    def crop(images, size):
+        seen.append(tuple(images.shape))
+        return images[..., : size[0], : size[1]]
+
+    cropped = source.read([0], (3, 2), fit=crop)
+    assert seen == [(1, 3, 4, 9)]
+    assert cropped.shape == (1, 3, 3, 2)
+    assert torch.equal(source.read([0], (2, 2)), resized)
+    arrays = check_images(np.zeros((2, 5, 6, 3), dtype=np.uint8))
+    assert arrays.read([0, 1], (3, 2), fit=crop).shape == (2, 3, 3, 2)
+    assert (source.has_one_size, arrays.has_one_size) == (False, True)
