@@ -25,6 +25,7 @@ ALLOWED = {
     "networks": {"backbones", "heads"},
     "contrast": {"augmentation", "networks"},
     "objectives": {"contrast", "losses"},
+    "features": {"images", "training"},
     "estimators": {
         "augmentation",
         "backbones",
@@ -39,7 +40,7 @@ ALLOWED = {
     },
     "demo": {"datasets", "estimators", "metrics", "pictures"},
     "__main__": {"demo"},
-    "__init__": {"estimators"},
+    "__init__": {"estimators", "features"},
 }
 
 # Seconds to import, so only inside the functions that need them.

@@ -1,0 +1,251 @@
+"""Encoders from names and files: every format, and every way to be wrong."""
+
+import pickle
+
+import open_clip
+import pytest
+import timm
+import torch
+from numpy.testing import assert_allclose
+from safetensors.torch import load_file, save_file
+
+from sklearn_mfavb.features import CLIPFeatures, load_encoder
+from sklearn_mfavb.features._libraries import OpenCLIP
+
+
+@pytest.fixture
+def name(tiny_weights, tiny):
+    """Name the registered tiny model."""
+    return tiny().model
+
+
+def visual(weights):
+    """Pick the image tower of a model's weights."""
+    return {name: value for name, value in weights.items() if name.startswith("visual")}
+
+
+def bare(weights):
+    """Pick the image tower, under the names it has alone."""
+    return {name.removeprefix("visual."): x for name, x in visual(weights).items()}
+
+
+CONTENTS = {
+    "full": lambda weights: weights,
+    "nested": lambda weights: {"state_dict": weights, "epoch": 3},
+    "parallel": lambda weights: {
+        "model": {f"module.{name}": value for name, value in weights.items()}
+    },
+    "visual": visual,
+    "bare": bare,
+}
+
+
+@pytest.mark.parametrize("kind", CONTENTS)
+def test_torch_files(tiny, tiny_model, photos, tmp_path, kind):
+    """Whole checkpoints and image towers alone give the same features."""
+    path = tmp_path / "weights.pt"
+    torch.save(CONTENTS[kind](tiny_model.state_dict()), path)
+    expected = tiny().transform(photos)
+    assert_allclose(tiny(pretrained=path).transform(photos), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["full", "visual", "bare"])
+def test_safetensors_files(tiny, tiny_model, photos, tmp_path, kind):
+    """Safetensors files are read by the same rules."""
+    path = tmp_path / "weights.safetensors"
+    save_file(CONTENTS[kind](tiny_model.state_dict()), path)
+    expected = tiny().transform(photos)
+    assert_allclose(tiny(pretrained=str(path)).transform(photos), expected, atol=1e-6)
+
+
+def test_half_precision_file(tiny, tiny_model, photos, tmp_path):
+    """Weights stored in half precision are computed with in single precision."""
+    path = tmp_path / "weights.pt"
+    weights = visual(tiny_model.state_dict())
+    torch.save({name: value.half() for name, value in weights.items()}, path)
+    features = tiny(pretrained=path).transform(photos)
+    assert_allclose(features, tiny().transform(photos), atol=0.05)
+    assert next(load_encoder(tiny().model, path).parameters()).dtype == torch.float32
+
+
+def test_only_the_image_tower_is_kept(name, tiny_weights, tiny_model):
+    """The encoder has as many weights as the image tower, frozen, and no more."""
+    encoder = load_encoder(name, tiny_weights)
+    sizes = [weight.numel() for weight in encoder.parameters()]
+    assert sum(sizes) == sum(x.numel() for x in tiny_model.visual.parameters())
+    assert not any(weight.requires_grad for weight in encoder.parameters())
+    assert not encoder.train().tower.training
+
+
+def test_encoder_pickles_with_its_weights(name, tiny_weights, photos):
+    """An encoder that travelled embeds images of any size without its file."""
+    encoder = load_encoder(name, tiny_weights)
+    copy = pickle.loads(pickle.dumps(encoder))
+    images = torch.from_numpy(photos).permute(0, 3, 1, 2)
+    assert torch.equal(copy.embed(images), encoder.embed(images))
+    assert (copy.feature_dim, copy.fingerprint) == (12, encoder.fingerprint)
+
+
+def test_missing_and_unexpected_weights(name, tiny_model, tmp_path):
+    """Weights that do not fit are listed, with the model's name."""
+    weights = visual(tiny_model.state_dict())
+    del weights["visual.proj"]
+    weights["visual.extra"] = torch.zeros(1)
+    weights["visual.class_embedding"] = torch.zeros(3)
+    path = tmp_path / "weights.safetensors"
+    save_file(weights, path)
+    expected = (
+        rf"{name}.*1 missing \(proj\); 1 unexpected \(extra\); "
+        r"1 of another shape \(class_embedding\)"
+    )
+    with pytest.raises(ValueError, match=expected):
+        load_encoder(name, path)
+
+
+def test_file_of_another_model(name, tmp_path):
+    """Of many wrong names, the first few are shown."""
+    path = tmp_path / "weights.safetensors"
+    save_file({f"layer{index}": torch.zeros(1) for index in range(9)}, path)
+    with pytest.raises(ValueError, match=r"9 unexpected \(layer0, .*layer4, \.\.\.\)"):
+        load_encoder(name, path)
+
+
+@pytest.mark.parametrize("file", ["text.pt", "text.safetensors"])
+def test_broken_files(name, tmp_path, file):
+    """A file that holds no weights is named."""
+    path = tmp_path / file
+    path.write_text("no weights")
+    with pytest.raises(ValueError, match=rf"{file}.*cannot be read as weights"):
+        load_encoder(name, path)
+
+
+class Command:
+    """An object that would run code when it is unpickled."""
+
+    def __reduce__(self):
+        """Ask the reader to raise SystemExit."""
+        return exit, ()
+
+
+def test_code_in_files_is_not_run(name, tmp_path):
+    """A checkpoint with code in it is refused, not obeyed."""
+    path = tmp_path / "weights.pt"
+    torch.save({"state_dict": Command()}, path)
+    with pytest.raises(ValueError, match="cannot be read as weights"):
+        load_encoder(name, path)
+
+
+@pytest.mark.parametrize("as_path", [True, False])
+def test_missing_file(name, tmp_path, as_path):
+    """A file that is not there is a FileNotFoundError with its name."""
+    path = tmp_path / "nowhere.pt"
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.pt"):
+        load_encoder(name, path if as_path else str(path))
+
+
+@pytest.mark.parametrize("tag", ["opnai", None, True])
+def test_unknown_tag(photos, tag):
+    """A wrong or missing tag is answered with the tags of the model."""
+    with pytest.raises(ValueError, match=rf"{tag!r}.*ViT-B-32.*openai"):
+        CLIPFeatures("ViT-B-32", tag).transform(photos)
+
+
+def test_unknown_model(photos):
+    """A wrong name is answered with similar names of both libraries."""
+    with pytest.raises(ValueError, match=r"ViT-B-23.*ViT-B-32"):
+        CLIPFeatures("ViT-B-23").transform(photos)
+    with pytest.raises(ValueError, match=r"resnet5O.*resnet50"):
+        CLIPFeatures("resnet5O").transform(photos)
+
+
+def test_tag_through_open_clip(name, tiny, tiny_model, photos, tmp_path, monkeypatch):
+    """The weights of a tag are loaded by open_clip, with their own preprocessing."""
+    path = tmp_path / "all.pt"
+    torch.save(tiny_model.state_dict(), path)
+    tags = {"web": {"file": str(path), "quick_gelu": False, "mean": (0.0, 0.0, 0.0)}}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
+    encoder = load_encoder(name, "web")
+    assert encoder.preprocessing.mean == (0.0, 0.0, 0.0)
+    weights = encoder.tower.state_dict()
+    assert torch.equal(weights["proj"], tiny_model.visual.state_dict()["proj"])
+
+
+def test_tag_trained_with_quick_gelu(name, tiny_model, tmp_path, monkeypatch):
+    """Weights trained with QuickGELU are run with it, though the model has GELU."""
+    path = tmp_path / "all.pt"
+    torch.save(tiny_model.state_dict(), path)
+    tags = {"quick": {"file": str(path), "quick_gelu": True}}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
+    block = load_encoder(name, "quick").tower.transformer.resblocks[0]
+    assert isinstance(block.mlp.gelu, open_clip.transformer.QuickGELU)
+
+
+def test_failed_download(name, photos, monkeypatch):
+    """A download that fails names the tag and what to do without a connection."""
+    tags = {"gone": {"file": "/nowhere/weights.pt"}}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
+    with pytest.raises(RuntimeError, match=r"'gone'.*pass the path of a file"):
+        CLIPFeatures(name, "gone").transform(photos)
+
+
+def test_files_take_the_preprocessing_of_their_tags(register_model, monkeypatch):
+    """A file is prepared as all known weights of its model are, if they agree."""
+    name = register_model("tiny-squashed")
+    half = (0.5, 0.5, 0.5)
+    details = {"mean": half, "std": half, "resize_mode": "squash"}
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, {"a": details})
+    _, preprocessing = OpenCLIP().build(name)
+    assert (preprocessing.mean, preprocessing.resize_mode) == (half, "squash")
+    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, {"a": details, "b": {}})
+    _, preprocessing = OpenCLIP().build(name)
+    assert preprocessing.mean == pytest.approx(open_clip.OPENAI_DATASET_MEAN)
+
+
+def test_timm_model_from_a_file(photos, tmp_path):
+    """A timm model is found by name, and its classifier's weights are left out."""
+    network = timm.create_model("test_vit").eval()
+    path = tmp_path / "vit.safetensors"
+    save_file(network.state_dict(), path)
+    features = CLIPFeatures("test_vit", path).transform(photos)
+    assert features.shape == (20, 64)
+    images = load_encoder("test_vit", path).preprocessing
+    with torch.no_grad():
+        batch = images.normalize(
+            images.fit(torch.from_numpy(photos).permute(0, 3, 1, 2))
+        )
+        expected = network.forward_head(
+            network.forward_features(batch), pre_logits=True
+        )
+    assert_allclose(features, expected.numpy(), atol=1e-4)
+
+
+def test_timm_tags(photos):
+    """The tags of a timm model are what follows the dot in its names."""
+    with pytest.raises(ValueError, match=r"'web'.*test_vit.*r160_in1k"):
+        CLIPFeatures("test_vit", "web").transform(photos)
+
+
+def test_timm_default_weights(monkeypatch):
+    """None and True stand for the weights that timm prefers."""
+    asked = []
+    create = timm.create_model
+
+    def offline(name, *, pretrained, num_classes):
+        asked.append((name, pretrained))
+        return create(name, num_classes=num_classes)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    load_encoder("test_vit", None)
+    load_encoder("test_vit.r160_in1k", True)
+    assert asked == [("test_vit.r160_in1k", True)] * 2
+
+
+def test_random_state_is_left_alone(tiny, tiny_weights, photos, tmp_path):
+    """Building an encoder does not move torch's random state."""
+    copy = tmp_path / "copy.safetensors"
+    weights = bare(load_file(tiny_weights))
+    weights["proj"] += 1
+    save_file(weights, copy)
+    state = torch.get_rng_state()
+    tiny(pretrained=copy).transform(photos[:2])
+    assert torch.equal(torch.get_rng_state(), state)

@@ -1,0 +1,223 @@
+"""Features on disk: found again, resumed, never wrong."""
+
+import os
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+from safetensors.torch import load_file, save_file
+
+from sklearn_mfavb.features import FeatureStore, _cache, _lazy
+
+
+@pytest.fixture
+def cached(tiny, tmp_path):
+    """Make a transformer that keeps its features."""
+
+    def make(**parameters):
+        return tiny(**{"cache_dir": tmp_path / "cache", "batch_size": 4, **parameters})
+
+    return make
+
+
+@pytest.fixture
+def small_shards(monkeypatch):
+    """Write a file for every eight rows."""
+    monkeypatch.setattr(_cache, "SHARD_ROWS", 8)
+
+
+def shards(folder):
+    """List the files with features."""
+    return sorted(folder.rglob("*.npz"))
+
+
+def test_second_run_embeds_nothing(cached, tiny, photos, count_embedded):
+    """What was computed once is read again, bit for bit."""
+    first = cached().transform(photos)
+    assert_array_equal(first, tiny(batch_size=4).transform(photos))
+    count_embedded.total = 0
+    assert_array_equal(cached().transform(photos), first)
+    assert_array_equal(cached(batch_size=3).transform(photos[::-1]), first[::-1])
+    assert count_embedded.total == 0
+
+
+def test_second_run_builds_no_encoder(cached, pictures, photos, monkeypatch):
+    """When everything is stored, no weights are read and no library is imported."""
+    images = [Image.open(path) for path in sorted(pictures.iterdir())]
+    inputs = (photos, pictures, images)
+    first = [cached().transform(X) for X in inputs]
+    monkeypatch.setattr(_lazy, "load_encoder", None)
+    for X, expected in zip(inputs, first, strict=True):
+        assert_array_equal(cached().fit_transform(X), expected)
+    assert len(cached().get_feature_names_out()) == 12
+
+
+def test_files_are_known_by_content(cached, pictures, count_embedded):
+    """Moved files are found again; a changed one is computed anew."""
+    first = cached().transform(pictures)
+    moved = pictures.rename(pictures.with_name("moved"))
+    count_embedded.total = 0
+    assert_array_equal(cached().transform(moved), first)
+    assert count_embedded.total == 0
+    Image.new("RGB", (32, 32), "red").save(moved / "3.png")
+    second = cached().transform(moved)
+    assert count_embedded.total == 1
+    assert_array_equal((first == second).all(axis=1), [True, True, True, False, True])
+
+
+def test_pil_images_are_known_by_pixels(cached, pictures, count_embedded):
+    """Images from memory are found again too."""
+    images = [Image.open(path) for path in sorted(pictures.iterdir())]
+    first = cached().transform(images)
+    count_embedded.total = 0
+    assert_array_equal(cached().transform(images), first)
+    assert count_embedded.total == 0
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_interrupted_run_resumes(cached, tiny, photos, count_embedded):
+    """After an interruption, only the images that were not done are embedded."""
+    count_embedded.limit = 12
+    with pytest.raises(KeyboardInterrupt):
+        cached().transform(photos)
+    done = count_embedded.total
+    count_embedded.limit = float("inf")
+    count_embedded.total = 0
+    features = cached().transform(photos)
+    assert 0 < done < len(photos)
+    assert count_embedded.total == len(photos) - done
+    assert_array_equal(features, tiny(batch_size=4).transform(photos))
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_killed_run_resumes(cached, photos, count_embedded, monkeypatch):
+    """A run that dies at once loses less than one file's worth of rows."""
+    with monkeypatch.context() as patch:
+        patch.setattr(FeatureStore, "__exit__", lambda *details: None)
+        count_embedded.limit = 12
+        with pytest.raises(KeyboardInterrupt):
+            cached().transform(photos)
+    count_embedded.limit = float("inf")
+    count_embedded.total = 0
+    cached().transform(photos)
+    assert count_embedded.total == len(photos) - 8
+
+
+def flip_byte(path):
+    """Change one byte in the middle of the features."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def truncate(path):
+    """Cut off the second half."""
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES = {
+    "byte": flip_byte,
+    "truncated": truncate,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("no features"),
+}
+
+
+@pytest.mark.usefixtures("small_shards")
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_recomputed(cached, photos, tmp_path, count_embedded, damage):
+    """Rows of a damaged file are computed again; other rows are kept."""
+    first = cached().transform(photos)
+    damaged = shards(tmp_path)[0]
+    DAMAGES[damage](damaged)
+    count_embedded.total = 0
+    assert_array_equal(cached().transform(photos), first)
+    assert count_embedded.total in (4, 8)
+    count_embedded.total = 0
+    assert_array_equal(cached().transform(photos), first)
+    assert count_embedded.total == 0
+
+
+def test_damaged_note(cached, photos, tmp_path):
+    """A note that cannot be read is written again."""
+    first = cached().transform(photos)
+    (note,) = tmp_path.rglob("encoder.json")
+    note.write_text("{")
+    assert_array_equal(cached().transform(photos), first)
+    assert "feature_dim" in note.read_text()
+
+
+def test_other_pixels_are_other_images(cached, photos, count_embedded):
+    """One changed pixel, or the same bytes in another shape, make another image."""
+    cached().transform(photos)
+    count_embedded.total = 0
+    changed = photos.copy()
+    changed[3, 5, 5] ^= 1
+    cached().transform(changed)
+    assert count_embedded.total == 1
+    cached().transform(photos.reshape(20, 12, 48, 3))
+    assert count_embedded.total == 21
+
+
+def test_other_weights_are_another_encoder(cached, tiny_weights, photos, tmp_path):
+    """New weights in the same file do not find the features of the old ones."""
+    path = tmp_path / "weights.safetensors"
+    weights = load_file(tiny_weights)
+    save_file(weights, path)
+    first = cached(pretrained=path).transform(photos)
+    weights["visual.proj"] = -weights["visual.proj"]
+    save_file(weights, path)
+    second = cached(pretrained=path).transform(photos)
+    assert not np.isclose(first, second).all()
+    assert_array_equal(second, -first)
+
+
+def test_other_preprocessing_is_another_encoder(
+    cached, register_model, photos, count_embedded
+):
+    """The same weights under another architecture are kept apart."""
+    cached().transform(photos)
+    count_embedded.total = 0
+    quick = register_model("tiny-other", no_ln_pre=False, patch_size=16)
+    cached(model=quick).transform(photos)
+    assert count_embedded.total > 0
+
+
+def test_precisions_are_kept_apart(cached, photos, count_embedded):
+    """Features in half precision are not found by a run in single precision."""
+    cached(precision="bfloat16").transform(photos)
+    count_embedded.total = 0
+    cached(precision="float32").transform(photos)
+    assert count_embedded.total == 20
+
+
+def test_skipped_files_are_not_kept(cached, pictures):
+    """A file that could not be read is tried again by every run."""
+    good = (pictures / "2.png").read_bytes()
+    (pictures / "2.png").write_bytes(good[: len(good) // 2])
+    first = cached(on_error="skip").transform(pictures)
+    assert_array_equal(np.isnan(first).any(axis=1), [False, False, True, False, False])
+    again = cached(on_error="skip").transform(pictures)
+    assert_array_equal(again, first)
+    (pictures / "2.png").write_bytes(good)
+    assert np.isfinite(cached(on_error="skip").transform(pictures)).all()
+
+
+def test_two_writers_share_a_folder(tmp_path):
+    """Stores that are open at once keep each other's rows, without leftovers."""
+    stores = [FeatureStore(tmp_path) for _ in range(2)]
+    for value, store in enumerate(stores):
+        keys = [os.urandom(_cache.KEY_BYTES - 1) + bytes([value]) for _ in range(3)]
+        store.add(keys, np.full((3, 2), value, dtype=np.float32))
+        store.flush()
+        assert_array_equal(FeatureStore(tmp_path).find(keys[1]), [value, value])
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_repeated_images_are_kept_once(cached, photos, tmp_path):
+    """The same image twice in one run is one row on disk."""
+    cached().transform(np.concatenate([photos[:2], photos[:2], photos[:2]]))
+    (path,) = shards(tmp_path)
+    with np.load(path) as arrays:
+        assert arrays["features"].shape == (2, 12)
