@@ -40,7 +40,7 @@ ALLOWED = {
     },
     "demo": {"datasets", "estimators", "metrics", "pictures"},
     "__main__": {"demo"},
-    "__init__": {"estimators", "features"},
+    "__init__": {"estimators"},
 }
 
 # Seconds to import, so only inside the functions that need them.
