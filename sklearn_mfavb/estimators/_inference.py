@@ -52,8 +52,10 @@ def apply_to_images(
     block = max(_SMALLEST_BLOCK, math.ceil(n_samples / n_batches))
     blocks = []
     for start in range(0, n_samples, block):
-        indices = np.arange(start, start + block).clip(max=n_samples - 1)
+        indices = np.arange(start, min(start + block, n_samples))
         images = source.read(indices, size).to(device)
+        n_missing = block - len(images)
+        images = torch.cat([images, images[-1:].expand(n_missing, -1, -1, -1)])
         blocks.append(function(images).float().cpu().numpy())
     outputs = np.concatenate(blocks)[:n_samples]
     outputs[list(source.unreadable)] = np.nan
