@@ -1,20 +1,21 @@
 """Which views are made of a batch, and which of them are contrasted."""
 
+from collections.abc import Callable
 from typing import Protocol
 
-import torch
 from torch import Tensor
 
-from sklearn_mfavb.augmentation import Transform
 from sklearn_mfavb.networks import ViewOutput, unit_pixels
+from sklearn_mfavb.views import View
 
+Augmentation = Callable[[View], View]
 Positives = list[tuple[ViewOutput, ViewOutput]]
 
 
 class Contrast(Protocol):
     """Views of a batch, and the couples of outputs that must agree."""
 
-    def draw(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
         """Draw the two stacks of views that pass the network as pairs."""
 
     def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
@@ -29,20 +30,22 @@ class WithinPair:
 
     Parameters
     ----------
-    first, second : Transform
-        Augmentations of the two views.
+    first, second : callable
+        Augmentations of the two views: from a View to a View.
 
     Notes
     -----
-    A batch is a dict with ``"images"`` of shape (batch_size, n_channels, height, width)
-    and, where positives are neighbours, ``"partners"`` of the same shape.
+    A batch is a dict with ``"images"`` of shape (batch_size, n_channels, height,
+    width), ``"features"`` of shape (batch_size, feature_dim), or both; where positives
+    are neighbours, ``"partner_images"`` and ``"partner_features"`` are shaped alike.
+    ``"index"`` and ``"partner_index"`` say which images they are.
     """
 
-    def __init__(self, first: Transform, second: Transform) -> None:
+    def __init__(self, first: Augmentation, second: Augmentation) -> None:
         self.first = first
         self.second = second
 
-    def draw(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
         """Draw one pair per image; the second view shows the partner if there is one.
 
         Parameters
@@ -51,11 +54,11 @@ class WithinPair:
 
         Returns
         -------
-        tuple of two torch.Tensor of shape (batch_size, n_channels, height, width)
+        tuple of two View
+            As many rows as the batch.
         """
-        images = unit_pixels(batch["images"])
-        partners = unit_pixels(batch.get("partners", batch["images"]))
-        return self.first(images), self.second(partners)
+        anchors, partners = read_batch(batch)
+        return self.first(anchors), self.second(partners)
 
     def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
         """Couple the two halves of each pair."""
@@ -72,15 +75,15 @@ class AcrossPairs:
 
     Parameters
     ----------
-    first, second : Transform
-        Augmentations of the first and second view of either pair.
+    first, second : callable
+        Augmentations of the first and second view of either pair: from View to View.
     """
 
-    def __init__(self, first: Transform, second: Transform) -> None:
+    def __init__(self, first: Augmentation, second: Augmentation) -> None:
         self.first = first
         self.second = second
 
-    def draw(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
         """Draw both pairs of every image, P stacked on Q.
 
         Parameters
@@ -90,10 +93,11 @@ class AcrossPairs:
 
         Returns
         -------
-        tuple of two torch.Tensor of shape (2 * batch_size, n_channels, height, width)
+        tuple of two View
+            Twice as many rows as the batch.
         """
-        images = batch["images"]
-        both = unit_pixels(torch.cat([images, batch.get("partners", images)]))
+        anchors, partners = read_batch(batch)
+        both = anchors.stack(partners)
         return self.first(both), self.second(both)
 
     def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
@@ -105,3 +109,31 @@ CONTRASTS: dict[str, type[AcrossPairs | WithinPair]] = {
     "across_pairs": AcrossPairs,
     "within_pair": WithinPair,
 }
+
+
+def read_batch(batch: dict[str, Tensor]) -> tuple[View, View]:
+    """Take the images of a batch and their partners: themselves if there are none.
+
+    Parameters
+    ----------
+    batch : dict of torch.Tensor
+        As for `WithinPair.draw`.
+
+    Returns
+    -------
+    anchors, partners : View
+        Images are in [0, 1].
+    """
+    anchors = _clean_view(batch, "")
+    has_partners = any(name.startswith("partner_") for name in batch)
+    return anchors, _clean_view(batch, "partner_") if has_partners else anchors
+
+
+def _clean_view(batch: dict[str, Tensor], prefix: str) -> View:
+    """Read what a batch has of one side."""
+    images = batch.get(prefix + "images")
+    return View(
+        None if images is None else unit_pixels(images),
+        batch.get(prefix + "features"),
+        batch.get(prefix + "index"),
+    )

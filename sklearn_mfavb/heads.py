@@ -73,3 +73,32 @@ class ClusterHead(nn.Module):
     def forward(self, embedding: Tensor) -> Tensor:
         """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
         return torch.softmax(self.layers(embedding).float(), dim=1)
+
+
+class ClusterHeads(nn.ModuleList):
+    """Several cluster heads on one embedding, which is shaped by all of them.
+
+    A single head may settle in a poor optimum; what several heads agree on, the
+    embedding keeps (SCAN, arXiv 2005.12320, and TEMI, arXiv 2303.17896, train several
+    heads to keep one).
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the embedding.
+    n_clusters : int
+        Number of clusters.
+    n_cluster_heads : int, default=1
+        Number of heads.
+    """
+
+    def __init__(
+        self, embed_dim: int, n_clusters: int, n_cluster_heads: int = 1
+    ) -> None:
+        super().__init__(
+            ClusterHead(embed_dim, n_clusters) for _ in range(n_cluster_heads)
+        )
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Assign: (batch_size, embed_dim) to (batch_size, n_heads, n_clusters)."""
+        return torch.stack([head(embedding) for head in self], dim=1)

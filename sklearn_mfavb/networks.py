@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones import Backbone
-from sklearn_mfavb.heads import ClusterHead, InstanceHead
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.views import View
 
 
 class ViewOutput(NamedTuple):
@@ -18,8 +19,8 @@ class ViewOutput(NamedTuple):
         Output of the backbone.
     projection : torch.Tensor of shape (batch_size, projection_dim)
         Unit vectors of the instance head.
-    assignment : torch.Tensor of shape (batch_size, n_clusters)
-        Probabilities of the cluster head; rows sum to one.
+    assignment : torch.Tensor of shape (batch_size, n_cluster_heads, n_clusters)
+        Probabilities of the cluster heads; rows sum to one.
     """
 
     embedding: Tensor
@@ -38,15 +39,15 @@ def unit_pixels(images: Tensor) -> Tensor:
 
 
 class ClusteringNetwork(nn.Module):
-    """Backbone, instance head and cluster head.
+    """Backbone, instance head and cluster heads.
 
     Parameters
     ----------
     backbone : Backbone
-        From normalised images to embeddings.
+        From views with normalised images to embeddings.
     instance_head : InstanceHead
         From embeddings to unit vectors.
-    cluster_head : ClusterHead
+    cluster_heads : ClusterHeads
         From embeddings to probabilities.
     pixel_mean, pixel_std : torch.Tensor of shape (n_channels,)
         Statistics of the training images in [0, 1]; views are normalised by them.
@@ -59,7 +60,7 @@ class ClusteringNetwork(nn.Module):
         self,
         backbone: Backbone,
         instance_head: InstanceHead,
-        cluster_head: ClusterHead,
+        cluster_heads: ClusterHeads,
         *,
         pixel_mean: Tensor,
         pixel_std: Tensor,
@@ -67,45 +68,56 @@ class ClusteringNetwork(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.instance_head = instance_head
-        self.cluster_head = cluster_head
+        self.cluster_heads = cluster_heads
         self.register_buffer("pixel_mean", pixel_mean.reshape(-1, 1, 1))
         self.register_buffer("pixel_std", pixel_std.reshape(-1, 1, 1))
 
-    def normalize(self, images: Tensor) -> Tensor:
-        """Standardise images in [0, 1] by the statistics of the training images."""
-        return (images - self.pixel_mean) / self.pixel_std
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Embed clean images.
+    def normalize(self, view: View) -> View:
+        """Standardise the images of a view by the statistics of the training images.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            uint8, or floats in [0, 1].
+        view : View
+            Its images are uint8, or floats in [0, 1].
+
+        Returns
+        -------
+        View
+        """
+        if view.images is None:
+            return view
+        images = (unit_pixels(view.images) - self.pixel_mean) / self.pixel_std
+        return view._replace(images=images)
+
+    def embed(self, view: View) -> Tensor:
+        """Embed clean images by the single-view path.
+
+        Parameters
+        ----------
+        view : View
+            Its images are uint8, or floats in [0, 1].
 
         Returns
         -------
         torch.Tensor of shape (batch_size, embed_dim)
         """
-        return self.backbone(self.normalize(unit_pixels(images)))
+        return self.backbone(self.normalize(view))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Assign clean images to clusters by the single-view path.
+    def forward(self, view: View) -> Tensor:
+        """Assign clean images to clusters by the single-view path, with every head.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            uint8, or floats in [0, 1].
+        view : View
+            Its images are uint8, or floats in [0, 1].
 
         Returns
         -------
-        torch.Tensor of shape (batch_size, n_clusters)
+        torch.Tensor of shape (batch_size, n_cluster_heads, n_clusters)
         """
-        return self.cluster_head(self.embed(images))
+        return self.cluster_heads(self.embed(view))
 
-    def forward_pair(
-        self, first: Tensor, second: Tensor
-    ) -> tuple[ViewOutput, ViewOutput]:
+    def forward_pair(self, first: View, second: View) -> tuple[ViewOutput, ViewOutput]:
         """Embed a pair of views together, project and assign each.
 
         Both views pass the heads in one batch, so that batch normalisation sees twice
@@ -113,8 +125,8 @@ class ClusteringNetwork(nn.Module):
 
         Parameters
         ----------
-        first, second : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Views in [0, 1]; row i of both belongs together.
+        first, second : View
+            Row i of both belongs together; images are in [0, 1].
 
         Returns
         -------
@@ -124,6 +136,6 @@ class ClusteringNetwork(nn.Module):
             self.backbone.forward_pair(self.normalize(first), self.normalize(second))
         )
         both = ViewOutput(
-            embedding, self.instance_head(embedding), self.cluster_head(embedding)
+            embedding, self.instance_head(embedding), self.cluster_heads(embedding)
         )
         return both.halves()

@@ -9,14 +9,17 @@ from sklearn_mfavb.contrast import Positives
 from sklearn_mfavb.losses import (
     ClusterContrastiveLoss,
     InstanceContrastiveLoss,
+    MutualInformationLoss,
     balance_loss,
 )
 
 
 class ContrastiveObjective(nn.Module):
-    """Instance contrast, cluster contrast and balance (CC, arXiv 2009.09687).
+    """Contrast of instances and of clusters, balance (CC, arXiv 2009.09687), and more.
 
-    Every term is the mean over the couples of outputs that must agree.
+    The information that positives have of each other's cluster (TEMI, arXiv 2303.17896)
+    is one more term. Every term is the mean over the couples of outputs that must
+    agree, and over the cluster heads.
 
     Parameters
     ----------
@@ -24,6 +27,8 @@ class ContrastiveObjective(nn.Module):
         Temperatures of the two contrasts.
     instance_weight, cluster_weight, balance_weight : float
         Factors of the terms in the sum.
+    information_weight : float, default=0.0
+        Factor of the mutual information.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class ContrastiveObjective(nn.Module):
         instance_weight: float,
         cluster_weight: float,
         balance_weight: float,
+        information_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.instance_contrast = InstanceContrastiveLoss(instance_temperature)
@@ -41,6 +47,8 @@ class ContrastiveObjective(nn.Module):
         self.instance_weight = instance_weight
         self.cluster_weight = cluster_weight
         self.balance_weight = balance_weight
+        self.information = MutualInformationLoss()
+        self.information_weight = information_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score the outputs of a batch.
@@ -56,14 +64,25 @@ class ContrastiveObjective(nn.Module):
             Weighted terms; the loss is their sum.
         """
         projections = [(a.projection, b.projection) for a, b in positives]
-        assignments = [(a.assignment, b.assignment) for a, b in positives]
-        return {
+        assignments = [
+            couple
+            for a, b in positives
+            for couple in zip(
+                a.assignment.unbind(dim=1), b.assignment.unbind(dim=1), strict=True
+            )
+        ]
+        terms = {
             "instance_loss": self.instance_weight
             * _mean_over(projections, self.instance_contrast),
             "cluster_loss": self.cluster_weight
             * _mean_over(assignments, self.cluster_contrast),
             "balance_loss": self.balance_weight * _mean_over(assignments, balance_loss),
         }
+        if self.information_weight:
+            terms["information_loss"] = self.information_weight * _mean_over(
+                assignments, self.information
+            )
+        return terms
 
 
 def _mean_over(

@@ -3,7 +3,7 @@
 import inspect
 
 import pytest
-from sklearn.base import BaseEstimator
+from sklearn.base import ClusterMixin
 from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
     parametrize_with_checks,
@@ -13,12 +13,15 @@ import sklearn_mfavb
 
 
 def list_estimators():
-    """Make one small, quick instance of every exported estimator."""
+    """Make one small, quick instance of every exported clusterer.
+
+    Transformers have fewer checks and their own test of them.
+    """
     exported = [getattr(sklearn_mfavb, name) for name in sklearn_mfavb.__all__]
     classes = [
         item
         for item in exported
-        if inspect.isclass(item) and issubclass(item, BaseEstimator)
+        if inspect.isclass(item) and issubclass(item, ClusterMixin)
     ]
     return [
         estimator(

@@ -3,16 +3,22 @@
 import pytest
 import torch
 
-from sklearn_mfavb.augmentation import Identity
+from sklearn_mfavb.augmentation import FeatureNoise, Identity, ViewAugmentation
 from sklearn_mfavb.backbones import FusingAugmentingViT
 from sklearn_mfavb.contrast import AcrossPairs, WithinPair
-from sklearn_mfavb.heads import ClusterHead, InstanceHead
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.losses import InstanceContrastiveLoss
 from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.views import View
 
 
-@pytest.fixture
-def network():
-    """Two fusing blocks in evaluation mode, where batches do not mix images."""
+def unchanged(view):
+    """Augment nothing."""
+    return view
+
+
+def make_network(**parameters):
+    """Build two fusing blocks in evaluation mode, where batches do not mix images."""
     backbone = FusingAugmentingViT(
         (4, 4),
         n_channels=1,
@@ -22,14 +28,21 @@ def network():
         n_blocks=2,
         shared_depth=1,
         fused_depth=1,
+        **parameters,
     )
     return ClusteringNetwork(
         backbone,
         InstanceHead(32, 16),
-        ClusterHead(32, 4),
+        ClusterHeads(32, 4),
         pixel_mean=torch.tensor([0.5]),
         pixel_std=torch.tensor([0.25]),
     ).eval()
+
+
+@pytest.fixture
+def network():
+    """Build a network that looks at pixels."""
+    return make_network()
 
 
 def largest_gradient(output, view):
@@ -44,8 +57,8 @@ def test_across_pairs_no_half_depends_on_what_it_is_contrasted_with(network):
     first, second = torch.rand(2, 6, 1, 8, 8)  # rows 0-2 are P, rows 3-5 are Q
     first.requires_grad_()
     second.requires_grad_()
-    outputs = network.forward_pair(first, second)
-    couples = AcrossPairs(Identity(), Identity()).positives(*outputs)
+    outputs = network.forward_pair(View(first), View(second))
+    couples = AcrossPairs(unchanged, unchanged).positives(*outputs)
     assert len(couples) == 2
     for of_p, of_q in couples:
         for view in (first, second):
@@ -64,8 +77,8 @@ def test_within_pair_each_half_depends_on_what_it_is_contrasted_with(network):
     first, second = torch.rand(2, 3, 1, 8, 8)
     first.requires_grad_()
     second.requires_grad_()
-    outputs = network.forward_pair(first, second)
-    [(half_a, half_b)] = WithinPair(Identity(), Identity()).positives(*outputs)
+    outputs = network.forward_pair(View(first), View(second))
+    [(half_a, half_b)] = WithinPair(unchanged, unchanged).positives(*outputs)
     assert largest_gradient(half_a, second) > 0
     assert largest_gradient(half_b, first) > 0
 
@@ -74,26 +87,98 @@ def test_across_pairs_views_are_the_image_and_its_partner():
     """P is made of the image twice, Q of its partner twice."""
     images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
     partners = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
-    contrast = AcrossPairs(Identity(), Identity())
-    for view in contrast.draw({"images": images, "partners": partners}):
-        assert (view[:2] == 1).all()
-        assert (view[2:] == 0).all()
+    contrast = AcrossPairs(unchanged, unchanged)
+    for view in contrast.draw({"images": images, "partner_images": partners}):
+        assert (view.images[:2] == 1).all()
+        assert (view.images[2:] == 0).all()
 
 
 def test_across_pairs_without_partner_shows_the_image_in_both_pairs():
     """Positives by augmentation: P and Q show the same image."""
     images = torch.rand(2, 1, 4, 4)
-    first, second = AcrossPairs(Identity(), Identity()).draw({"images": images})
-    torch.testing.assert_close(first, torch.cat([images, images]))
-    torch.testing.assert_close(second, torch.cat([images, images]))
+    first, second = AcrossPairs(unchanged, unchanged).draw({"images": images})
+    torch.testing.assert_close(first.images, torch.cat([images, images]))
+    torch.testing.assert_close(second.images, torch.cat([images, images]))
 
 
 def test_within_pair_second_view_shows_the_partner():
     """One pair per image, and each view has its own augmentation."""
     images, partners = torch.rand(2, 3, 1, 4, 4)
-    contrast = WithinPair(lambda batch: batch, lambda batch: 1 - batch)
-    first, second = contrast.draw({"images": images, "partners": partners})
-    torch.testing.assert_close(first, images)
-    torch.testing.assert_close(second, 1 - partners)
+    contrast = WithinPair(lambda view: view, lambda view: View(1 - view.images))
+    first, second = contrast.draw({"images": images, "partner_images": partners})
+    torch.testing.assert_close(first.images, images)
+    torch.testing.assert_close(second.images, 1 - partners)
     _, second = contrast.draw({"images": images})
-    torch.testing.assert_close(second, 1 - images)
+    torch.testing.assert_close(second.images, 1 - images)
+
+
+def draw_batch():
+    """Draw images and partners with their features, ready for gradients."""
+    names = ("images", "features", "partner_images", "partner_features")
+    shapes = ((3, 1, 8, 8), (3, 5)) * 2
+    drawn = [torch.rand(shape) for shape in shapes]
+    return {name: x.requires_grad_() for name, x in zip(names, drawn, strict=True)}
+
+
+@pytest.mark.parametrize("image_tokens", [True, False])
+def test_across_pairs_features_close_the_leak_too(image_tokens):
+    """No half depends on images or features of the pair it is contrasted with."""
+    network = make_network(feature_dim=5, image_tokens=image_tokens)
+    names = ["images", "features"] if image_tokens else ["features"]
+    batch, contrast = draw_batch(), AcrossPairs(unchanged, unchanged)
+    couples = contrast.positives(*network.forward_pair(*contrast.draw(batch)))
+    for of_anchor, of_partner in couples:
+        for name in names:
+            own, other = batch[name], batch["partner_" + name]
+            for output, seen, unseen in (
+                (of_anchor, own, other),
+                (of_partner, other, own),
+            ):
+                assert largest_gradient(output, seen) > 0
+                assert largest_gradient(output, unseen) == 0
+
+
+def test_within_pair_features_leak_too():
+    """In the literal reading a half has read the features it is compared to."""
+    network = make_network(feature_dim=5)
+    batch, contrast = draw_batch(), WithinPair(unchanged, unchanged)
+    [(half_a, half_b)] = contrast.positives(
+        *network.forward_pair(*contrast.draw(batch))
+    )
+    for name in ("images", "features"):
+        assert largest_gradient(half_a, batch["partner_" + name]) > 0
+        assert largest_gradient(half_b, batch[name]) > 0
+
+
+def test_features_of_partners_go_to_the_second_pair():
+    """P has the features of the image, Q those of its partner."""
+    batch = draw_batch()
+    for view in AcrossPairs(unchanged, unchanged).draw(batch):
+        assert torch.equal(view.features[:3], batch["features"])
+        assert torch.equal(view.features[3:], batch["partner_features"])
+    first, second = WithinPair(unchanged, unchanged).draw(batch)
+    assert torch.equal(first.features, batch["features"])
+    assert torch.equal(second.features, batch["partner_features"])
+
+
+def couple_projections(network, augment_features):
+    """Project features of images that are their own positives."""
+    augment = ViewAugmentation(Identity(), augment_features)
+    contrast = AcrossPairs(augment, augment)
+    views = contrast.draw({"features": torch.randn(8, 5)})
+    couples = contrast.positives(*network.forward_pair(*views))
+    return [(one.projection, other.projection) for one, other in couples]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shared_features_make_the_same_image_a_trivial_positive(seed):
+    """Whatever the weights, positives that share a feature are at cosine one."""
+    torch.manual_seed(seed)
+    network = make_network(feature_dim=5, image_tokens=False)
+    loss = InstanceContrastiveLoss()
+    for one, other in couple_projections(network, Identity()):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+        torch.testing.assert_close(loss(one, other), loss(one, one))
+    for one, other in couple_projections(network, FeatureNoise()):
+        assert (one - other).abs().max() > 1e-2
+        assert loss(one, other) > loss(one, one)

@@ -12,9 +12,10 @@ import sklearn_mfavb
 PACKAGE = Path(sklearn_mfavb.__file__).parent
 
 ALLOWED = {
+    "views": set(),
     "losses": set(),
-    "backbones": set(),
-    "augmentation": set(),
+    "backbones": {"views"},
+    "augmentation": {"views"},
     "images": set(),
     "training": set(),
     "heads": set(),
@@ -22,25 +23,30 @@ ALLOWED = {
     "datasets": set(),
     "neighbors": set(),
     "pictures": set(),
-    "networks": {"backbones", "heads"},
-    "contrast": {"augmentation", "networks"},
+    "readout": set(),
+    "networks": {"backbones", "heads", "views"},
+    "contrast": {"networks", "views"},
     "objectives": {"contrast", "losses"},
     "features": {"images", "training"},
     "estimators": {
         "augmentation",
         "backbones",
         "contrast",
+        "features",
         "heads",
         "images",
+        "losses",
         "metrics",
         "neighbors",
         "networks",
         "objectives",
+        "readout",
         "training",
+        "views",
     },
     "demo": {"datasets", "estimators", "metrics", "pictures"},
     "__main__": {"demo"},
-    "__init__": {"estimators"},
+    "__init__": {"estimators", "features"},
 }
 
 # Seconds to import, so only inside the functions that need them.

@@ -3,8 +3,9 @@
 import torch
 
 from sklearn_mfavb.backbones import ConvStemViT
-from sklearn_mfavb.heads import ClusterHead, InstanceHead
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput, unit_pixels
+from sklearn_mfavb.views import View
 
 
 def make_network():
@@ -15,7 +16,7 @@ def make_network():
     return ClusteringNetwork(
         backbone,
         InstanceHead(16, 8),
-        ClusterHead(16, 3),
+        ClusterHeads(16, 3, 2),
         pixel_mean=torch.tensor([0.25, 0.5]),
         pixel_std=torch.tensor([0.5, 0.125]),
     )
@@ -24,16 +25,16 @@ def make_network():
 def test_views_get_unit_projections_and_probabilities():
     """Shapes and normalisation of everything the losses read."""
     network = make_network()
-    for output in network.forward_pair(*torch.rand(2, 5, 2, 4, 4)):
+    for output in network.forward_pair(*map(View, torch.rand(2, 5, 2, 4, 4))):
         assert output.embedding.shape == (5, 16)
         torch.testing.assert_close(output.projection.norm(dim=1), torch.ones(5))
-        torch.testing.assert_close(output.assignment.sum(dim=1), torch.ones(5))
-        assert output.assignment.shape == (5, 3)
+        torch.testing.assert_close(output.assignment.sum(dim=2), torch.ones(5, 2))
+        assert output.assignment.shape == (5, 2, 3)
 
 
 def test_images_are_standardised_per_channel():
     """Each channel is shifted and scaled by its own statistics."""
-    normalised = make_network().normalize(torch.full((1, 2, 4, 4), 0.75))
+    normalised = make_network().normalize(View(torch.full((1, 2, 4, 4), 0.75))).images
     assert (normalised[:, 0] == 1).all()
     assert (normalised[:, 1] == 2).all()
 
@@ -42,7 +43,9 @@ def test_bytes_and_floats_of_the_same_picture_agree():
     """uint8 pixels mean their 255th; floats pass unchanged."""
     network = make_network().eval()
     pixels = torch.randint(0, 256, (4, 2, 4, 4), dtype=torch.uint8)
-    torch.testing.assert_close(network(pixels), network(pixels.float() / 255))
+    torch.testing.assert_close(
+        network(View(pixels)), network(View(pixels.float() / 255))
+    )
     floats = torch.rand(1, 2, 4, 4)
     assert unit_pixels(floats) is floats
 
@@ -50,7 +53,7 @@ def test_bytes_and_floats_of_the_same_picture_agree():
 def test_one_image_can_train():
     """Both views pass the heads together, so batch normalisation has two rows."""
     network = make_network().train()
-    first, _ = network.forward_pair(*torch.rand(2, 1, 2, 4, 4))
+    first, _ = network.forward_pair(*map(View, torch.rand(2, 1, 2, 4, 4)))
     assert first.projection.isfinite().all()
 
 
@@ -66,6 +69,6 @@ def test_half_precision_leaves_heads_in_float32():
     """Probabilities and projections are float32 under autocast."""
     network = make_network()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, _ = network.forward_pair(*torch.rand(2, 5, 2, 4, 4))
+        output, _ = network.forward_pair(*map(View, torch.rand(2, 5, 2, 4, 4)))
     assert output.assignment.dtype == torch.float32
     assert output.projection.dtype == torch.float32

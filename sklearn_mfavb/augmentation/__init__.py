@@ -6,17 +6,21 @@ from sklearn_mfavb.augmentation._compose import Compose, Identity, UserTransform
 from sklearn_mfavb.augmentation._geometry import AffineCrop
 from sklearn_mfavb.augmentation._presets import AUGMENTATIONS, make_views
 from sklearn_mfavb.augmentation._transform import Transform
+from sklearn_mfavb.augmentation._views import FeatureNoise, ViewAugmentation, ViewBank
 
 __all__ = [
     "AUGMENTATIONS",
     "AffineCrop",
     "ColorJitter",
     "Compose",
+    "FeatureNoise",
     "GaussianBlur",
     "Grayscale",
     "Identity",
     "Solarize",
     "Transform",
     "UserTransform",
+    "ViewAugmentation",
+    "ViewBank",
     "make_views",
 ]

@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 from torch import Tensor, nn
+
+from sklearn_mfavb.views import View
 
 
 class Backbone(nn.Module, ABC):
-    """Network from normalised images to one embedding per image.
+    """Network from views, with normalised images, to one embedding per image.
 
     Attributes
     ----------
@@ -18,32 +19,32 @@ class Backbone(nn.Module, ABC):
     embed_dim: int
 
     @abstractmethod
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, view: View) -> Tensor:
         """Embed single views.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Normalised images.
+        view : View
+            One view of every image; its images are normalised.
 
         Returns
         -------
         torch.Tensor of shape (batch_size, embed_dim)
         """
 
-    def forward_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_pair(self, first: View, second: View) -> tuple[Tensor, Tensor]:
         """Embed two views of the same images; a fusing backbone mixes them here.
 
         The default runs each view alone, both in one batch.
 
         Parameters
         ----------
-        first, second : torch.Tensor of shape (batch_size, n_channels, height, width)
+        first, second : View
             Normalised views; row i of both shows image i.
 
         Returns
         -------
         tuple of two torch.Tensor of shape (batch_size, embed_dim)
         """
-        embedding_first, embedding_second = self(torch.cat([first, second])).chunk(2)
+        embedding_first, embedding_second = self(first.stack(second)).chunk(2)
         return embedding_first, embedding_second

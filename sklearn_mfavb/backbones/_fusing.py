@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._vit import ConvStemViT, make_layers
+from sklearn_mfavb.views import View
 
 
 class FusingAugmentingBlock(nn.Module):
@@ -97,6 +98,10 @@ class FusingAugmentingViT(ConvStemViT):
         Layers of each block that see one view.
     fused_depth : int
         Layers of each block that see both views; with 0 this is a `ConvStemViT`.
+    feature_dim : int, default=None
+        Length of the features of a view; None means that views have none.
+    image_tokens : bool, default=True
+        Whether the images are looked at; without them the features are all there is.
 
     References
     ----------
@@ -107,13 +112,14 @@ class FusingAugmentingViT(ConvStemViT):
     --------
     >>> import torch
     >>> from sklearn_mfavb.backbones import FusingAugmentingViT
+    >>> from sklearn_mfavb.views import View
     >>> vit = FusingAugmentingViT(
     ...     (4, 4), n_channels=1, patch_size=2, embed_dim=32, n_heads=2,
     ...     n_blocks=2, shared_depth=1, fused_depth=1,
     ... )
-    >>> images = torch.rand(3, 1, 8, 8)
-    >>> first, second = vit.eval().forward_pair(images, images)
-    >>> torch.allclose(first, vit(images), atol=1e-5)
+    >>> view = View(torch.rand(3, 1, 8, 8))
+    >>> first, second = vit.eval().forward_pair(view, view)
+    >>> torch.allclose(first, vit(view), atol=1e-5)
     True
     """
 
@@ -128,6 +134,8 @@ class FusingAugmentingViT(ConvStemViT):
         n_blocks: int,
         shared_depth: int,
         fused_depth: int,
+        feature_dim: int | None = None,
+        image_tokens: bool = True,
     ) -> None:
         super().__init__(
             grid_size,
@@ -136,6 +144,8 @@ class FusingAugmentingViT(ConvStemViT):
             embed_dim=embed_dim,
             n_heads=n_heads,
             depth=0,
+            feature_dim=feature_dim,
+            image_tokens=image_tokens,
         )
         self.layers = nn.Sequential(
             *(
@@ -155,8 +165,8 @@ class FusingAugmentingViT(ConvStemViT):
             first, second = block.forward_pair(first, second)
         return first, second
 
-    def forward_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    def forward_pair(self, first: View, second: View) -> tuple[Tensor, Tensor]:
         """Embed a pair of views that see each other; see `Backbone.forward_pair`."""
-        tokens = self.embed(torch.cat([first, second]))
-        first, second = self.encode_pair(*tokens.chunk(2))
-        return self.read_out(first), self.read_out(second)
+        tokens = self.embed(first.stack(second))
+        one, other = self.encode_pair(*tokens.chunk(2))
+        return self.read_out(one), self.read_out(other)

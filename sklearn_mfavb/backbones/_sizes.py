@@ -58,19 +58,18 @@ _PRESETS = (
     _Preset(longest_side=128, embed_dim=192, shared_depth=2, fused_depth=2),
     _Preset(longest_side=math.inf, embed_dim=384, shared_depth=2, fused_depth=2),
 )
-_MOST_TOKENS = 64
 _LARGEST_PATCH = 16
 _HEAD_WIDTH = 32  # VTCC: 12 heads at width 384
 
 Auto = Literal["auto"]
 
 
-def _auto_patch_size(image_size: tuple[int, int]) -> int:
-    """Find the smallest patch that keeps an image within `_MOST_TOKENS` tokens."""
+def _auto_patch_size(image_size: tuple[int, int], most_tokens: int) -> int:
+    """Find the smallest patch that keeps an image within so many tokens."""
     height, width = image_size
     patch_size = 2
     while (
-        math.ceil(height / patch_size) * math.ceil(width / patch_size) > _MOST_TOKENS
+        math.ceil(height / patch_size) * math.ceil(width / patch_size) > most_tokens
         and patch_size < _LARGEST_PATCH
     ):
         patch_size *= 2
@@ -92,6 +91,7 @@ def resolve_vit_size(
     n_blocks: int = 2,
     shared_depth: int | Auto = "auto",
     fused_depth: int | Auto = "auto",
+    most_tokens: int = 64,
 ) -> ViTSize:
     """Replace every ``"auto"`` by a size that suits the images.
 
@@ -100,7 +100,8 @@ def resolve_vit_size(
     image_size : tuple of int
         Height and width of the images in pixels.
     patch_size : int or "auto", default="auto"
-        ``"auto"``: the smallest power of two from 2 to 16 that gives at most 64 tokens.
+        ``"auto"``: the smallest power of two from 2 to 16 that gives at most
+        `most_tokens` tokens.
     embed_dim : int or "auto", default="auto"
         ``"auto"``: 64, 128, 192 or 384 for longest sides up to 16, 64, 128 and above.
     n_heads : int or "auto", default="auto"
@@ -110,6 +111,8 @@ def resolve_vit_size(
         Fusing-augmenting blocks.
     shared_depth, fused_depth : int or "auto", default="auto"
         ``"auto"``: 1 each for longest sides up to 64, else 2.
+    most_tokens : int, default=64
+        See `patch_size`.
 
     Returns
     -------
@@ -129,7 +132,7 @@ def resolve_vit_size(
     """
     preset = next(row for row in _PRESETS if max(image_size) <= row.longest_side)
     if patch_size == "auto":
-        patch_size = _auto_patch_size(image_size)
+        patch_size = _auto_patch_size(image_size, most_tokens)
     if embed_dim == "auto":
         embed_dim = preset.embed_dim
     size = ViTSize(

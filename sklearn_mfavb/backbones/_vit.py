@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
 from sklearn_mfavb.backbones._conv_stem import ConvStem
+from sklearn_mfavb.views import View
 
 
 def sine_positions(grid_size: tuple[int, int], embed_dim: int) -> Tensor:
@@ -64,8 +65,9 @@ class ConvStemViT(Backbone):
     positions are added, pre-norm layers mix them, and the normalised class token is the
     embedding (VTCC, arXiv 2206.12925).
 
-    Tokens are the seam for more inputs: `embed` makes them, `encode` mixes any number
-    of them, `read_out` takes the class token.
+    A feature of a frozen encoder, linearly projected, is one more token (the CLIP token
+    of MFAVBs, arXiv 2511.08883). `embed` makes the tokens, `encode` mixes any number of
+    them, `read_out` takes the class token.
 
     Parameters
     ----------
@@ -81,15 +83,25 @@ class ConvStemViT(Backbone):
         Attention heads.
     depth : int
         Layers.
+    feature_dim : int, default=None
+        Length of the features of a view; None means that views have none.
+    image_tokens : bool, default=True
+        Whether the images are looked at; without them the features are all there is.
+
+    Raises
+    ------
+    ValueError
+        If neither images nor features are looked at.
 
     Examples
     --------
     >>> import torch
     >>> from sklearn_mfavb.backbones import ConvStemViT
+    >>> from sklearn_mfavb.views import View
     >>> vit = ConvStemViT(
     ...     (4, 4), n_channels=1, patch_size=2, embed_dim=32, n_heads=2, depth=1
     ... )
-    >>> vit(torch.zeros(3, 1, 8, 8)).shape
+    >>> vit(View(torch.zeros(3, 1, 8, 8))).shape
     torch.Size([3, 32])
     """
 
@@ -102,10 +114,22 @@ class ConvStemViT(Backbone):
         embed_dim: int,
         n_heads: int,
         depth: int,
+        feature_dim: int | None = None,
+        image_tokens: bool = True,
     ) -> None:
         super().__init__()
+        if feature_dim is None and not image_tokens:
+            raise ValueError(
+                "A network without image tokens needs features (feature_dim): there "
+                "is nothing else to look at."
+            )
         self.embed_dim = embed_dim
-        self.stem = ConvStem(n_channels, embed_dim, patch_size)
+        self.stem = (
+            ConvStem(n_channels, embed_dim, patch_size) if image_tokens else None
+        )
+        self.feature_token = (
+            None if feature_dim is None else nn.Linear(feature_dim, embed_dim)
+        )
         self.class_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         nn.init.normal_(self.class_token, std=1e-6)
         self.register_buffer(
@@ -114,20 +138,26 @@ class ConvStemViT(Backbone):
         self.layers = make_layers(depth, embed_dim, n_heads)
         self.norm = _LayerNorm(embed_dim)
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Make the tokens of a batch: the class token first, then the patches.
+    def embed(self, view: View) -> Tensor:
+        """Make the tokens of a batch: class token, feature token, patches.
 
         Parameters
         ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
+        view : View
+            What the network was built for: images, features or both.
 
         Returns
         -------
-        torch.Tensor of shape (batch_size, 1 + n_patches, embed_dim)
+        torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+            One class token, one token if there are features, one for every patch.
         """
-        patches = self.stem(images) + self.positions
-        class_token = self.class_token.expand(len(images), -1, -1).to(patches.dtype)
-        return torch.cat([class_token, patches], dim=1)
+        parts = []
+        if self.feature_token is not None:
+            parts.append(self.feature_token(view.features)[:, None])
+        if self.stem is not None:
+            parts.append(self.stem(view.images) + self.positions)
+        class_token = self.class_token.expand(len(parts[0]), -1, -1)
+        return torch.cat([class_token.to(parts[0].dtype), *parts], dim=1)
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Mix the tokens of single views; keeps the shape."""
@@ -137,6 +167,6 @@ class ConvStemViT(Backbone):
         """Normalise the class token: (batch_size, n_tokens, embed_dim) to 2-D."""
         return self.norm(tokens[:, 0])
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, view: View) -> Tensor:
         """Embed single views; see `Backbone.forward`."""
-        return self.read_out(self.encode(self.embed(images)))
+        return self.read_out(self.encode(self.embed(view)))

@@ -14,12 +14,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
 
-from sklearn_mfavb.augmentation import AUGMENTATIONS, Transform, make_views
 from sklearn_mfavb.backbones import Backbone, choose_attention
-from sklearn_mfavb.contrast import Contrast
+from sklearn_mfavb.contrast import Augmentation, Contrast
+from sklearn_mfavb.estimators._augmenting import ViewMaker
+from sklearn_mfavb.estimators._clip import Rows
 from sklearn_mfavb.estimators._inference import pixel_statistics
-from sklearn_mfavb.estimators._labelling import LARGEST_BATCH, ImageLabeler
-from sklearn_mfavb.heads import ClusterHead, InstanceHead
+from sklearn_mfavb.estimators._labelling import LARGEST_BATCH
+from sklearn_mfavb.estimators._loop import check_callbacks, read_history
+from sklearn_mfavb.estimators._readout import choose_head, fit_mixture
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.training import (
@@ -33,10 +36,12 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 
+_EPOCHS = 40
+_LEAST_EPOCHS, _STEPS_WITH_FEATURES = 10, 400
 _STATISTICS_SAMPLE = 2048  # images; the mean of each channel is then within 1 %
 
 
-class BaseImageClusterer(ImageLabeler, ABC):
+class BaseImageClusterer(ViewMaker, ABC):
     """Base of the estimators; a subclass says what its method changes.
 
     A subclass writes `_make_backbone`, `_make_contrast` and `_make_objective`, and may
@@ -44,8 +49,10 @@ class BaseImageClusterer(ImageLabeler, ABC):
     """
 
     n_clusters: int
-    augmentation: Any
-    max_epochs: int
+    n_cluster_heads: int
+    assignment: Literal["mixture", "head"]
+    balance_weight: float
+    max_epochs: int | Literal["auto"]
     batch_size: int | Literal["auto"]
     learning_rate: float
     warmup_epochs: int
@@ -59,14 +66,15 @@ class BaseImageClusterer(ImageLabeler, ABC):
     history_: list[dict[str, float]]
 
     _parameter_constraints: ClassVar[dict] = {
-        **ImageLabeler._parameter_constraints,
+        **ViewMaker._parameter_constraints,
         "n_clusters": [Interval(Integral, 1, None, closed="left")],
-        "augmentation": [
-            StrOptions({"auto", *AUGMENTATIONS}),
-            callable,
-            tuple,
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
+        "assignment": [StrOptions({"mixture", "head"})],
+        "balance_weight": [Interval(Real, 0, None, closed="left")],
+        "max_epochs": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
         ],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
         "batch_size": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -83,11 +91,13 @@ class BaseImageClusterer(ImageLabeler, ABC):
     }
 
     @abstractmethod
-    def _make_backbone(self, size: tuple[int, int], n_channels: int) -> Backbone:
-        """Build the network from images to embeddings."""
+    def _make_backbone(
+        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
+    ) -> Backbone:
+        """Build the network from views to embeddings."""
 
     @abstractmethod
-    def _make_contrast(self, first: Transform, second: Transform) -> Contrast:
+    def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
         """Say which views are made and which are contrasted."""
 
     @abstractmethod
@@ -99,7 +109,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
         return []
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, clip_features: Any = None) -> Self:
         """Train the network on images and label them.
 
         Parameters
@@ -108,6 +118,9 @@ class BaseImageClusterer(ImageLabeler, ABC):
             Images, in any of the forms that the class accepts.
         y : Ignored
             Not used; present for consistency with scikit-learn.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, one row for each, of any encoder; for
+            ``clip="precomputed"`` only.
 
         Returns
         -------
@@ -128,16 +141,20 @@ class BaseImageClusterer(ImageLabeler, ABC):
         """
         before = dict(vars(self))
         try:
-            return self._fit(X)
+            return self._fit(X, clip_features)
         except BaseException:
             self.__dict__ = before
             raise
 
-    def _fit(self, X: Any) -> Self:
+    def _fit(self, X: Any, clip_features: Any) -> Self:
         """Fit; what it leaves half done when it fails is undone by `fit`."""
         source = self._read_images(X, reset=True)
         size = self._resolve_image_size(source)
         dataset = self._readable_dataset(source, size, self.n_clusters)
+        features = self._read_features(source, clip_features, reset=True)
+        dataset.reads_images = self._sees_images
+        if features is not None:
+            dataset.features = torch.from_numpy(features[dataset.indices])
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         with local_seed(seed, device):
@@ -147,13 +164,30 @@ class BaseImageClusterer(ImageLabeler, ABC):
         self.net_ = net
         self.image_format_ = source.format
         self.image_size_ = size
-        self.history_ = previous + _read_history(net, n_before=len(previous))
+        self.history_ = previous + read_history(net, n_before=len(previous))
         self.n_iter_ = len(self.history_)
-        self.labels_ = self._label(source)
+        self.readout_ = self._make_readout(dataset, features, seed)
+        self.labels_ = self._label(source, features)
         self.paths_ = source.paths
         self.skipped_ = dict(source.unreadable)
         self._warn_if_degenerate(n_epochs=len(self.history_) - len(previous))
         return self
+
+    def _make_readout(
+        self, dataset: ImageDataset, features: Rows | None, seed: int
+    ) -> torch.nn.Module:
+        """Find how embeddings are labelled: by a mixture, or by the best head."""
+        network = self.net_.module_.eval()
+        embedding = self._apply(network.embed, dataset.source, features)
+        embedding = embedding[dataset.indices]
+        device = torch.device(self.net_.device)
+        if self.assignment == "head":
+            heads = network.cluster_heads
+            return choose_head(heads, embedding, dataset.neighbors, device=device)
+        balance = self.balance_weight
+        return fit_mixture(embedding, self.n_clusters, balance=balance, seed=seed).to(
+            device
+        )
 
     def _train(self, dataset: ImageDataset, device: torch.device) -> ClusteringNet:
         """Build a network and skorch's loop around it, and run the loop."""
@@ -161,9 +195,10 @@ class BaseImageClusterer(ImageLabeler, ABC):
         choose_attention(network, device)
         batch_size = self._resolve_batch_size(len(dataset))
         steps_per_epoch = math.ceil(len(dataset) / batch_size)
+        max_epochs = self._resolve_max_epochs(dataset, steps_per_epoch)
         schedule = WarmupCosine(
-            n_steps=self.max_epochs * steps_per_epoch,
-            n_warmup_steps=min(self.warmup_epochs, self.max_epochs) * steps_per_epoch,
+            n_steps=max_epochs * steps_per_epoch,
+            n_warmup_steps=min(self.warmup_epochs, max_epochs) * steps_per_epoch,
         )
         progress = EpochProgress()
         net = ClusteringNet(
@@ -174,7 +209,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
             optimizer=torch.optim.AdamW,
             lr=self.learning_rate,
             optimizer__weight_decay=self.weight_decay,
-            max_epochs=self.max_epochs,
+            max_epochs=max_epochs,
             batch_size=batch_size,
             iterator_train=balanced_batches,
             iterator_train__collate_fn=dataset.collate,
@@ -192,7 +227,7 @@ class BaseImageClusterer(ImageLabeler, ABC):
                 ),
                 *self._arrange_positives(dataset),
                 *([("progress", progress)] if self.verbose == 1 else []),
-                *_check_callbacks(self.callbacks or ()),
+                *check_callbacks(self.callbacks or ()),
             ],
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
@@ -209,16 +244,25 @@ class BaseImageClusterer(ImageLabeler, ABC):
             return self.batch_size
         return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * self.n_clusters))
 
+    def _resolve_max_epochs(self, dataset: ImageDataset, steps_per_epoch: int) -> int:
+        """Replace ``"auto"``: with features, so many steps are enough for any set."""
+        if self.max_epochs != "auto":
+            return self.max_epochs
+        if dataset.features is None:
+            return _EPOCHS
+        return max(_LEAST_EPOCHS, math.ceil(_STEPS_WITH_FEATURES / steps_per_epoch))
+
     def _make_network(self, dataset: ImageDataset) -> ClusteringNetwork:
         """Build backbone and heads; with warm_start, take over the learned weights."""
         source = dataset.source
         sample = torch.randperm(len(dataset))[:_STATISTICS_SAMPLE].numpy()
         mean, std = pixel_statistics(source, dataset.size, dataset.indices[sample])
-        backbone = self._make_backbone(dataset.size, source.n_channels)
+        feature_dim = None if dataset.features is None else dataset.features.shape[1]
+        backbone = self._make_backbone(dataset.size, source.n_channels, feature_dim)
         network = ClusteringNetwork(
             backbone,
             InstanceHead(backbone.embed_dim),
-            ClusterHead(backbone.embed_dim, self.n_clusters),
+            ClusterHeads(backbone.embed_dim, self.n_clusters, self.n_cluster_heads),
             pixel_mean=mean,
             pixel_std=std,
         )
@@ -233,18 +277,6 @@ class BaseImageClusterer(ImageLabeler, ABC):
                 ) from error
         return network
 
-    def _make_augmentations(self, dataset: ImageDataset) -> tuple[Transform, Transform]:
-        """Build the augmentations of both views."""
-        return make_views(self._resolve_augmentation(dataset), dataset.size)
-
-    def _resolve_augmentation(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"`` by what suits the kind of images."""
-        if self.augmentation != "auto":
-            return self.augmentation
-        if dataset.source.image_size[0] == 1:
-            return "none"
-        return "characters" if dataset.source.n_channels == 1 else "photographs"
-
     def _warn_if_degenerate(self, n_epochs: int) -> None:
         """Warn about clusters that hold nothing and about training that was cut."""
         sizes = np.bincount(self.labels_[self.labels_ >= 0], minlength=self.n_clusters)
@@ -258,44 +290,11 @@ class BaseImageClusterer(ImageLabeler, ABC):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        if n_epochs < self.max_epochs:
+        max_epochs = self.net_.max_epochs
+        if n_epochs < max_epochs:
             warnings.warn(
-                f"Training stopped after {n_epochs} of max_epochs={self.max_epochs} "
+                f"Training stopped after {n_epochs} of max_epochs={max_epochs} "
                 "epochs; the labels are those of the network as it was then.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
-
-
-def _check_callbacks(callbacks: Any) -> list:
-    """Return skorch's callbacks, or say which of the items is none."""
-    for item in callbacks:
-        callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
-        is_class = isinstance(callback, type) and issubclass(callback, Callback)
-        if not (is_class or isinstance(callback, Callback)):
-            raise TypeError(
-                "callbacks must be skorch callbacks or pairs (name, callback), got "
-                f"{item!r}."
-            )
-    return list(callbacks)
-
-
-def _read_history(net: ClusteringNet, n_before: int) -> list[dict[str, float]]:
-    """Copy what is worth keeping of skorch's history: one plain dict per epoch.
-
-    An interrupted epoch has no losses yet and is left out; if there is no other, the
-    interruption goes on to the user.
-    """
-    rows = [row for row in net.history if "train_loss" in row]
-    if not rows:
-        raise KeyboardInterrupt
-    names = [name for name in rows[0] if name.endswith("_loss")]
-    return [
-        {
-            "epoch": n_before + row["epoch"],
-            "loss": float(row["train_loss"]),
-            **{name: row[name] for name in names if name != "train_loss"},
-            "seconds": row["dur"],
-        }
-        for row in rows
-    ]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.neighbors import pixel_features
+from sklearn_mfavb.views import View
 
 # Small float32 matrix products take kernels that are chosen row by row: with two
 # threads a row depended on its position in products of 5 to 11 rows, and products of up
@@ -19,19 +21,21 @@ _SMALLEST_BLOCK = 16
 
 @torch.no_grad()
 def apply_to_images(
-    function: Callable[[Tensor], Tensor],
+    function: Callable[[View], Tensor],
     source: ImageSource,
     size: tuple[int, int],
     *,
     batch_size: int,
     device: torch.device | str = "cpu",
+    features: NDArray[np.float32] | None = None,
+    reads_images: bool = True,
 ) -> NDArray[np.float32]:
     """Apply a function to every image of a source; rows of unreadable ones are NaN.
 
     Parameters
     ----------
     function : callable
-        From images (batch_size, n_channels, height, width) to (batch_size, n_outputs).
+        From clean views of batch_size images to (batch_size, n_outputs).
     source : ImageSource
         What to read.
     size : tuple of int
@@ -40,6 +44,10 @@ def apply_to_images(
         Most images read and passed at once, but never fewer than 16.
     device : torch.device or str, default="cpu"
         Where the function runs.
+    features : ndarray of shape (n_samples, feature_dim), default=None
+        Features of the views.
+    reads_images : bool, default=True
+        Whether views have images.
 
     Returns
     -------
@@ -53,20 +61,37 @@ def apply_to_images(
     blocks = []
     for start in range(0, n_samples, block):
         indices = np.arange(start, min(start + block, n_samples))
-        images = source.read(indices, size).to(device)
-        n_missing = block - len(images)
-        images = torch.cat([images, images[-1:].expand(n_missing, -1, -1, -1)])
-        blocks.append(function(images).float().cpu().numpy())
+        view = View(
+            source.read(indices, size) if reads_images else None,
+            None if features is None else torch.from_numpy(features[indices]),
+        )
+        filled = View(*(_fill_up(part, block, device) for part in view))
+        blocks.append(function(filled).float().cpu().numpy())
     outputs = np.concatenate(blocks)[:n_samples]
     outputs[list(source.unreadable)] = np.nan
     return outputs
+
+
+def _fill_up(
+    part: Tensor | None, n_rows: int, device: torch.device | str
+) -> Tensor | None:
+    """Repeat the last row until there are `n_rows`, on the device."""
+    if part is None:
+        return None
+    rest = part[-1:].expand(n_rows - len(part), *part.shape[1:])
+    return torch.cat([part, rest]).to(device)
 
 
 def pixel_rows(
     source: ImageSource, size: tuple[int, int], batch_size: int = 256
 ) -> NDArray[np.float32]:
     """Read all images as rows of averaged pixels, the space of pixel neighbours."""
-    return apply_to_images(pixel_features, source, size, batch_size=batch_size)
+    return apply_to_images(_pixel_features, source, size, batch_size=batch_size)
+
+
+def _pixel_features(view: View) -> Tensor:
+    """Average the pixels of a view that has images."""
+    return pixel_features(cast(Tensor, view.images))
 
 
 def pixel_statistics(

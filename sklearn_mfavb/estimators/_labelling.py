@@ -1,5 +1,7 @@
 """The labelling half of every estimator: what a fitted network says of images."""
 
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any, Literal
 
 import numpy as np
@@ -11,26 +13,44 @@ from sklearn.base import (
 )
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
+from sklearn_mfavb.estimators._clip import ClipReader, Rows
 from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
-from sklearn_mfavb.estimators._reading import ImageReader
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.training import ClusteringNet
+from sklearn_mfavb.views import View
 
 _SCORE_NEIGHBORS = 10
 _SCORE_SIDE = 16  # pixels
+_NETWORKS = {"readout_", "clip_encoder_"}  # besides net_, which skorch takes care of
 LARGEST_BATCH = 256  # images; the "auto" of training does not go beyond
 
 
 class ImageLabeler(
-    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, ImageReader
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, ClipReader
 ):
     """Methods that need a fitted network."""
 
     batch_size: int | Literal["auto"]
     net_: ClusteringNet
+    readout_: nn.Module
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep networks on the CPU, so that a machine without a GPU can load them."""
+        state = super().__getstate__()
+        for name in _NETWORKS & state.keys():
+            is_away = any(part.device.type != "cpu" for part in _tensors(state[name]))
+            state[name] = deepcopy(state[name]).cpu() if is_away else state[name]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Bring networks to where the trained one was put."""
+        super().__setstate__(state)
+        for name in _NETWORKS & state.keys():
+            vars(self)[name].to(self.net_.device)
 
     def __sklearn_tags__(self) -> Tags:
         """Say that embeddings are float32."""
@@ -38,13 +58,15 @@ class ImageLabeler(
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
 
-    def predict(self, X: Any) -> NDArray[np.int64]:
+    def predict(self, X: Any, *, clip_features: Any = None) -> NDArray[np.int64]:
         """Label images by their likeliest cluster.
 
         Parameters
         ----------
         X : array-like, path or sequence
             Images, in any of the forms that the class accepts.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
 
         Returns
         -------
@@ -52,21 +74,38 @@ class ImageLabeler(
             Clusters from 0 to ``n_clusters - 1``; -1 for files that were skipped.
         """
         check_is_fitted(self)
-        return self._label(self._read_images(X, reset=False))
+        return self._label(*self._read(X, clip_features))
 
-    def _label(self, source: ImageSource) -> NDArray[np.int64]:
+    def _read(self, X: Any, clip_features: Any) -> tuple[ImageSource, Rows | None]:
+        """Read new images and their features as `fit` did."""
+        if (self.clip is None) == hasattr(self, "feature_mean_"):
+            raise ValueError(
+                f"clip={self.clip!r} is not what this estimator was fitted with: set "
+                "it back, or fit again."
+            )
+        source = self._read_images(X, reset=False)
+        if clip_features is not None:
+            # Rows of broken files do not count, so the files have to be known now.
+            source.verify(self.image_size_)
+        return source, self._read_features(source, clip_features, reset=False)
+
+    def _label(self, source: ImageSource, features: Rows | None) -> NDArray[np.int64]:
         """Label checked images; the one path for fit and predict."""
-        labels = self._probabilities(source).argmax(axis=1)
+        labels = self._probabilities(source, features).argmax(axis=1)
         labels[list(source.unreadable)] = -1
         return labels
 
-    def predict_proba(self, X: Any) -> NDArray[np.float32]:
+    def predict_proba(
+        self, X: Any, *, clip_features: Any = None
+    ) -> NDArray[np.float32]:
         """Say how likely each cluster is for each image.
 
         Parameters
         ----------
         X : array-like, path or sequence
             Images, in any of the forms that the class accepts.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
 
         Returns
         -------
@@ -74,15 +113,17 @@ class ImageLabeler(
             Rows sum to one; NaN for files that were skipped.
         """
         check_is_fitted(self)
-        return self._probabilities(self._read_images(X, reset=False))
+        return self._probabilities(*self._read(X, clip_features))
 
-    def transform(self, X: Any) -> NDArray[np.float32]:
+    def transform(self, X: Any, *, clip_features: Any = None) -> NDArray[np.float32]:
         """Embed images: the output of the backbone, before the heads.
 
         Parameters
         ----------
         X : array-like, path or sequence
             Images, in any of the forms that the class accepts.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
 
         Returns
         -------
@@ -91,16 +132,42 @@ class ImageLabeler(
         """
         check_is_fitted(self)
         network = self.net_.module_.eval()
-        return self._apply(network.embed, self._read_images(X, reset=False))
+        return self._apply(network.embed, *self._read(X, clip_features))
 
-    def score(self, X: Any, y: Any = None) -> float:
+    def fit_transform(
+        self, X: Any, y: Any = None, *, clip_features: Any = None
+    ) -> NDArray[np.float32]:
+        """Train the network on images and embed them.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images, in any of the forms that the class accepts.
+        y : Ignored
+            Not used; present for consistency with scikit-learn.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, embed_dim)
+            NaN for files that were skipped.
+        """
+        # Without clip_features this is scikit-learn's own; with them, `transform`
+        # needs them as much as `fit` does.
+        self.fit(X, y, clip_features=clip_features)
+        return self.transform(X, clip_features=clip_features)
+
+    def score(self, X: Any, y: Any = None, *, clip_features: Any = None) -> float:
         """Score a clustering without labels: how much neighbours tell of each other.
 
         The part of an image's label that its 10 nearest images in `X` confirm, beyond
         chance (`sklearn_mfavb.metrics.neighbor_agreement`). Neighbours are sought by
-        pixels, averaged down to at most 16 a side: that space depends on the images
-        alone, so the score compares settings of any kind, numbers of clusters included.
-        Where likeness of pixels means little, as in photographs, so does the score.
+        the angle between CLIP features if there are any, else by pixels, averaged down
+        to at most 16 a side: those spaces do not depend on what was learned, so the
+        score compares settings of any kind but `clip`, numbers of clusters included.
+        Where likeness of pixels means little, as in photographs, so does a score
+        without CLIP.
 
         Parameters
         ----------
@@ -109,6 +176,8 @@ class ImageLabeler(
         y : Ignored
             Not used. To score against labels use a scorer of `sklearn_mfavb.metrics`
             or of scikit-learn's clustering metrics.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
 
         Returns
         -------
@@ -121,29 +190,29 @@ class ImageLabeler(
             If no image can be read.
         """
         check_is_fitted(self)
-        source = self._read_images(X, reset=False)
-        labels = self._label(source)
+        source, features = self._read(X, clip_features)
+        labels = self._label(source, features)
         readable = labels >= 0
         if not readable.any():
             raise ValueError(
                 f"None of the {len(labels)} images can be read; the first: "
                 f"{source.unreadable[0]}"
             )
-        height, width = source.image_size
-        size = (
-            min(height, _SCORE_SIDE),
-            width if height == 1 else min(width, _SCORE_SIDE),
-        )
-        neighbors = nearest_neighbors(
-            pixel_rows(source, size)[readable], _SCORE_NEIGHBORS
-        )
+        rows = _score_rows(source) if features is None else features
+        neighbors = nearest_neighbors(rows[readable], _SCORE_NEIGHBORS)
         return neighbor_agreement(labels[readable], neighbors)
 
-    def _probabilities(self, source: ImageSource) -> NDArray[np.float32]:
+    def _probabilities(self, source: ImageSource, features: Rows | None) -> Rows:
         """Assign checked images by the single-view path."""
-        return self._apply(self.net_.module_.eval(), source)
+        network, readout = self.net_.module_.eval(), self.readout_.eval()
+        return self._apply(lambda view: readout(network.embed(view)), source, features)
 
-    def _apply(self, function: Any, source: ImageSource) -> NDArray[np.float32]:
+    def _apply(
+        self,
+        function: Callable[[View], Tensor],
+        source: ImageSource,
+        features: Rows | None,
+    ) -> Rows:
         """Apply a part of the network to every clean image."""
         return apply_to_images(
             function,
@@ -151,9 +220,30 @@ class ImageLabeler(
             self.image_size_,
             batch_size=LARGEST_BATCH if self.batch_size == "auto" else self.batch_size,
             device=self.net_.device,
+            features=features,
+            reads_images=self._sees_images,
         )
+
+    @property
+    def _sees_images(self) -> bool:
+        """Whether the network looks at pixels."""
+        return True
 
     @property
     def _n_features_out(self) -> int:
         """Width of what `transform` returns."""
         return self.net_.module_.backbone.embed_dim
+
+
+def _tensors(module: nn.Module) -> Iterator[Tensor]:
+    """List what of a network is on a device."""
+    yield from module.parameters()
+    yield from module.buffers()
+
+
+def _score_rows(source: ImageSource) -> Rows:
+    """Read the pixels by which neighbours are sought."""
+    height, width = source.image_size
+    side = min(width, _SCORE_SIDE)
+    size = (1, width) if height == 1 else (min(height, _SCORE_SIDE), side)
+    return pixel_rows(source, size)

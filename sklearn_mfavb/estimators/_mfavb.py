@@ -7,15 +7,16 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 
-from sklearn_mfavb.augmentation import Transform
 from sklearn_mfavb.backbones import FusingAugmentingViT, resolve_vit_size
-from sklearn_mfavb.contrast import CONTRASTS, Contrast
+from sklearn_mfavb.contrast import CONTRASTS, Augmentation, Contrast
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._positives import (
     EmbeddingNeighbors,
+    feature_neighbors,
     limit_neighbors,
     pixel_neighbors,
 )
+from sklearn_mfavb.features import CLIPFeatures
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.objectives import ContrastiveObjective
 from sklearn_mfavb.training import RefreshNeighbors
@@ -25,14 +26,18 @@ _AUTO_DEPTH = [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")]
 _TEMPERATURE = [Interval(Real, 0, None, closed="neither")]
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
 
+_MOST_TOKENS, _MOST_TOKENS_WITH_CLIP = 64, 16
+_NEIGHBORS, _CLIP_NEIGHBORS = 10, 5
+_FIND_NEIGHBORS = {"clip": feature_neighbors, "pixels": pixel_neighbors}
+
 
 class MFAVBClustering(BaseImageClusterer):
     """Cluster images with fusing-augmenting ViT blocks and contrastive learning.
 
     Every image is augmented twice; both views pass weight-sharing vision transformers,
     their tokens are fused by a larger one and split into a new pair, block after block.
-    An instance head and a cluster head on the last pair are trained by contrast
-    (Contrastive Clustering, [2]_); the label of an image is its likeliest cluster.
+    An instance head and cluster heads on the last pair are trained by contrast
+    (Contrastive Clustering, [2]_); a balanced mixture labels what was learned.
 
     This is a reimplementation from the published abstract and secondary summaries of
     [1]_; the paper's tables, equations and settings were not available to us.
@@ -57,24 +62,54 @@ class MFAVBClustering(BaseImageClusterer):
         every 32 units of `embed_dim`, or the next fewer that divide it.
     patch_size : int or "auto", default="auto"
         Side in pixels of the square behind one token; a power of two. ``"auto"``: the
-        smallest from 2 to 16 that gives at most 64 tokens.
+        smallest from 2 to 16 that gives at most 64 tokens (16 with `clip`, where they
+        bring less).
     contrast : {"across_pairs", "within_pair"}, default="across_pairs"
         What is contrasted. ``"across_pairs"``: two fused pairs per image, and each half
         with the matching half of the other pair, which it has not seen.
         ``"within_pair"``: the two halves of one pair, the literal reading of the paper;
         the halves have read each other, so with fusion little is learned.
+    clip : str, CLIPFeatures, "precomputed" or None, default=None
+        Features of a frozen encoder that join the tokens of every view. The name of a
+        model of open_clip or timm (such as ``"ViT-B-32"``) or a `CLIPFeatures` (for a
+        cache, say; images are read as this class says) computes them from the images,
+        here and in `predict`, and the fitted model carries the encoder.
+        ``"precomputed"``: they are passed to every method as `clip_features`. None:
+        pixels only.
+    clip_pretrained : str, path-like, True or None, default="openai"
+        Weights of that model, as in `CLIPFeatures`.
+    clip_views : int, default=0
+        Augmented views of every image that are made and embedded before training, which
+        then draws from them, pixels and features alike; half of them for either view of
+        a pair, so at least 2. 0: the features are those of the clean image, and only
+        pixels are augmented. A view of n images costs what embedding n images costs;
+        with `clip` naming a model. Your own augmentation sees images of full size then.
+    image_tokens : bool, default=True
+        Whether pixels are looked at. Without them (and with `clip`) the features are
+        all there is: much faster.
     positives : {"auto", "augmentation", "neighbors"}, default="auto"
         What an image must agree with: an augmentation of itself, or of one of its
-        nearest neighbours. ``"auto"``: neighbours for grey images and strips, where
-        pixels tell likeness, else augmentations.
-    neighbor_space : {"pixels", "embedding"}, default="pixels"
-        Where neighbours are sought: by pixels (averaged down to 16 a side), once; or by
-        the network's own embedding, again every `neighbor_refresh` epochs (before the
-        first search, positives are augmentations).
-    n_neighbors : int, default=10
+        nearest neighbours. ``"auto"``: neighbours with `clip`, and for grey images and
+        strips, where pixels tell likeness; else augmentations. With `clip`,
+        augmentations of one image are too easy to tell from others: the feature gives
+        them away.
+    neighbor_space : {"auto", "clip", "pixels", "embedding"}, default="auto"
+        Where neighbours are sought: by the angle between features, or by pixels
+        (averaged down to 16 a side), once; or by the network's own embedding, again
+        every `neighbor_refresh` epochs (before the first search, positives are
+        augmentations). ``"auto"``: features if there are any, else pixels.
+    n_neighbors : int or "auto", default="auto"
         Neighbours of each image; at most half of ``n_samples / n_clusters`` are used.
+        ``"auto"``: 5 by features, else 10.
     neighbor_refresh : int, default=5
         Epochs between two searches in the embedding.
+    n_cluster_heads : int, default=4
+        Cluster heads that shape the embedding together.
+    assignment : {"mixture", "head"}, default="mixture"
+        What labels an embedding: a Gaussian mixture of balanced parts
+        (`sklearn_mfavb.readout.MixtureReadout`), fitted when training is over; or the
+        cluster head that contrasts clusters best on the training images and their
+        neighbours.
     instance_temperature : float, default=0.5
         Temperature of the contrast between images.
     cluster_temperature : float, default=1.0
@@ -82,14 +117,21 @@ class MFAVBClustering(BaseImageClusterer):
     instance_weight, cluster_weight : float, default=1.0
         Weights of the two contrasts in the loss.
     balance_weight : float, default=1.0
-        Weight of the term that keeps clusters equally large. Lower it if the true
-        clusters are of very different sizes; raise it if clusters stay empty.
+        Weight of the term that keeps clusters equally large, and (up to 1) of equal
+        sizes in the mixture. Lower it if the true clusters are of very different sizes;
+        raise it if clusters stay empty.
+    information_weight : float, default=0.5
+        Weight of the mutual information between the clusters of positives (TEMI, [3]_).
     augmentation : str, callable or tuple of two callables, default="auto"
         How views are made: ``"photographs"``, ``"aerial"``, ``"characters"``,
         ``"none"``, or your own. A callable takes and returns a float tensor of shape
         (batch_size, n_channels, height, width) with values in [0, 1]; a tuple has one
         for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
         strips, else ``"photographs"``.
+    feature_augmentation : {"auto", "none"} or callable, default="auto"
+        How the features of views are perturbed: ``"auto"`` drops half of the entries
+        after adding noise. A callable takes and returns a float tensor of shape
+        (batch_size, feature_dim), centred, with a mean square of 1 in every row.
     image_size : int, tuple of int or "auto", default="auto"
         Side, or (height, width), in pixels at which images are seen. ``"auto"``: their
         own size, reduced to a longest side of 64 if that is larger (files of different
@@ -109,8 +151,9 @@ class MFAVBClustering(BaseImageClusterer):
     on_error : {"raise", "skip"}, default="raise"
         What to do about files that cannot be read: raise an error that names the file,
         or leave them out, label them -1 and list them in `skipped_`.
-    max_epochs : int, default=40
-        Passes over the images.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with `clip`, as many as make 400 steps,
+        but at least 10.
     batch_size : int or "auto", default="auto"
         Most images in a step; epochs are split into batches of nearly equal size.
         ``"auto"``: an eighth of the images, but at least 8 per cluster and at most 256.
@@ -124,7 +167,8 @@ class MFAVBClustering(BaseImageClusterer):
         Where to train and predict. ``"auto"``: a CUDA device if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Arithmetic of the forward and backward pass in training; losses and predictions
-        are always in float32. ``"auto"``: bfloat16 on CUDA devices that have it.
+        are always in float32. ``"auto"``: bfloat16 on CUDA devices and x86 CPUs that
+        multiply it natively, else float32.
     callbacks : list of skorch callbacks, default=None
         Added to our own; instances or pairs (name, callback). There is no validation
         loss: `EarlyStopping` needs ``monitor="train_loss"``.
@@ -134,7 +178,8 @@ class MFAVBClustering(BaseImageClusterer):
         Whether `fit` continues with the network of the last fit.
     random_state : int, RandomState instance or None, default=None
         Seed of everything random in `fit`. The same seed gives the same labels on the
-        same device and versions; torch's and NumPy's global states are left alone.
+        same kind of device and versions; torch's and NumPy's global states are left
+        alone.
 
     Attributes
     ----------
@@ -144,7 +189,8 @@ class MFAVBClustering(BaseImageClusterer):
         Number of epochs run.
     history_ : list of dict
         One dict per epoch: ``epoch``, ``loss``, ``instance_loss``, ``cluster_loss``,
-        ``balance_loss`` (weighted; they add up to ``loss``) and ``seconds``.
+        ``balance_loss``, ``information_loss`` (weighted; they add up to ``loss``) and
+        ``seconds``.
     image_size_ : tuple of int
         Height and width in pixels at which images are seen.
     image_format_ : ImageFormat
@@ -159,6 +205,14 @@ class MFAVBClustering(BaseImageClusterer):
         Why files were skipped, by their index in `labels_`.
     net_ : skorch.NeuralNet
         The training loop; its ``module_`` is the network.
+    readout_ : torch.nn.Module
+        From embeddings to probabilities of the clusters.
+    clip_extractor_ : CLIPFeatures
+        What computes features, if `clip` names a model.
+    clip_encoder_ : Encoder
+        The frozen encoder, if `clip` names one.
+    feature_mean_ : ndarray of float32 of shape (feature_dim,)
+        Mean of the normalised features of the training images, if `clip` is not None.
 
     See Also
     --------
@@ -175,6 +229,8 @@ class MFAVBClustering(BaseImageClusterer):
     .. [1] Wang et al., "Improve Contrastive Clustering Performance by Multiple
        Fusing-Augmenting ViT Blocks", 2025, arXiv:2511.08883.
     .. [2] Li et al., "Contrastive Clustering", AAAI 2021, arXiv:2009.09687.
+    .. [3] Adaloglou et al., "Exploring the Limits of Deep Image Clustering using
+       Pretrained Models", BMVC 2023, arXiv:2303.17896.
 
     Examples
     --------
@@ -198,14 +254,15 @@ class MFAVBClustering(BaseImageClusterer):
         "patch_size": _AUTO_COUNT,
         "contrast": [StrOptions(set(CONTRASTS))],
         "positives": [StrOptions({"auto", "augmentation", "neighbors"})],
-        "neighbor_space": [StrOptions({"pixels", "embedding"})],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "image_tokens": ["boolean"],
+        "neighbor_space": [StrOptions({"auto", "clip", "pixels", "embedding"})],
+        "n_neighbors": _AUTO_COUNT,
         "neighbor_refresh": [Interval(Integral, 1, None, closed="left")],
         "instance_temperature": _TEMPERATURE,
         "cluster_temperature": _TEMPERATURE,
         "instance_weight": _WEIGHT,
         "cluster_weight": _WEIGHT,
-        "balance_weight": _WEIGHT,
+        "information_weight": _WEIGHT,
     }
 
     def __init__(
@@ -219,22 +276,30 @@ class MFAVBClustering(BaseImageClusterer):
         n_heads: int | Literal["auto"] = "auto",
         patch_size: int | Literal["auto"] = "auto",
         contrast: Literal["across_pairs", "within_pair"] = "across_pairs",
+        clip: str | CLIPFeatures | None = None,
+        clip_pretrained: Any = "openai",
+        clip_views: int = 0,
+        image_tokens: bool = True,
         positives: Literal["auto", "augmentation", "neighbors"] = "auto",
-        neighbor_space: Literal["pixels", "embedding"] = "pixels",
-        n_neighbors: int = 10,
+        neighbor_space: Literal["auto", "clip", "pixels", "embedding"] = "auto",
+        n_neighbors: int | Literal["auto"] = "auto",
         neighbor_refresh: int = 5,
+        n_cluster_heads: int = 4,
+        assignment: Literal["mixture", "head"] = "mixture",
         instance_temperature: float = 0.5,
         cluster_temperature: float = 1.0,
         instance_weight: float = 1.0,
         cluster_weight: float = 1.0,
         balance_weight: float = 1.0,
+        information_weight: float = 0.5,
         augmentation: Any = "auto",
+        feature_augmentation: Any = "auto",
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         image_shape: tuple[int, ...] | None = None,
         channel_axis: Literal[1, -1] | None = None,
         pixel_range: tuple[float, float] | Literal["auto", "data"] = "auto",
         on_error: Literal["raise", "skip"] = "raise",
-        max_epochs: int = 40,
+        max_epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
         learning_rate: float = 1e-3,
         warmup_epochs: int = 2,
@@ -254,16 +319,24 @@ class MFAVBClustering(BaseImageClusterer):
         self.n_heads = n_heads
         self.patch_size = patch_size
         self.contrast = contrast
+        self.clip = clip
+        self.clip_pretrained = clip_pretrained
+        self.clip_views = clip_views
+        self.image_tokens = image_tokens
         self.positives = positives
         self.neighbor_space = neighbor_space
         self.n_neighbors = n_neighbors
         self.neighbor_refresh = neighbor_refresh
+        self.n_cluster_heads = n_cluster_heads
+        self.assignment = assignment
         self.instance_temperature = instance_temperature
         self.cluster_temperature = cluster_temperature
         self.instance_weight = instance_weight
         self.cluster_weight = cluster_weight
         self.balance_weight = balance_weight
+        self.information_weight = information_weight
         self.augmentation = augmentation
+        self.feature_augmentation = feature_augmentation
         self.image_size = image_size
         self.image_shape = image_shape
         self.channel_axis = channel_axis
@@ -282,9 +355,14 @@ class MFAVBClustering(BaseImageClusterer):
         self.random_state = random_state
 
     def _make_backbone(
-        self, size: tuple[int, int], n_channels: int
+        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
     ) -> FusingAugmentingViT:
         """Build the chain of fusing-augmenting blocks."""
+        if feature_dim is None and not self.image_tokens:
+            raise ValueError(
+                "image_tokens=False leaves the network nothing but features, and "
+                "clip=None computes none: name a model, such as clip='ViT-B-32'."
+            )
         vit = resolve_vit_size(
             size,
             patch_size=self.patch_size,
@@ -293,6 +371,7 @@ class MFAVBClustering(BaseImageClusterer):
             n_blocks=self.n_blocks,
             shared_depth=self.shared_depth,
             fused_depth=self.fused_depth,
+            most_tokens=_MOST_TOKENS if feature_dim is None else _MOST_TOKENS_WITH_CLIP,
         )
         return FusingAugmentingViT(
             vit.grid_size,
@@ -303,36 +382,60 @@ class MFAVBClustering(BaseImageClusterer):
             n_blocks=vit.n_blocks,
             shared_depth=vit.shared_depth,
             fused_depth=vit.fused_depth,
+            feature_dim=feature_dim,
+            image_tokens=self.image_tokens,
         )
 
-    def _make_contrast(self, first: Transform, second: Transform) -> Contrast:
+    def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
         """Contrast across two fused pairs, or within one."""
         return CONTRASTS[self.contrast](first, second)
 
     def _make_objective(self) -> ContrastiveObjective:
-        """Weigh instance contrast, cluster contrast and balance."""
+        """Weigh instance contrast, cluster contrast, balance and information."""
         return ContrastiveObjective(
             instance_temperature=self.instance_temperature,
             cluster_temperature=self.cluster_temperature,
             instance_weight=self.instance_weight,
             cluster_weight=self.cluster_weight,
             balance_weight=self.balance_weight,
+            information_weight=self.information_weight,
         )
 
     def _arrange_positives(self, dataset: ImageDataset) -> list[tuple[str, Callback]]:
-        """Seek neighbours now by pixels, or while training by the embedding."""
+        """Seek neighbours now by features or pixels, or while training."""
         if self._resolve_positives(dataset) == "augmentation" or len(dataset) == 1:
             return []
-        n_neighbors = limit_neighbors(self.n_neighbors, len(dataset), self.n_clusters)
-        if self.neighbor_space == "embedding":
+        space = self._resolve_neighbor_space(dataset)
+        wanted = self.n_neighbors
+        if wanted == "auto":
+            wanted = _CLIP_NEIGHBORS if space == "clip" else _NEIGHBORS
+        n_neighbors = limit_neighbors(wanted, len(dataset), self.n_clusters)
+        if space == "embedding":
             batch_size = self._resolve_batch_size(len(dataset))
-            find = EmbeddingNeighbors(n_neighbors, batch_size)
+            find = EmbeddingNeighbors(n_neighbors, batch_size, self.image_tokens)
             return [("neighbors", RefreshNeighbors(find, self.neighbor_refresh))]
-        dataset.neighbors = pixel_neighbors(dataset, n_neighbors)
+        dataset.neighbors = _FIND_NEIGHBORS[space](dataset, n_neighbors)
         return []
 
     def _resolve_positives(self, dataset: ImageDataset) -> str:
         """Replace ``"auto"``: pixels show neighbours of grey images, not of photos."""
         if self.positives != "auto":
             return self.positives
-        return "neighbors" if dataset.source.n_channels == 1 else "augmentation"
+        tells_likeness = dataset.features is not None or dataset.source.n_channels == 1
+        return "neighbors" if tells_likeness else "augmentation"
+
+    def _resolve_neighbor_space(self, dataset: ImageDataset) -> str:
+        """Replace ``"auto"``: features tell more than pixels."""
+        if self.neighbor_space == "clip" and dataset.features is None:
+            raise ValueError(
+                "neighbor_space='clip' seeks neighbours by features, but clip=None: "
+                "name a model, such as clip='ViT-B-32', or another space."
+            )
+        if self.neighbor_space != "auto":
+            return self.neighbor_space
+        return "pixels" if dataset.features is None else "clip"
+
+    @property
+    def _sees_images(self) -> bool:
+        """Whether the network looks at pixels."""
+        return self.image_tokens

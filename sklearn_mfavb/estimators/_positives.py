@@ -1,9 +1,11 @@
 """Neighbours as positives: other images that an image should agree with."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
 from sklearn_mfavb.images import ImageDataset
@@ -22,23 +24,42 @@ def pixel_neighbors(dataset: ImageDataset, n_neighbors: int) -> NDArray[np.int64
     return nearest_neighbors(rows[dataset.indices], n_neighbors)
 
 
+def feature_neighbors(dataset: ImageDataset, n_neighbors: int) -> NDArray[np.int64]:
+    """Find neighbours by the angle between centred features."""
+    features = cast(Tensor, dataset.features).numpy()
+    return nearest_neighbors(features, n_neighbors, metric="cosine")
+
+
 @dataclass(frozen=True)
 class EmbeddingNeighbors:
     """Find neighbours by the angle between the network's own embeddings."""
 
     n_neighbors: int
     batch_size: int
+    reads_images: bool = True
 
     def __call__(self, net: ClusteringNet, dataset: ImageDataset) -> NDArray[np.int64]:
         """Embed the clean images with the network as it is, and search."""
         network = net.module_.eval()
-        embeddings = apply_to_images(
+        embedding = apply_to_images(
             network.embed,
             dataset.source,
             dataset.size,
             batch_size=self.batch_size,
             device=net.device,
+            features=_source_features(dataset),
+            reads_images=self.reads_images,
         )[dataset.indices]
         return nearest_neighbors(
-            embeddings, self.n_neighbors, metric="cosine", device=net.device
+            embedding, self.n_neighbors, metric="cosine", device=net.device
         )
+
+
+def _source_features(dataset: ImageDataset) -> NDArray[np.float32] | None:
+    """Return the features by image of the source; rows of images left out are 0."""
+    if dataset.features is None:
+        return None
+    features = dataset.features.numpy()
+    rows = np.zeros((len(dataset.source), features.shape[1]), dtype=np.float32)
+    rows[dataset.indices] = features
+    return rows

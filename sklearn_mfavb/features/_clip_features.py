@@ -19,9 +19,10 @@ from sklearn.utils.validation import check_array, validate_data
 
 from sklearn_mfavb.features._arithmetic import Precision
 from sklearn_mfavb.features._cache import FeatureStore
+from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._extraction import extract_features
 from sklearn_mfavb.features._lazy import LazyEncoder, open_store
-from sklearn_mfavb.features._loading import Pretrained
+from sklearn_mfavb.features._loading import Pretrained, load_encoder
 from sklearn_mfavb.images import ImageFormat, ImageSource, check_images, is_table
 from sklearn_mfavb.training import resolve_device
 
@@ -194,7 +195,7 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         features : ndarray of float32 of shape (n_samples, feature_dim)
             As `transform` returns them.
         """
-        return self._extract(self._read_first(X))
+        return self.extract(self._read_first(X))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed images.
@@ -218,7 +219,7 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             If the weights of a tag cannot be downloaded.
         """
         self._validate_params()
-        return self._extract(self._read_again(X))
+        return self.extract(self._read_again(X))
 
     @property
     def _n_features_out(self) -> int:
@@ -264,16 +265,14 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
             on_error=self.on_error,
             format=format,
         )
-        if source.n_channels not in (1, 3):
-            raise ValueError(
-                f"The images have {source.n_channels} channels, but encoders see grey "
-                "(1) or RGB (3): pass three of them, such as X[..., :3]."
-            )
+        _check_channels(source)
         return source
 
-    def _open(self) -> tuple[LazyEncoder, FeatureStore | None]:
+    def _open(
+        self, encoder: Encoder | None = None
+    ) -> tuple[LazyEncoder, FeatureStore | None]:
         """Return the encoder and what is stored of its features."""
-        device = resolve_device(self.device)
+        device = resolve_device(self.device) if encoder is None else encoder.device
         store = None
         if self.cache_dir is not None:
             store = open_store(
@@ -282,18 +281,56 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
                 self.pretrained,
                 precision=self.precision,
                 device=device,
+                encoder=encoder,
             )
-        encoder = LazyEncoder(self.model, self.pretrained, device=device, store=store)
-        return encoder, store
+        lazy = LazyEncoder(self.model, self.pretrained, device=device, store=store)
+        return lazy, store
 
-    def _extract(self, source: ImageSource) -> NDArray[np.float32]:
-        """Embed what was read."""
-        encoder, store = self._open()
+    def build_encoder(self) -> Encoder:
+        """Build the encoder itself, for an estimator that keeps it.
+
+        Returns
+        -------
+        Encoder
+            With its weights, on the device.
+        """
+        self._validate_params()
+        device = resolve_device(self.device)
+        return load_encoder(self.model, self.pretrained).to(device)
+
+    def extract(
+        self, source: ImageSource, encoder: Encoder | None = None
+    ) -> NDArray[np.float32]:
+        """Embed the images of a source that was read elsewhere.
+
+        Parameters
+        ----------
+        source : ImageSource
+            Grey or RGB images.
+        encoder : Encoder, default=None
+            What `build_encoder` gave, once. None builds it if a feature is missing.
+
+        Returns
+        -------
+        features : ndarray of float32 of shape (n_samples, feature_dim)
+            As `transform` returns them.
+        """
+        _check_channels(source)
+        lazy, store = self._open(encoder)
         return extract_features(
             source,
-            encoder,
+            lazy if encoder is None else encoder,
             batch_size=self.batch_size,
             precision=self.precision,
             store=store,
             progress=bool(self.verbose),
+        )
+
+
+def _check_channels(source: ImageSource) -> None:
+    """Raise for channels that no encoder can see."""
+    if source.n_channels not in (1, 3):
+        raise ValueError(
+            f"The images have {source.n_channels} channels, but encoders see grey "
+            "(1) or RGB (3): pass three of them, such as X[..., :3]."
         )

@@ -86,9 +86,16 @@ def open_store(
     *,
     precision: Precision,
     device: torch.device,
+    encoder: Encoder | None = None,
 ) -> FeatureStore:
-    """Open the features of one encoder and one arithmetic."""
+    """Open the features of one encoder and one arithmetic.
+
+    An encoder that is built knows its fingerprint; else the weights are read for it.
+    """
     folder = Path(cache_dir).expanduser()
     folder.mkdir(parents=True, exist_ok=True)
-    fingerprint = fingerprint_encoder(model, pretrained, memo=folder)
+    if encoder is None:
+        fingerprint = fingerprint_encoder(model, pretrained, memo=folder)
+    else:
+        fingerprint = encoder.fingerprint
     return FeatureStore(folder / f"{fingerprint}-{name_arithmetic(precision, device)}")

@@ -31,8 +31,13 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         Image of the source behind each position.
     neighbors : ndarray of shape (n_samples, n_neighbors) or None
         Positions of the neighbours of each image. When it is set, items have
-        "partners" too: of each image one neighbour, drawn uniformly with torch's
+        "partner_images" too: of each image one neighbour, drawn uniformly with torch's
         global generator.
+    features : torch.Tensor of shape (n_samples, feature_dim) or None
+        Features of each image. When it is set, items have "features" too, and
+        "partner_features" where they have partners.
+    reads_images : bool
+        Whether items have images: True until it is set to False.
 
     Examples
     --------
@@ -60,6 +65,8 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         self.size = size
         self.indices = everything if indices is None else everything[indices]
         self.neighbors: np.ndarray | None = None
+        self.features: torch.Tensor | None = None
+        self.reads_images = True
 
     def __len__(self) -> int:
         """Return the number of images that take part."""
@@ -81,19 +88,26 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         Returns
         -------
         batch : dict
-            "images" of shape (batch_size, n_channels, height, width), their positions
-            "index" of shape (batch_size,), and "partners", shaped as "images", if
-            there are neighbours.
+            "index" of shape (batch_size,), the positions; "images" of shape
+            (batch_size, n_channels, height, width), "features" of shape (batch_size,
+            feature_dim), and of the partners what there is of the images, shaped alike.
         """
         index = np.asarray(positions, dtype=np.int64)
-        batch = {
-            "images": self.source.read(self.indices[index], self.size),
-            "index": torch.from_numpy(index),
-        }
+        batch = self._serve(index, "")
         if self.neighbors is not None:
-            partners = self.indices[self._draw_partners(self.neighbors, index)]
-            batch["partners"] = self.source.read(partners, self.size)
+            partners = self._draw_partners(self.neighbors, index)
+            batch.update(self._serve(partners, "partner_"))
         return batch
+
+    def _serve(self, index: np.ndarray, prefix: str) -> dict[str, torch.Tensor]:
+        """Read images and features of some positions."""
+        served = {prefix + "index": torch.from_numpy(index)}
+        if self.reads_images:
+            images = self.source.read(self.indices[index], self.size)
+            served[prefix + "images"] = images
+        if self.features is not None:
+            served[prefix + "features"] = self.features[torch.from_numpy(index)]
+        return served
 
     @staticmethod
     def collate(batch: Batch) -> Batch:

@@ -6,11 +6,13 @@ one batch or the batches of all ranks gathered.
 
 from sklearn_mfavb.losses._cluster import ClusterContrastiveLoss, balance_loss
 from sklearn_mfavb.losses._contrast import paired_contrast
+from sklearn_mfavb.losses._information import MutualInformationLoss
 from sklearn_mfavb.losses._instance import InstanceContrastiveLoss
 
 __all__ = [
     "ClusterContrastiveLoss",
     "InstanceContrastiveLoss",
+    "MutualInformationLoss",
     "balance_loss",
     "paired_contrast",
 ]

@@ -51,7 +51,11 @@ class ClusteringNet(NeuralNet):
         self.module = self.module_
 
     def forget_training(self) -> None:
-        """Drop the optimizer's and the schedule's state: three times the weights."""
+        """Drop the optimizer's and the schedule's state, and what views came from.
+
+        The former is three times the weights, the latter may hold images.
+        """
+        self.contrast = None
         self.optimizer_.state.clear()
         for _, callback in self.callbacks_:
             vars(callback).pop("lr_scheduler_", None)

@@ -12,6 +12,7 @@ from sklearn_mfavb.backbones import (
     resolve_vit_size,
 )
 from sklearn_mfavb.heads import ClusterHead, InstanceHead
+from sklearn_mfavb.views import View
 
 LAYOUTS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (3, 1, 2)]
 
@@ -42,8 +43,8 @@ def test_two_equal_views_give_what_one_view_gives(layout):
     """Duplicate identity: the single-view path of prediction is exact."""
     vit = make_fusing(*layout).double()
     images = torch.rand(3, 1, 8, 8, dtype=torch.float64)
-    first, second = vit.forward_pair(images, images)
-    alone = vit(images)
+    first, second = vit.forward_pair(View(images), View(images))
+    alone = vit(View(images))
     torch.testing.assert_close(first, alone, rtol=0, atol=1e-12)
     torch.testing.assert_close(second, alone, rtol=0, atol=1e-12)
 
@@ -61,8 +62,8 @@ def test_exchanging_the_views_exchanges_the_outputs(layout):
     """Swap equivariance: nothing tells the first view from the second."""
     vit = make_fusing(*layout).double()
     a, b = torch.rand(2, 3, 1, 8, 8, dtype=torch.float64)
-    first, second = vit.forward_pair(a, b)
-    swapped_second, swapped_first = vit.forward_pair(b, a)
+    first, second = vit.forward_pair(View(a), View(b))
+    swapped_second, swapped_first = vit.forward_pair(View(b), View(a))
     torch.testing.assert_close(first, swapped_first, rtol=0, atol=1e-12)
     torch.testing.assert_close(second, swapped_second, rtol=0, atol=1e-12)
 
@@ -71,8 +72,8 @@ def test_different_views_change_each_other():
     """Fusion is real: the partner matters to an embedding."""
     vit = make_fusing()
     a, b = torch.rand(2, 3, 1, 8, 8)
-    fused, _ = vit.forward_pair(a, b)
-    assert (fused - vit(a)).abs().max() > 1e-3
+    fused, _ = vit.forward_pair(View(a), View(b))
+    assert (fused - vit(View(a))).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize(("fused_depth", "sees_partner"), [(0, False), (1, True)])
@@ -81,7 +82,7 @@ def test_partner_gets_gradient_exactly_when_fused(fused_depth, sees_partner):
     vit = make_fusing(fused_depth=fused_depth)
     a, b = torch.rand(2, 3, 1, 8, 8)
     b.requires_grad_()
-    first, _ = vit.forward_pair(a, b)
+    first, _ = vit.forward_pair(View(a), View(b))
     (gradient,) = torch.autograd.grad(
         first.square().sum(), b, allow_unused=True, materialize_grads=True
     )
@@ -114,7 +115,9 @@ def test_without_fusion_it_is_the_control():
     ).eval()
     a, b = torch.rand(2, 3, 1, 8, 8)
     for ours, theirs in zip(
-        fusing.forward_pair(a, b), control.forward_pair(a, b), strict=True
+        fusing.forward_pair(View(a), View(b)),
+        control.forward_pair(View(a), View(b)),
+        strict=True,
     ):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
@@ -194,7 +197,7 @@ def test_odd_sizes_and_strips_run(image_size):
         shared_depth=1,
         fused_depth=1,
     )
-    assert vit(torch.zeros(2, 1, *image_size)).shape == (2, 16)
+    assert vit(View(torch.zeros(2, 1, *image_size))).shape == (2, 16)
 
 
 @pytest.mark.parametrize(
@@ -221,9 +224,109 @@ def test_attention_choice_does_not_change_the_function():
     assert len(switches) == 4
     for module in switches:
         module.fused_attn = True
-    fused = vit(images)
+    fused = vit(View(images))
     choose_attention(vit, torch.device("cpu"))
     assert not any(module.fused_attn for module in switches)
-    torch.testing.assert_close(vit(images), fused, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(vit(View(images)), fused, rtol=1e-4, atol=1e-5)
     choose_attention(vit, torch.device("cuda"))
     assert all(module.fused_attn for module in switches)
+
+
+def make_with_features(kind, image_tokens=True):
+    """Build a small network that reads 5 features, in evaluation mode."""
+    depth = (
+        {"depth": 2}
+        if kind is ConvStemViT
+        else {"n_blocks": 2, "shared_depth": 1, "fused_depth": 1}
+    )
+    vit = kind(
+        (4, 4),
+        n_channels=1,
+        patch_size=2,
+        embed_dim=32,
+        n_heads=2,
+        feature_dim=5,
+        image_tokens=image_tokens,
+        **depth,
+    )
+    return vit.double().eval()
+
+
+def draw_view(n_samples=3):
+    """Draw images and features in float64."""
+    return View(
+        torch.rand(n_samples, 1, 8, 8, dtype=torch.float64),
+        torch.randn(n_samples, 5, dtype=torch.float64),
+    )
+
+
+both_kinds = pytest.mark.parametrize("kind", [ConvStemViT, FusingAugmentingViT])
+
+
+@both_kinds
+@pytest.mark.parametrize(("image_tokens", "n_tokens"), [(True, 18), (False, 2)])
+def test_features_are_one_more_token(kind, image_tokens, n_tokens):
+    """Class token, feature token and, if images are looked at, the patches."""
+    vit = make_with_features(kind, image_tokens)
+    assert vit.embed(draw_view()).shape == (3, n_tokens, 32)
+    assert vit(draw_view()).shape == (3, 32)
+
+
+@both_kinds
+@pytest.mark.parametrize("image_tokens", [True, False])
+def test_embedding_depends_on_the_features(kind, image_tokens):
+    """Other features of one image move its embedding, and no other one."""
+    vit, view = make_with_features(kind, image_tokens), draw_view()
+    features = view.features.clone()
+    features[1] += 1
+    moved = (vit(view._replace(features=features)) - vit(view)).abs().amax(dim=1)
+    assert moved[1] > 1e-3
+    assert moved[[0, 2]].max() < 1e-12
+
+
+@both_kinds
+def test_without_image_tokens_images_do_not_count(kind):
+    """Features alone give the embedding, whether there are images or none."""
+    vit, view = make_with_features(kind, image_tokens=False), draw_view()
+    assert torch.equal(vit(view), vit(View(None, view.features)))
+    pairs = vit.forward_pair(view, view), vit.forward_pair(*[View(None, view[1])] * 2)
+    assert torch.equal(pairs[0][0], pairs[1][0])
+
+
+@both_kinds
+@pytest.mark.parametrize("image_tokens", [True, False])
+def test_equal_views_with_features_give_what_one_gives(kind, image_tokens):
+    """Duplicate identity holds with a feature token."""
+    vit, view = make_with_features(kind, image_tokens), draw_view()
+    for embedding in vit.forward_pair(view, view):
+        torch.testing.assert_close(embedding, vit(view), rtol=0, atol=1e-12)
+
+
+@both_kinds
+@pytest.mark.parametrize("image_tokens", [True, False])
+def test_exchanging_views_with_features_exchanges_the_outputs(kind, image_tokens):
+    """Swap equivariance holds with a feature token."""
+    vit, a, b = make_with_features(kind, image_tokens), draw_view(), draw_view()
+    first, second = vit.forward_pair(a, b)
+    swapped_second, swapped_first = vit.forward_pair(b, a)
+    assert not torch.allclose(first, second)
+    torch.testing.assert_close(first, swapped_first, rtol=0, atol=1e-12)
+    torch.testing.assert_close(second, swapped_second, rtol=0, atol=1e-12)
+
+
+@both_kinds
+def test_a_network_must_look_at_something(kind):
+    """Neither images nor features is refused."""
+    depth = {"depth": 1} if kind is ConvStemViT else {"n_blocks": 1}
+    if kind is FusingAugmentingViT:
+        depth |= {"shared_depth": 1, "fused_depth": 1}
+    with pytest.raises(ValueError, match="feature_dim"):
+        kind(
+            (4, 4),
+            n_channels=1,
+            patch_size=2,
+            embed_dim=32,
+            n_heads=2,
+            image_tokens=False,
+            **depth,
+        )

@@ -1,6 +1,7 @@
 """A small problem and a quick estimator for it."""
 
 import pytest
+from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
@@ -36,3 +37,16 @@ def fitted(shapes):
     return MFAVBClustering(
         3, embed_dim=16, n_heads=2, max_epochs=3, batch_size=32, random_state=0
     ).fit(images)
+
+
+@pytest.fixture
+def write_folder():
+    """Make a folder of images, one of which is cut off or no image at all."""
+
+    def write(folder, images, broken, keeps_header=False):
+        for index, image in enumerate(images):
+            Image.fromarray(image).save(folder / f"{index:03}.png")
+        path = folder / f"{broken:03}.png"
+        path.write_bytes(path.read_bytes()[:50] if keeps_header else b"no image")
+
+    return write

@@ -170,8 +170,8 @@ def test_neighbours_count_readable_files_only(tmp_path):
                 return Net.module_
 
             @staticmethod
-            def embed(images):
-                return images.float().flatten(1)[:, ::7]
+            def embed(view):
+                return view.images.float().flatten(1)[:, ::7]
 
     find = EmbeddingNeighbors(3, batch_size=4)
     assert_array_equal(find(Net, skipping), find(Net, complete))

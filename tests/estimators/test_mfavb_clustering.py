@@ -142,7 +142,12 @@ def test_history_has_named_terms_that_add_up(fitted):
     assert [row["epoch"] for row in fitted.history_] == [1, 2, 3]
     assert fitted.n_iter_ == 3
     for row in fitted.history_:
-        terms = row["instance_loss"] + row["cluster_loss"] + row["balance_loss"]
+        terms = (
+            row["instance_loss"]
+            + row["cluster_loss"]
+            + row["balance_loss"]
+            + row["information_loss"]
+        )
         assert terms == pytest.approx(row["loss"], rel=1e-5)
 
 

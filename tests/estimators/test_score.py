@@ -52,7 +52,7 @@ def test_agreement_compares_numbers_of_clusters(n_samples):
 def test_score_space_does_not_depend_on_the_settings(quick, monkeypatch):
     """The same labels score the same, whatever size the network sees."""
     images, kinds = make_shape_images(40, n_clusters=3, image_size=20, random_state=0)
-    monkeypatch.setattr(MFAVBClustering, "_label", lambda self, source: kinds)
+    monkeypatch.setattr(MFAVBClustering, "_label", lambda self, source, features: kinds)
     scores = {
         quick(max_epochs=1, image_size=size).fit(images).score(images)
         for size in (8, 20)

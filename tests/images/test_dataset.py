@@ -59,7 +59,7 @@ def test_partners_are_neighbours(source):
     for _ in range(20):
         batch = dataset.__getitems__(list(range(10)))
         images = np.array(numbers_of(batch["images"]))
-        steps = (images - numbers_of(batch["partners"])) % 10
+        steps = (images - numbers_of(batch["partner_images"])) % 10
         seen.update(steps.tolist())
     assert seen == {1, 2, 3}
 
@@ -71,7 +71,9 @@ def test_partners_follow_the_global_seed(source):
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(numbers_of(dataset.__getitems__(list(range(10)))["partners"]))
+        draws.append(
+            numbers_of(dataset.__getitems__(list(range(10)))["partner_images"])
+        )
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -85,3 +87,36 @@ def test_worker_processes(source):
         [0, 1, 2, 3, 4],
         [5, 6, 7, 8, 9],
     ]
+
+
+def test_features_go_with_their_images(source):
+    """Rows of features are those of the positions, whatever images they stand for."""
+    dataset = ImageDataset(source, (4, 8), indices=[9, 2, 5])
+    dataset.features = torch.tensor([[9.0], [2.0], [5.0]])
+    batch = dataset.__getitems__([2, 0])
+    assert batch["features"][:, 0].tolist() == numbers_of(batch["images"])
+    assert dataset[1]["features"].tolist() == [2]
+
+
+def test_partners_bring_their_own_features(source):
+    """Images and features of a partner are of one image."""
+    dataset = ImageDataset(source, (4, 8))
+    dataset.features = torch.arange(10.0)[:, None]
+    dataset.neighbors = (np.arange(10)[:, None] + np.array([1, 2, 3])) % 10
+    batch = dataset.__getitems__(list(range(10)))
+    partners = numbers_of(batch["partner_images"])
+    assert batch["partner_features"][:, 0].tolist() == partners
+    assert batch["features"][:, 0].tolist() != partners
+
+
+def test_images_need_not_be_read(source, monkeypatch):
+    """With reads_images=False items have features only, and nothing is read."""
+    dataset = ImageDataset(source, (4, 8))
+    dataset.features = torch.arange(10.0)[:, None]
+    dataset.neighbors = np.roll(np.arange(10), 1)[:, None]
+    dataset.reads_images = False
+    monkeypatch.setattr(source, "read", None)
+    batch = dataset.__getitems__([3, 4])
+    assert not {"images", "partner_images"} & set(batch)
+    assert batch["features"][:, 0].tolist() == [3, 4]
+    assert batch["partner_features"][:, 0].tolist() == [2, 3]

@@ -216,9 +216,13 @@ def test_devices_are_resolved_or_refused_by_name():
         resolve_device("abacus")
 
 
-def test_precision_is_resolved_by_device():
-    """On the CPU "auto" is float32, and bfloat16 has to be asked for."""
+@pytest.mark.parametrize("capability", ["avx512_bf16", "amx_bf16", None])
+def test_precision_is_resolved_by_device(capability, monkeypatch):
+    """On a CPU "auto" is bfloat16 if there are instructions for it, else float32."""
     cpu = torch.device("cpu")
-    assert resolve_autocast("auto", cpu) is None
+    found = {} if capability is None else {capability: True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    expected = None if capability is None else torch.bfloat16
+    assert resolve_autocast("auto", cpu) is expected
     assert resolve_autocast("float32", cpu) is None
     assert resolve_autocast("bfloat16", cpu) is torch.bfloat16

@@ -1,0 +1,94 @@
+"""Augmentations of all that a network sees of an image."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from sklearn_mfavb.views import View
+
+
+@dataclass(frozen=True)
+class FeatureNoise:
+    """Drop entries of features and add Gaussian noise to them.
+
+    The cheap stand-in for features of augmented images: positives must agree on what
+    is left of them.
+
+    Parameters
+    ----------
+    dropout : float, default=0.5
+        Probability of an entry to become 0; the others grow by ``1 / (1 - dropout)``.
+    noise : float, default=0.5
+        Standard deviation of the noise, where entries have mean square 1; added first.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.augmentation import FeatureNoise
+    >>> FeatureNoise(dropout=0.5, noise=0.0)(torch.ones(2, 1000)).unique()
+    tensor([0., 2.])
+    """
+
+    dropout: float = 0.5
+    noise: float = 0.5
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Perturb features of shape (batch_size, feature_dim)."""
+        noisy = features + self.noise * torch.randn_like(features)
+        return functional.dropout(noisy, self.dropout)
+
+
+@dataclass(frozen=True)
+class ViewAugmentation:
+    """Augment images and features of a view, each in its own way.
+
+    Parameters
+    ----------
+    images, features : callable
+        From a batch of images, or features, to one of the same shape.
+    """
+
+    images: Callable[[Tensor], Tensor]
+    features: Callable[[Tensor], Tensor]
+
+    def __call__(self, view: View) -> View:
+        """Augment what there is."""
+        return View(
+            None if view.images is None else self.images(view.images),
+            None if view.features is None else self.features(view.features),
+            view.position,
+        )
+
+
+class ViewBank:
+    """Augmented views that were made before, with their features.
+
+    Parameters
+    ----------
+    images : torch.Tensor of shape (n_views, n_samples, n_channels, height, width)
+        Augmented images, uint8.
+    features : torch.Tensor of shape (n_views, n_samples, feature_dim)
+        Features of just these images.
+    perturb : callable
+        From a batch of features to one of the same shape.
+    """
+
+    def __init__(
+        self, images: Tensor, features: Tensor, perturb: Callable[[Tensor], Tensor]
+    ) -> None:
+        self.images = images
+        self.features = features
+        self.perturb = perturb
+
+    def __call__(self, view: View) -> View:
+        """Draw a view of every image, uniformly; only `position` is looked at."""
+        device = cast(Tensor, view.position).device
+        position = cast(Tensor, view.position).cpu()
+        drawn = torch.randint(len(self.images), position.shape)
+        images = self.images[drawn, position].to(device).float().div_(255)
+        features = self.features[drawn, position].to(device)
+        return View(images, self.perturb(features), view.position)

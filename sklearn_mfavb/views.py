@@ -1,0 +1,33 @@
+"""What a network sees of an image: its pixels, features of another network, or both."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class View(NamedTuple):
+    """One view of every image of a batch.
+
+    Attributes
+    ----------
+    images : torch.Tensor of shape (batch_size, n_channels, height, width) or None
+        Pixels.
+    features : torch.Tensor of shape (batch_size, feature_dim) or None
+        Features of a frozen encoder, such as CLIP's.
+    position : torch.Tensor of shape (batch_size,) or None
+        Which images of the data set these are, for what is kept of each.
+    """
+
+    images: Tensor | None
+    features: Tensor | None = None
+    position: Tensor | None = None
+
+    def stack(self, other: "View") -> "View":
+        """Put the batch of another view below this one."""
+        return View(*(_stack(mine, its) for mine, its in zip(self, other, strict=True)))
+
+
+def _stack(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Concatenate two batches, if there are two."""
+    return None if first is None or second is None else torch.cat([first, second])

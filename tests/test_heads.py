@@ -1,0 +1,73 @@
+"""Heads on an embedding, and the choice among them."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_mfavb.estimators._readout import choose_head
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+
+CPU = torch.device("cpu")
+
+
+def test_instance_head_projects_to_unit_vectors():
+    """Projections have length one."""
+    projection = InstanceHead(8, 5)(torch.randn(6, 8))
+    assert projection.shape == (6, 5)
+    torch.testing.assert_close(projection.norm(dim=1), torch.ones(6))
+
+
+@pytest.mark.parametrize("n_cluster_heads", [1, 3])
+def test_cluster_heads_assign_each_on_its_own(n_cluster_heads):
+    """Every head gives probabilities of its own, by weights of its own."""
+    heads = ClusterHeads(8, 4, n_cluster_heads).eval()
+    embedding = torch.randn(6, 8)
+    assignment = heads(embedding)
+    assert assignment.shape == (6, n_cluster_heads, 4)
+    torch.testing.assert_close(assignment.sum(dim=2), torch.ones(6, n_cluster_heads))
+    for index, head in enumerate(heads):
+        torch.testing.assert_close(assignment[:, index], head(embedding))
+        for other in range(index):
+            assert not torch.allclose(assignment[:, index], assignment[:, other])
+
+
+def crisp_head(n_clusters, reads):
+    """Make layers that assign crisply by some entries of the embedding."""
+    layer = torch.nn.Linear(6, n_clusters, bias=False)
+    layer.weight.data.zero_()
+    for cluster, entry in enumerate(reads):
+        layer.weight.data[cluster, entry] = 20.0
+    return torch.nn.Sequential(layer)
+
+
+@pytest.mark.parametrize("best", [0, 1, 2])
+@pytest.mark.parametrize("neighbors", ["within", None])
+def test_chosen_head_has_the_lowest_loss(best, neighbors):
+    """Crisp balanced clusters of neighbours beat collapsed and undecided ones."""
+    kinds = np.repeat(np.arange(3), 4)
+    embedding = np.eye(6, dtype=np.float32)[kinds]
+    heads = ClusterHeads(6, 3, 3)
+    for index, reads in enumerate([[5, 4, 3], [0, 0, 0], [1, 1, 5]]):
+        heads[index].layers = crisp_head(3, reads)
+    heads[best].layers = crisp_head(3, [0, 1, 2])
+    if neighbors is not None:
+        neighbors = np.array([[4 * (i // 4) + (i + 1) % 4] for i in range(12)])
+    chosen = choose_head(heads, embedding, neighbors, device=CPU)
+    assert chosen is heads[best]
+
+
+def test_neighbours_decide_between_crisp_heads():
+    """Of two crisp balanced heads the one that neighbours confirm is taken."""
+    embedding = np.zeros((8, 6), dtype=np.float32)
+    embedding[:, 0] = [1, 1, 1, 1, 0, 0, 0, 0]
+    embedding[:, 1] = 1 - embedding[:, 0]
+    embedding[:, 2] = [1, 0, 1, 0, 1, 0, 1, 0]
+    embedding[:, 3] = 1 - embedding[:, 2]
+    heads = ClusterHeads(6, 2, 2)
+    heads[0].layers = crisp_head(2, [0, 1])
+    heads[1].layers = crisp_head(2, [2, 3])
+    in_halves = np.array([[1], [2], [3], [0], [5], [6], [7], [4]])
+    by_parity = np.array([[2], [3], [4], [5], [6], [7], [0], [1]])
+    for neighbors, expected in ((in_halves, 0), (by_parity, 1)):
+        chosen = choose_head(heads, embedding, neighbors, device=CPU)
+        assert chosen is heads[expected]
