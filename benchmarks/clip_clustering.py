@@ -23,6 +23,7 @@ from clip_baselines import BASELINES
 from numpy.typing import NDArray
 from recording import append_record, read_records
 
+from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.metrics import clustering_accuracy, clustering_summary
 
 NAME = "clip_clustering"
@@ -75,8 +76,6 @@ def mfavb(**changes: Any) -> Method:
     """Return the method that fits MFAVB, so changed, to images and features."""
 
     def label(data: LabelledImages, seed: int) -> NDArray:
-        from sklearn_mfavb import MFAVBClustering
-
         estimator = MFAVBClustering(
             data.n_classes, clip="precomputed", random_state=seed, **changes
         )
@@ -87,8 +86,6 @@ def mfavb(**changes: Any) -> Method:
 
 def mfavb_without_clip(data: LabelledImages, seed: int) -> NDArray:
     """Label by MFAVB from the images alone."""
-    from sklearn_mfavb import MFAVBClustering
-
     return MFAVBClustering(data.n_classes, random_state=seed).fit(data.images).labels_
 
 
@@ -115,8 +112,6 @@ def compare(method: Method, data: LabelledImages, seed: int) -> dict[str, float]
 
 def fit_some_predict_others(data: LabelledImages, seed: int) -> dict[str, float]:
     """Fit MFAVB to 4,000 random images; score its labels of those and of the others."""
-    from sklearn_mfavb import MFAVBClustering
-
     order = np.random.default_rng(seed).permutation(len(data.images))
     fitted, new = np.split(order, [N_FITTED])
     estimator = MFAVBClustering(data.n_classes, clip="precomputed", random_state=seed)

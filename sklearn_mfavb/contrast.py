@@ -5,8 +5,8 @@ from typing import Protocol
 
 from torch import Tensor
 
-from sklearn_mfavb.networks import ViewOutput, unit_pixels
-from sklearn_mfavb.views import View
+from sklearn_mfavb.networks import ViewOutput
+from sklearn_mfavb.views import View, unit_pixels
 
 Augmentation = Callable[[View], View]
 Positives = list[tuple[ViewOutput, ViewOutput]]

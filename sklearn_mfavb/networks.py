@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.views import View
+from sklearn_mfavb.views import View, unit_pixels
 
 
 class ViewOutput(NamedTuple):
@@ -31,11 +31,6 @@ class ViewOutput(NamedTuple):
         """Split a batch that stacks two batches of one size."""
         first, second = zip(*(part.chunk(2) for part in self), strict=True)
         return ViewOutput(*first), ViewOutput(*second)
-
-
-def unit_pixels(images: Tensor) -> Tensor:
-    """Bring 8-bit images to floats in [0, 1]; floats pass unchanged."""
-    return images.float().div_(255) if images.dtype == torch.uint8 else images
 
 
 class ClusteringNetwork(nn.Module):

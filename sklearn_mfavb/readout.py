@@ -5,8 +5,10 @@ import warnings
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.preprocessing import normalize
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -120,7 +122,7 @@ class MixtureReadout(nn.Module):
                 "learning_rate or precision='float32'."
             )
         center = embedding.mean(axis=0)
-        rows = _unit_rows((embedding - center).astype(np.float64))
+        rows = normalize((embedding - center).astype(np.float64))
         n_clusters = len(self.bias)
         labels = _kmeans_labels(rows, n_clusters, random_state)
         for _ in range(_MOST_ROUNDS):
@@ -157,7 +159,7 @@ def _balancing_offset(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     n_clusters = logits.shape[1]
     offset = np.zeros(n_clusters)
     for _ in range(_BALANCE_ROUNDS):
-        mass = _softmax(logits + offset).mean(axis=0)
+        mass = softmax(logits + offset, axis=1).mean(axis=0)
         offset -= np.log(n_clusters * mass + 1e-12)
     return offset
 
@@ -173,15 +175,3 @@ def _kmeans_labels(
         warnings.simplefilter("ignore", ConvergenceWarning)
         kmeans = KMeans(n_clusters, n_init=10, random_state=random_state)
         return kmeans.fit_predict(rows).astype(np.int64)
-
-
-def _unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Bring rows to unit length; zeros stay."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return rows / np.maximum(length, 1e-12)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Exponentiate and normalise rows."""
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)

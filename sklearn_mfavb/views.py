@@ -28,6 +28,11 @@ class View(NamedTuple):
         return View(*(_stack(mine, its) for mine, its in zip(self, other, strict=True)))
 
 
+def unit_pixels(images: Tensor) -> Tensor:
+    """Bring 8-bit images to floats in [0, 1]; floats pass unchanged."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
 def _stack(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     """Concatenate two batches, if there are two."""
     return None if first is None or second is None else torch.cat([first, second])

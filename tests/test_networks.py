@@ -4,8 +4,8 @@ import torch
 
 from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput, unit_pixels
-from sklearn_mfavb.views import View
+from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
+from sklearn_mfavb.views import View, unit_pixels
 
 
 def make_network():

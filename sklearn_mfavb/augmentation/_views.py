@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sklearn_mfavb.views import View
+from sklearn_mfavb.views import View, unit_pixels
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,6 @@ class ViewBank:
         device = cast(Tensor, view.position).device
         position = cast(Tensor, view.position).cpu()
         drawn = torch.randint(len(self.images), position.shape)
-        images = self.images[drawn, position].to(device).float().div_(255)
+        images = unit_pixels(self.images[drawn, position].to(device))
         features = self.features[drawn, position].to(device)
         return View(images, self.perturb(features), view.position)

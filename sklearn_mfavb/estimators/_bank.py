@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sklearn_mfavb.augmentation import Transform
 from sklearn_mfavb.images import ImageDataset
-from sklearn_mfavb.networks import unit_pixels
+from sklearn_mfavb.views import unit_pixels
 
 _BLOCK = 64  # images; what is read at full size and embedded at once
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.neighbors import pixel_features
-from sklearn_mfavb.views import View
+from sklearn_mfavb.views import View, unit_pixels
 
 # Small float32 matrix products take kernels that are chosen row by row: with two
 # threads a row depended on its position in products of 5 to 11 rows, and products of up
@@ -113,7 +113,6 @@ def pixel_statistics(
     mean, std : torch.Tensor of shape (n_channels,)
         `std` is at least 0.01, so that constant images do not blow up.
     """
-    images = source.read(indices, size)
-    pixels = images.float() / (255 if images.dtype == torch.uint8 else 1)
+    pixels = unit_pixels(source.read(indices, size))
     std, mean = torch.std_mean(pixels, dim=(0, 2, 3), correction=0)
     return mean, std.clamp_min(0.01)
