@@ -232,7 +232,8 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
     possible = float(entropy(counts)) - by_chance
     if np.size(neighbors) == 0 or possible <= 1e-12:
         return 0.0
-    return float((information - by_chance) / possible)
+    # Rounding can carry a perfect agreement beyond 1.
+    return min(1.0, float((information - by_chance) / possible))
 
 
 def _check_neighbors(neighbors: NDArray, *, n_samples: int) -> None:

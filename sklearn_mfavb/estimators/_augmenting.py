@@ -18,16 +18,38 @@ from sklearn_mfavb.augmentation import (
 )
 from sklearn_mfavb.contrast import Augmentation
 from sklearn_mfavb.estimators._bank import embed_views
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._labelling import ImageLabeler
 from sklearn_mfavb.images import ImageDataset
 
 
+@estimator
 class ViewMaker(ImageLabeler):
-    """Parameters and methods that say how images and features are augmented."""
+    """Parameters and methods that say how images and features are augmented.
 
-    augmentation: Any
-    feature_augmentation: Any
-    clip_views: int
+    Parameters
+    ----------
+    augmentation : str, callable or tuple of two callables, default="auto"
+        How views are made: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, or your own. A callable takes and returns a float tensor of shape
+        (batch_size, n_channels, height, width) with values in [0, 1]; a tuple has one
+        for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
+        strips, else ``"photographs"``.
+    feature_augmentation : {"auto", "none"} or callable, default="auto"
+        How the features of views are perturbed: ``"auto"`` drops half of the entries
+        after adding noise. A callable takes and returns a float tensor of shape
+        (batch_size, feature_dim), centred, with a mean square of 1 in every row.
+    clip_views : int, default=0
+        Augmented views of every image that are made and embedded before training, which
+        then draws from them, pixels and features alike; half of them for either view of
+        a pair, so at least 2. 0: the features are those of the clean image, and only
+        pixels are augmented. A view of n images costs what embedding n images costs;
+        with `clip` naming a model. Your own augmentation sees images of full size then.
+    """
+
+    augmentation: Any = "auto"
+    feature_augmentation: Any = "auto"
+    clip_views: int = 0
 
     _parameter_constraints: ClassVar[dict] = {
         **ImageLabeler._parameter_constraints,

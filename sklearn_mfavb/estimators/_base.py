@@ -3,11 +3,13 @@
 import math
 import warnings
 from abc import ABC, abstractmethod
+from dataclasses import field
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from sklearn.base import _fit_context
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -18,6 +20,7 @@ from sklearn_mfavb.backbones import Backbone, choose_attention
 from sklearn_mfavb.contrast import Augmentation, Contrast
 from sklearn_mfavb.estimators._augmenting import ViewMaker
 from sklearn_mfavb.estimators._clip import Rows
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._inference import pixel_statistics
 from sklearn_mfavb.estimators._labelling import LARGEST_BATCH
 from sklearn_mfavb.estimators._loop import check_callbacks, read_history
@@ -41,29 +44,84 @@ _LEAST_EPOCHS, _STEPS_WITH_FEATURES = 10, 400
 _STATISTICS_SAMPLE = 2048  # images; the mean of each channel is then within 1 %
 
 
+@estimator
 class BaseImageClusterer(ViewMaker, ABC):
     """Base of the estimators; a subclass says what its method changes.
 
     A subclass writes `_make_backbone`, `_make_contrast` and `_make_objective`, and may
     add callbacks or neighbours in `_arrange_positives`.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    n_cluster_heads : int, default=4
+        Cluster heads that shape the embedding together.
+    assignment : {"mixture", "head"}, default="mixture"
+        What labels an embedding: a Gaussian mixture of balanced parts
+        (`sklearn_mfavb.readout.MixtureReadout`), fitted when training is over; or the
+        cluster head that contrasts clusters best on the training images and their
+        neighbours.
+    balance_weight : float, default=1.0
+        Weight of the term that keeps clusters equally large, and (up to 1) of equal
+        sizes in the mixture. Lower it if the true clusters are of very different sizes;
+        raise it if clusters stay empty.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with `clip`, as many as make 400 steps,
+        but at least 10.
+    learning_rate : float, default=0.001
+        Peak learning rate of AdamW.
+    warmup_epochs : int, default=2
+        Epochs in which the learning rate rises; then it falls along a cosine.
+    weight_decay : float, default=0.05
+        Weight decay of AdamW.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Arithmetic of the forward and backward pass in training; losses and predictions
+        are always in float32. ``"auto"``: bfloat16 on CUDA devices and x86 CPUs that
+        multiply it natively, else float32.
+    callbacks : list of skorch callbacks, default=None
+        Added to our own; instances or pairs (name, callback). There is no validation
+        loss: `EarlyStopping` needs ``monitor="train_loss"``.
+    warm_start : bool, default=False
+        Whether `fit` continues with the network of the last fit.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device and versions; torch's and NumPy's global states are left
+        alone.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for skipped files.
+    n_iter_ : int
+        Number of epochs run.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``loss``, ``instance_loss``, ``cluster_loss``,
+        ``balance_loss``, ``information_loss`` (weighted; they add up to ``loss``) and
+        ``seconds``.
+    paths_ : list of str or None
+        The files that were read, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Why files were skipped, by their index in `labels_`.
     """
 
-    n_clusters: int
-    n_cluster_heads: int
-    assignment: Literal["mixture", "head"]
-    balance_weight: float
-    max_epochs: int | Literal["auto"]
-    batch_size: int | Literal["auto"]
-    learning_rate: float
-    warmup_epochs: int
-    weight_decay: float
-    device: Any
-    precision: Any
-    callbacks: Any
-    verbose: int
-    warm_start: bool
-    random_state: Any
-    history_: list[dict[str, float]]
+    n_clusters: int = field(default=8, kw_only=False)
+    n_cluster_heads: int = 4
+    assignment: Literal["mixture", "head"] = "mixture"
+    balance_weight: float = 1.0
+    max_epochs: int | Literal["auto"] = "auto"
+    learning_rate: float = 1e-3
+    warmup_epochs: int = 2
+    weight_decay: float = 0.05
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    callbacks: list | None = None
+    warm_start: bool = False
+    random_state: Any = None
+    labels_: NDArray[np.int64] = field(init=False)
+    n_iter_: int = field(init=False)
+    history_: list[dict[str, float]] = field(init=False)
+    paths_: list[str] | None = field(init=False)
+    skipped_: dict[int, str] = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         **ViewMaker._parameter_constraints,
@@ -75,17 +133,11 @@ class BaseImageClusterer(ViewMaker, ABC):
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
-        "batch_size": [
-            StrOptions({"auto"}),
-            Interval(Integral, 1, None, closed="left"),
-        ],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
         "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "callbacks": [list, tuple, None],
-        "verbose": ["verbose"],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
     }

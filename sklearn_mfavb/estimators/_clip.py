@@ -1,6 +1,7 @@
 """Features of a frozen encoder beside the images: computed here, or the user's own."""
 
 import os
+from dataclasses import field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -8,8 +9,10 @@ import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_array
+from sklearn.utils._param_validation import StrOptions
 from torch import Tensor
 
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._reading import ImageReader
 from sklearn_mfavb.features import CLIPFeatures, Encoder
 from sklearn_mfavb.images import ImageSource
@@ -17,22 +20,62 @@ from sklearn_mfavb.images import ImageSource
 Rows = NDArray[np.float32]
 
 
+@estimator
 class ClipReader(ImageReader):
-    """Parameters and methods that give every image its features, if it has any."""
+    """Parameters and methods that give every image its features, if it has any.
 
-    clip: str | CLIPFeatures | Literal["precomputed"] | None
-    clip_pretrained: Any
-    device: Any
-    verbose: int
-    clip_extractor_: CLIPFeatures
-    clip_encoder_: Encoder
-    feature_mean_: Rows
+    Parameters
+    ----------
+    clip : str, CLIPFeatures, "precomputed" or None, default=None
+        Features of a frozen encoder that join the tokens of every view. The name of a
+        model of open_clip or timm (such as ``"ViT-B-32"``) or a `CLIPFeatures` (for a
+        cache, say; images are read as this class says) computes them from the images,
+        here and in `predict`, and the fitted model carries the encoder.
+        ``"precomputed"``: they are passed to every method as `clip_features`. None:
+        pixels only.
+    clip_pretrained : str, path-like, True or None, default="openai"
+        Weights of that model, as in `CLIPFeatures`.
+    image_tokens : bool or "auto", default="auto"
+        Whether pixels are looked at. Without them (and with `clip`) the features are
+        all there is: much faster, and on photographs as good. ``"auto"``: only without
+        `clip`.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    verbose : int, default=0
+        0 is silent, 1 shows a progress bar, 2 prints a table of all losses per epoch.
+
+    Attributes
+    ----------
+    clip_extractor_ : CLIPFeatures
+        What computes features, if `clip` names a model.
+    clip_encoder_ : Encoder
+        The frozen encoder, if `clip` names one.
+    feature_mean_ : ndarray of float32 of shape (feature_dim,)
+        Mean of the normalised features of the training images, if `clip` is not None.
+    """
+
+    clip: str | CLIPFeatures | None = None
+    clip_pretrained: Any = "openai"
+    image_tokens: bool | Literal["auto"] = "auto"
+    device: str | torch.device = "auto"
+    verbose: int = 0
+    clip_extractor_: CLIPFeatures = field(init=False)
+    clip_encoder_: Encoder = field(init=False)
+    feature_mean_: Rows = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         **ImageReader._parameter_constraints,
         "clip": [str, CLIPFeatures, None],
         "clip_pretrained": [str, os.PathLike, bool, None],
+        "image_tokens": ["boolean", StrOptions({"auto"})],
+        "device": [str, torch.device],
+        "verbose": ["verbose"],
     }
+
+    @property
+    def _sees_images(self) -> bool:
+        """Whether the network looks at pixels."""
+        return self.clip is None if self.image_tokens == "auto" else self.image_tokens
 
     def _read_features(
         self, source: ImageSource, clip_features: Any, *, reset: bool

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
-from typing import Any, Literal
+from dataclasses import field
+from numbers import Integral
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +14,12 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from sklearn_mfavb.estimators._clip import ClipReader, Rows
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.metrics import neighbor_agreement
@@ -29,14 +33,37 @@ _NETWORKS = {"readout_", "clip_encoder_"}  # besides net_, which skorch takes ca
 LARGEST_BATCH = 256  # images; the "auto" of training does not go beyond
 
 
+@estimator
 class ImageLabeler(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, ClipReader
 ):
-    """Methods that need a fitted network."""
+    """Methods that need a fitted network.
 
-    batch_size: int | Literal["auto"]
-    net_: ClusteringNet
-    readout_: nn.Module
+    Parameters
+    ----------
+    batch_size : int or "auto", default="auto"
+        Most images in a step; epochs are split into batches of nearly equal size.
+        ``"auto"``: an eighth of the images, but at least 8 per cluster and at most 256.
+
+    Attributes
+    ----------
+    net_ : skorch.NeuralNet
+        The training loop; its ``module_`` is the network.
+    readout_ : torch.nn.Module
+        From embeddings to probabilities of the clusters.
+    """
+
+    batch_size: int | Literal["auto"] = "auto"
+    net_: ClusteringNet = field(init=False)
+    readout_: nn.Module = field(init=False)
+
+    _parameter_constraints: ClassVar[dict] = {
+        **ClipReader._parameter_constraints,
+        "batch_size": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+    }
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep networks on the CPU, so that a machine without a GPU can load them."""
@@ -223,11 +250,6 @@ class ImageLabeler(
             features=features,
             reads_images=self._sees_images,
         )
-
-    @property
-    def _sees_images(self) -> bool:
-        """Whether the network looks at pixels."""
-        return True
 
     @property
     def _n_features_out(self) -> int:

@@ -1,22 +1,21 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
-import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 
 from sklearn_mfavb.backbones import FusingAugmentingViT, resolve_vit_size
 from sklearn_mfavb.contrast import CONTRASTS, Augmentation, Contrast
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._positives import (
     EmbeddingNeighbors,
     feature_neighbors,
     limit_neighbors,
     pixel_neighbors,
 )
-from sklearn_mfavb.features import CLIPFeatures
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.objectives import ContrastiveObjective
 from sklearn_mfavb.training import RefreshNeighbors
@@ -31,6 +30,7 @@ _NEIGHBORS, _CLIP_NEIGHBORS = 10, 5
 _FIND_NEIGHBORS = {"clip": feature_neighbors, "pixels": pixel_neighbors}
 
 
+@estimator
 class MFAVBClustering(BaseImageClusterer):
     """Cluster images with fusing-augmenting ViT blocks and contrastive learning.
 
@@ -44,8 +44,6 @@ class MFAVBClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
     n_blocks : int, default=2
         Number of fusing-augmenting blocks (FAVBs), each with its own weights.
     shared_depth : int or "auto", default="auto"
@@ -69,24 +67,6 @@ class MFAVBClustering(BaseImageClusterer):
         with the matching half of the other pair, which it has not seen.
         ``"within_pair"``: the two halves of one pair, the literal reading of the paper;
         the halves have read each other, so with fusion little is learned.
-    clip : str, CLIPFeatures, "precomputed" or None, default=None
-        Features of a frozen encoder that join the tokens of every view. The name of a
-        model of open_clip or timm (such as ``"ViT-B-32"``) or a `CLIPFeatures` (for a
-        cache, say; images are read as this class says) computes them from the images,
-        here and in `predict`, and the fitted model carries the encoder.
-        ``"precomputed"``: they are passed to every method as `clip_features`. None:
-        pixels only.
-    clip_pretrained : str, path-like, True or None, default="openai"
-        Weights of that model, as in `CLIPFeatures`.
-    clip_views : int, default=0
-        Augmented views of every image that are made and embedded before training, which
-        then draws from them, pixels and features alike; half of them for either view of
-        a pair, so at least 2. 0: the features are those of the clean image, and only
-        pixels are augmented. A view of n images costs what embedding n images costs;
-        with `clip` naming a model. Your own augmentation sees images of full size then.
-    image_tokens : bool, default=True
-        Whether pixels are looked at. Without them (and with `clip`) the features are
-        all there is: much faster.
     positives : {"auto", "augmentation", "neighbors"}, default="auto"
         What an image must agree with: an augmentation of itself, or of one of its
         nearest neighbours. ``"auto"``: neighbours with `clip`, and for grey images and
@@ -103,116 +83,14 @@ class MFAVBClustering(BaseImageClusterer):
         ``"auto"``: 5 by features, else 10.
     neighbor_refresh : int, default=5
         Epochs between two searches in the embedding.
-    n_cluster_heads : int, default=4
-        Cluster heads that shape the embedding together.
-    assignment : {"mixture", "head"}, default="mixture"
-        What labels an embedding: a Gaussian mixture of balanced parts
-        (`sklearn_mfavb.readout.MixtureReadout`), fitted when training is over; or the
-        cluster head that contrasts clusters best on the training images and their
-        neighbours.
     instance_temperature : float, default=0.5
         Temperature of the contrast between images.
     cluster_temperature : float, default=1.0
         Temperature of the contrast between clusters.
     instance_weight, cluster_weight : float, default=1.0
         Weights of the two contrasts in the loss.
-    balance_weight : float, default=1.0
-        Weight of the term that keeps clusters equally large, and (up to 1) of equal
-        sizes in the mixture. Lower it if the true clusters are of very different sizes;
-        raise it if clusters stay empty.
     information_weight : float, default=0.5
         Weight of the mutual information between the clusters of positives (TEMI, [3]_).
-    augmentation : str, callable or tuple of two callables, default="auto"
-        How views are made: ``"photographs"``, ``"aerial"``, ``"characters"``,
-        ``"none"``, or your own. A callable takes and returns a float tensor of shape
-        (batch_size, n_channels, height, width) with values in [0, 1]; a tuple has one
-        for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
-        strips, else ``"photographs"``.
-    feature_augmentation : {"auto", "none"} or callable, default="auto"
-        How the features of views are perturbed: ``"auto"`` drops half of the entries
-        after adding noise. A callable takes and returns a float tensor of shape
-        (batch_size, feature_dim), centred, with a mean square of 1 in every row.
-    image_size : int, tuple of int or "auto", default="auto"
-        Side, or (height, width), in pixels at which images are seen. ``"auto"``: their
-        own size, reduced to a longest side of 64 if that is larger (files of different
-        sizes: their median). On a GPU, 224 is the literature's choice.
-    image_shape : tuple of int, default=None
-        Shape of the image in a row of `X` if `X` is two-dimensional: (height, width),
-        (height, width, n_channels) or (n_channels, height, width); one entry may be
-        -1. ``(1, -1)`` reads any row of features as a strip. None: rows are square,
-        grey or RGB.
-    channel_axis : {1, -1}, default=None
-        Axis of the channels in a four-dimensional `X`. None: the last axis if it is 1,
-        3 or 4, else axis 1; needed only if both could be.
-    pixel_range : {"auto", "data"} or tuple of float, default="auto"
-        Values (black, white). ``"auto"``: (0, 255) for uint8 and (0, 1) for floats, and
-        anything else is an error; strips take the range of the data. ``"data"``: the
-        range of the images passed to `fit`.
-    on_error : {"raise", "skip"}, default="raise"
-        What to do about files that cannot be read: raise an error that names the file,
-        or leave them out, label them -1 and list them in `skipped_`.
-    max_epochs : int or "auto", default="auto"
-        Passes over the images. ``"auto"``: 40; with `clip`, as many as make 400 steps,
-        but at least 10.
-    batch_size : int or "auto", default="auto"
-        Most images in a step; epochs are split into batches of nearly equal size.
-        ``"auto"``: an eighth of the images, but at least 8 per cluster and at most 256.
-    learning_rate : float, default=0.001
-        Peak learning rate of AdamW.
-    warmup_epochs : int, default=2
-        Epochs in which the learning rate rises; then it falls along a cosine.
-    weight_decay : float, default=0.05
-        Weight decay of AdamW.
-    device : str or torch.device, default="auto"
-        Where to train and predict. ``"auto"``: a CUDA device if there is one.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Arithmetic of the forward and backward pass in training; losses and predictions
-        are always in float32. ``"auto"``: bfloat16 on CUDA devices and x86 CPUs that
-        multiply it natively, else float32.
-    callbacks : list of skorch callbacks, default=None
-        Added to our own; instances or pairs (name, callback). There is no validation
-        loss: `EarlyStopping` needs ``monitor="train_loss"``.
-    verbose : int, default=0
-        0 is silent, 1 shows a progress bar, 2 prints a table of all losses per epoch.
-    warm_start : bool, default=False
-        Whether `fit` continues with the network of the last fit.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random in `fit`. The same seed gives the same labels on the
-        same kind of device and versions; torch's and NumPy's global states are left
-        alone.
-
-    Attributes
-    ----------
-    labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for skipped files.
-    n_iter_ : int
-        Number of epochs run.
-    history_ : list of dict
-        One dict per epoch: ``epoch``, ``loss``, ``instance_loss``, ``cluster_loss``,
-        ``balance_loss``, ``information_loss`` (weighted; they add up to ``loss``) and
-        ``seconds``.
-    image_size_ : tuple of int
-        Height and width in pixels at which images are seen.
-    image_format_ : ImageFormat
-        How the images passed to `fit` were read; new images are read the same way.
-    n_features_in_ : int
-        Number of values per image passed to `fit`.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if `X` was a dataframe with string names.
-    paths_ : list of str or None
-        The files that were read, in the order of `labels_`; None for arrays.
-    skipped_ : dict of int to str
-        Why files were skipped, by their index in `labels_`.
-    net_ : skorch.NeuralNet
-        The training loop; its ``module_`` is the network.
-    readout_ : torch.nn.Module
-        From embeddings to probabilities of the clusters.
-    clip_extractor_ : CLIPFeatures
-        What computes features, if `clip` names a model.
-    clip_encoder_ : Encoder
-        The frozen encoder, if `clip` names one.
-    feature_mean_ : ndarray of float32 of shape (feature_dim,)
-        Mean of the normalised features of the training images, if `clip` is not None.
 
     See Also
     --------
@@ -244,6 +122,23 @@ class MFAVBClustering(BaseImageClusterer):
     (5, 64)
     """
 
+    n_blocks: int = 2
+    shared_depth: int | Literal["auto"] = "auto"
+    fused_depth: int | Literal["auto"] = "auto"
+    embed_dim: int | Literal["auto"] = "auto"
+    n_heads: int | Literal["auto"] = "auto"
+    patch_size: int | Literal["auto"] = "auto"
+    contrast: Literal["across_pairs", "within_pair"] = "across_pairs"
+    positives: Literal["auto", "augmentation", "neighbors"] = "auto"
+    neighbor_space: Literal["auto", "clip", "pixels", "embedding"] = "auto"
+    n_neighbors: int | Literal["auto"] = "auto"
+    neighbor_refresh: int = 5
+    instance_temperature: float = 0.5
+    cluster_temperature: float = 1.0
+    instance_weight: float = 1.0
+    cluster_weight: float = 1.0
+    information_weight: float = 0.5
+
     _parameter_constraints: ClassVar[dict] = {
         **BaseImageClusterer._parameter_constraints,
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
@@ -254,7 +149,6 @@ class MFAVBClustering(BaseImageClusterer):
         "patch_size": _AUTO_COUNT,
         "contrast": [StrOptions(set(CONTRASTS))],
         "positives": [StrOptions({"auto", "augmentation", "neighbors"})],
-        "image_tokens": ["boolean"],
         "neighbor_space": [StrOptions({"auto", "clip", "pixels", "embedding"})],
         "n_neighbors": _AUTO_COUNT,
         "neighbor_refresh": [Interval(Integral, 1, None, closed="left")],
@@ -265,100 +159,11 @@ class MFAVBClustering(BaseImageClusterer):
         "information_weight": _WEIGHT,
     }
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        n_blocks: int = 2,
-        shared_depth: int | Literal["auto"] = "auto",
-        fused_depth: int | Literal["auto"] = "auto",
-        embed_dim: int | Literal["auto"] = "auto",
-        n_heads: int | Literal["auto"] = "auto",
-        patch_size: int | Literal["auto"] = "auto",
-        contrast: Literal["across_pairs", "within_pair"] = "across_pairs",
-        clip: str | CLIPFeatures | None = None,
-        clip_pretrained: Any = "openai",
-        clip_views: int = 0,
-        image_tokens: bool = True,
-        positives: Literal["auto", "augmentation", "neighbors"] = "auto",
-        neighbor_space: Literal["auto", "clip", "pixels", "embedding"] = "auto",
-        n_neighbors: int | Literal["auto"] = "auto",
-        neighbor_refresh: int = 5,
-        n_cluster_heads: int = 4,
-        assignment: Literal["mixture", "head"] = "mixture",
-        instance_temperature: float = 0.5,
-        cluster_temperature: float = 1.0,
-        instance_weight: float = 1.0,
-        cluster_weight: float = 1.0,
-        balance_weight: float = 1.0,
-        information_weight: float = 0.5,
-        augmentation: Any = "auto",
-        feature_augmentation: Any = "auto",
-        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
-        image_shape: tuple[int, ...] | None = None,
-        channel_axis: Literal[1, -1] | None = None,
-        pixel_range: tuple[float, float] | Literal["auto", "data"] = "auto",
-        on_error: Literal["raise", "skip"] = "raise",
-        max_epochs: int | Literal["auto"] = "auto",
-        batch_size: int | Literal["auto"] = "auto",
-        learning_rate: float = 1e-3,
-        warmup_epochs: int = 2,
-        weight_decay: float = 0.05,
-        device: str | torch.device = "auto",
-        precision: Literal["auto", "float32", "bfloat16"] = "auto",
-        callbacks: list | None = None,
-        verbose: int = 0,
-        warm_start: bool = False,
-        random_state: Any = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.n_blocks = n_blocks
-        self.shared_depth = shared_depth
-        self.fused_depth = fused_depth
-        self.embed_dim = embed_dim
-        self.n_heads = n_heads
-        self.patch_size = patch_size
-        self.contrast = contrast
-        self.clip = clip
-        self.clip_pretrained = clip_pretrained
-        self.clip_views = clip_views
-        self.image_tokens = image_tokens
-        self.positives = positives
-        self.neighbor_space = neighbor_space
-        self.n_neighbors = n_neighbors
-        self.neighbor_refresh = neighbor_refresh
-        self.n_cluster_heads = n_cluster_heads
-        self.assignment = assignment
-        self.instance_temperature = instance_temperature
-        self.cluster_temperature = cluster_temperature
-        self.instance_weight = instance_weight
-        self.cluster_weight = cluster_weight
-        self.balance_weight = balance_weight
-        self.information_weight = information_weight
-        self.augmentation = augmentation
-        self.feature_augmentation = feature_augmentation
-        self.image_size = image_size
-        self.image_shape = image_shape
-        self.channel_axis = channel_axis
-        self.pixel_range = pixel_range
-        self.on_error = on_error
-        self.max_epochs = max_epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.warmup_epochs = warmup_epochs
-        self.weight_decay = weight_decay
-        self.device = device
-        self.precision = precision
-        self.callbacks = callbacks
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.random_state = random_state
-
     def _make_backbone(
         self, size: tuple[int, int], n_channels: int, feature_dim: int | None
     ) -> FusingAugmentingViT:
         """Build the chain of fusing-augmenting blocks."""
-        if feature_dim is None and not self.image_tokens:
+        if feature_dim is None and not self._sees_images:
             raise ValueError(
                 "image_tokens=False leaves the network nothing but features, and "
                 "clip=None computes none: name a model, such as clip='ViT-B-32'."
@@ -383,7 +188,7 @@ class MFAVBClustering(BaseImageClusterer):
             shared_depth=vit.shared_depth,
             fused_depth=vit.fused_depth,
             feature_dim=feature_dim,
-            image_tokens=self.image_tokens,
+            image_tokens=self._sees_images,
         )
 
     def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
@@ -412,7 +217,7 @@ class MFAVBClustering(BaseImageClusterer):
         n_neighbors = limit_neighbors(wanted, len(dataset), self.n_clusters)
         if space == "embedding":
             batch_size = self._resolve_batch_size(len(dataset))
-            find = EmbeddingNeighbors(n_neighbors, batch_size, self.image_tokens)
+            find = EmbeddingNeighbors(n_neighbors, batch_size, self._sees_images)
             return [("neighbors", RefreshNeighbors(find, self.neighbor_refresh))]
         dataset.neighbors = _FIND_NEIGHBORS[space](dataset, n_neighbors)
         return []
@@ -434,8 +239,3 @@ class MFAVBClustering(BaseImageClusterer):
         if self.neighbor_space != "auto":
             return self.neighbor_space
         return "pixels" if dataset.features is None else "clip"
-
-    @property
-    def _sees_images(self) -> bool:
-        """Whether the network looks at pixels."""
-        return self.image_tokens

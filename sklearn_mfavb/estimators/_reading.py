@@ -1,7 +1,8 @@
 """The reading half of every estimator: what the user passes in becomes a source."""
 
+from dataclasses import field
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.images import (
     ImageDataset,
     ImageFormat,
@@ -24,16 +26,51 @@ from sklearn_mfavb.images import (
 _LONGEST_AUTO_SIDE = 64
 
 
+@estimator
 class ImageReader(BaseEstimator):
-    """Parameters and methods that turn user input into an `ImageSource`."""
+    """Parameters and methods that turn user input into an `ImageSource`.
 
-    image_size: Any
-    image_shape: tuple[int, ...] | None
-    channel_axis: int | None
-    pixel_range: Any
-    on_error: str
-    image_format_: ImageFormat
-    image_size_: tuple[int, int]
+    Parameters
+    ----------
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which images are seen. ``"auto"``: their
+        own size, reduced to a longest side of 64 if that is larger (files of different
+        sizes: their median). On a GPU, 224 is the literature's choice.
+    image_shape : tuple of int, default=None
+        Shape of the image in a row of `X` if `X` is two-dimensional: (height, width),
+        (height, width, n_channels) or (n_channels, height, width); one entry may be
+        -1. ``(1, -1)`` reads any row of features as a strip. None: rows are square,
+        grey or RGB.
+    channel_axis : {1, -1}, default=None
+        Axis of the channels in a four-dimensional `X`. None: the last axis if it is 1,
+        3 or 4, else axis 1; needed only if both could be.
+    pixel_range : {"auto", "data"} or tuple of float, default="auto"
+        Values (black, white). ``"auto"``: (0, 255) for uint8 and (0, 1) for floats, and
+        anything else is an error; strips take the range of the data. ``"data"``: the
+        range of the images passed to `fit`.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about files that cannot be read: raise an error that names the file,
+        or leave them out, label them -1 and list them in `skipped_`.
+
+    Attributes
+    ----------
+    image_size_ : tuple of int
+        Height and width in pixels at which images are seen.
+    image_format_ : ImageFormat
+        How the images passed to `fit` were read; new images are read the same way.
+    n_features_in_ : int
+        Number of values per image passed to `fit`.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if `X` was a dataframe with string names.
+    """
+
+    image_size: int | tuple[int, int] | Literal["auto"] = "auto"
+    image_shape: tuple[int, ...] | None = None
+    channel_axis: Literal[1, -1] | None = None
+    pixel_range: tuple[float, float] | Literal["auto", "data"] = "auto"
+    on_error: Literal["raise", "skip"] = "raise"
+    image_format_: ImageFormat = field(init=False)
+    image_size_: tuple[int, int] = field(init=False)
 
     _parameter_constraints: ClassVar[dict] = {
         "image_size": [

@@ -63,13 +63,23 @@ def test_every_method_takes_features(precomputed, shapes, features):
 def test_embeddings_depend_on_features_and_pixels(precomputed, shapes, features):
     """Other features, or other pixels, give other embeddings."""
     images, _ = shapes
-    clusterer = precomputed().fit(images, clip_features=features)
+    clusterer = precomputed(image_tokens=True).fit(images, clip_features=features)
     embedding = clusterer.transform(images, clip_features=features)
     for other in (
         clusterer.transform(images, clip_features=features[::-1]),
         clusterer.transform(images[::-1], clip_features=features),
     ):
         assert np.abs(other - embedding).max() > 1e-3
+
+
+def test_pixels_are_left_out_unless_asked_for(precomputed, shapes, features):
+    """With features, other pixels change nothing by default."""
+    images, _ = shapes
+    clusterer = precomputed().fit(images, clip_features=features)
+    assert_array_equal(
+        clusterer.transform(images, clip_features=features),
+        clusterer.transform(images[::-1], clip_features=features),
+    )
 
 
 def test_length_of_features_does_not_count(precomputed, shapes, features):
