@@ -1,0 +1,237 @@
+"""Semantic clustering: agree with the neighbors, then learn from one's confidence."""
+
+import math
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from sklearn_mfavb.losses._contrast import at_least_float32
+
+
+class SCANLoss(nn.Module):
+    r"""Put an image and its neighbor into one cluster, and use all clusters.
+
+    .. math::
+
+        L = L_\text{consistency} - \lambda H ,
+
+    with the :func:`consistency_loss` and the :func:`entropy_of_mean` of the anchors. It
+    ranges down to :math:`-\lambda \log K`, for crisp, agreeing, balanced clusters.
+
+    Parameters
+    ----------
+    entropy_weight : float, default=5.0
+        Weight :math:`\lambda \geq 0` of the entropy.
+
+    Raises
+    ------
+    ValueError
+        If `entropy_weight` is negative or not finite.
+
+    See Also
+    --------
+    SelfLabelLoss : The step that follows.
+
+    References
+    ----------
+    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
+    Classify Images without Labels", 2020, arXiv:2005.12320.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.losses import SCANLoss
+    >>> crisp = torch.eye(4).repeat(3, 1)  # 12 images in 4 clusters
+    >>> round(SCANLoss()(crisp, crisp).item(), 4)  # -5 log 4
+    -6.9315
+    """
+
+    def __init__(self, entropy_weight: float = 5.0) -> None:
+        super().__init__()
+        if not 0 <= entropy_weight < math.inf:
+            raise ValueError(
+                f"entropy_weight must be finite and at least 0, got {entropy_weight!r}."
+            )
+        self.entropy_weight = entropy_weight
+
+    def forward(self, anchor: Tensor, neighbor: Tensor) -> Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        anchor : torch.Tensor of shape (batch_size, n_clusters)
+            Cluster probabilities of the images.
+        neighbor : torch.Tensor of shape (batch_size, n_clusters)
+            Cluster probabilities of one neighbor each, in the same order.
+
+        Returns
+        -------
+        torch.Tensor of shape ()
+            Float32 even under autocast, in nats.
+        """
+        entropy = entropy_of_mean(anchor)
+        return consistency_loss(anchor, neighbor) - self.entropy_weight * entropy
+
+
+def consistency_loss(anchor: Tensor, neighbor: Tensor) -> Tensor:
+    r"""Return how surprising it is that images share the cluster of their neighbor.
+
+    With :math:`p_i, p'_i` the assignments of an image and of its neighbor,
+
+    .. math::
+
+        L_\text{consistency} = -\frac{1}{n} \sum_{i=1}^{n} \log (p_i^\top p'_i) ,
+
+    0 only for crisp assignments that agree. Both sides get a gradient.
+
+    Parameters
+    ----------
+    anchor : torch.Tensor of shape (batch_size, n_clusters)
+        Cluster probabilities of the images.
+    neighbor : torch.Tensor of shape (batch_size, n_clusters)
+        Cluster probabilities of one neighbor each, in the same order.
+
+    Returns
+    -------
+    torch.Tensor of shape ()
+        Float32 even under autocast, in nats; at most :math:`-\log 10^{-8}`.
+
+    References
+    ----------
+    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
+    Classify Images without Labels", 2020, arXiv:2005.12320.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.losses import consistency_loss
+    >>> uniform = torch.full((6, 4), 1 / 4)
+    >>> round(consistency_loss(uniform, uniform).item(), 4)  # log 4
+    1.3863
+    """
+    agreement = (at_least_float32(anchor) * at_least_float32(neighbor)).sum(dim=1)
+    return -_floored_log(agreement).mean()
+
+
+def entropy_of_mean(assignment: Tensor) -> Tensor:
+    r"""Return the entropy of the shares that the clusters have of the batch.
+
+    With :math:`m` the mean assignment, :math:`H = -\sum_{k=1}^{K} m_k \log m_k`:
+    :math:`\log K` for equal shares, 0 if one cluster takes all images.
+
+    Parameters
+    ----------
+    assignment : torch.Tensor of shape (batch_size, n_clusters)
+        Cluster probabilities.
+
+    Returns
+    -------
+    torch.Tensor of shape ()
+        Float32 even under autocast, in nats.
+
+    See Also
+    --------
+    balance_loss : What is missing to the largest entropy, over two views.
+
+    References
+    ----------
+    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
+    Classify Images without Labels", 2020, arXiv:2005.12320.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.losses import entropy_of_mean
+    >>> round(entropy_of_mean(torch.eye(4)).item(), 4)  # log 4
+    1.3863
+    """
+    share = at_least_float32(assignment).mean(dim=0)  # (n_clusters,)
+    return -(share * _floored_log(share)).sum()
+
+
+class SelfLabelLoss(nn.Module):
+    r"""Learn, under strong augmentation, the clusters that are sure without it.
+
+    An image is kept if the largest probability of its weak view is above the threshold;
+    that cluster is then its label. With :math:`\mathcal{C}` the clusters that have kept
+    images in the batch, :math:`n_c` their numbers and :math:`q_i` the assignment of the
+    strong view,
+
+    .. math::
+
+        L = \frac{1}{|\mathcal{C}|} \sum_{c \in \mathcal{C}} \frac{1}{n_c}
+            \sum_{i \text{ kept as } c} -\log q_{ic} ,
+
+    the cross-entropy weighted by inverse frequency :math:`n / n_c`, so that large
+    clusters do not outvote small ones. If no image is kept it is 0, with gradient 0.
+
+    Parameters
+    ----------
+    threshold : float, default=0.99
+        Probability in [0, 1) above which a cluster is taken for a label.
+
+    Raises
+    ------
+    ValueError
+        If `threshold` is not in [0, 1).
+
+    See Also
+    --------
+    SCANLoss : The step before.
+
+    References
+    ----------
+    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
+    Classify Images without Labels", 2020, arXiv:2005.12320.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.losses import SelfLabelLoss
+    >>> strong = torch.full((4, 2), 0.5)
+    >>> weak = torch.tensor([[0.995, 0.005], [1, 0], [0, 1], [0.9, 0.1]])
+    >>> round(SelfLabelLoss()(strong, weak).item(), 4)  # log 2
+    0.6931
+    """
+
+    def __init__(self, threshold: float = 0.99) -> None:
+        super().__init__()
+        if not 0 <= threshold < 1:
+            raise ValueError(
+                f"threshold must be at least 0 and below 1, got {threshold!r}."
+            )
+        self.threshold = threshold
+
+    def forward(self, strong: Tensor, weak: Tensor) -> Tensor:
+        """Return the loss of the confident images.
+
+        Parameters
+        ----------
+        strong : torch.Tensor of shape (batch_size, n_clusters)
+            Cluster probabilities under strong augmentation.
+        weak : torch.Tensor of shape (batch_size, n_clusters)
+            Cluster probabilities under weak augmentation, or none, in the same order of
+            images; they get no gradient.
+
+        Returns
+        -------
+        torch.Tensor of shape ()
+            Float32 even under autocast, in nats.
+        """
+        confidence, label = at_least_float32(weak).max(dim=1)
+        kept = confidence > self.threshold
+        membership = functional.one_hot(label, weak.shape[1]) * kept[:, None]
+        size = membership.sum(dim=0)  # (n_clusters,)
+        # Weights of 0 in place of a selection: nothing kept is no special case, and the
+        # device is not waited for.
+        weight = membership / size.clamp_min(1)
+        n_present = size.count_nonzero().clamp_min(1)
+        return -(weight * _floored_log(at_least_float32(strong))).sum() / n_present
+
+
+def _floored_log(probability: Tensor) -> Tensor:
+    """Return a logarithm that is finite at 0, and so is its gradient.
+
+    The floor is added, since a clamp would give the least probable no gradient.
+    """
+    return (probability + 1e-8).log()

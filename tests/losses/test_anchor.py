@@ -1,0 +1,106 @@
+"""Tests of the tie between the views of an image and the image itself."""
+
+import math
+
+import pytest
+import torch
+
+from sklearn_mfavb.losses import AnchorConsistencyLoss
+
+
+def draw_assignments(n_images=9, n_clusters=4, dtype=torch.float32):
+    """Draw the cluster probabilities of the images and of two views."""
+    return torch.randn(3, n_images, n_clusters, dtype=dtype).softmax(dim=2)
+
+
+def test_equals_the_loop_over_images_and_clusters():
+    """The loss is the mean divergence of both views, written as a loop."""
+    anchor, *views = draw_assignments().tolist()
+    expected = 0.0
+    for view in views:
+        for of_image, of_view in zip(anchor, view, strict=True):
+            for target, probability in zip(of_image, of_view, strict=True):
+                expected += target * math.log(target / probability) / len(anchor)
+    value = AnchorConsistencyLoss()(*map(torch.tensor, (anchor, *views)))
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_views_that_agree_with_the_image_score_zero():
+    """Where all three are the same there is nothing to learn."""
+    anchor = draw_assignments()[0].requires_grad_()
+    value = AnchorConsistencyLoss()(anchor.detach(), anchor, anchor)
+    assert value.item() == pytest.approx(0, abs=1e-6)
+
+
+def test_divergence_is_that_of_the_view_from_the_image():
+    """A crisp anchor and an unsure view cost log 2; the converse costs far more."""
+    crisp, unsure = torch.eye(2), torch.full((2, 2), 0.5)
+    loss = AnchorConsistencyLoss()
+    assert loss(crisp, crisp, unsure).item() == pytest.approx(math.log(2), abs=1e-6)
+    assert loss(unsure, unsure, crisp).item() > 5
+
+
+def test_names_and_order_do_not_count():
+    """Swapping views, renaming clusters and reordering images keep the loss."""
+    loss = AnchorConsistencyLoss()
+    assignments = draw_assignments()
+    anchor, first, second = assignments
+    value = loss(anchor, first, second)
+    torch.testing.assert_close(loss(anchor, second, first), value)
+    torch.testing.assert_close(loss(*assignments[:, torch.randperm(9)]), value)
+    torch.testing.assert_close(loss(*assignments[:, :, torch.randperm(4)]), value)
+
+
+def test_the_anchor_gets_no_gradient():
+    """The views follow the image, and the image does not follow them."""
+    anchor, first, second = (part.requires_grad_() for part in draw_assignments())
+    value = AnchorConsistencyLoss()(anchor, first, second)
+    of_anchor, *of_views = torch.autograd.grad(
+        value, (anchor, first, second), allow_unused=True
+    )
+    assert of_anchor is None
+    assert all(gradient.abs().max() > 0 for gradient in of_views)
+
+
+def test_gradient_is_that_of_the_value():
+    """Finite differences in float64 agree with backward for both views."""
+    anchor, first, second = draw_assignments(4, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda first, second: AnchorConsistencyLoss()(anchor, first, second),
+        (first.requires_grad_(), second.requires_grad_()),
+    )
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        torch.stack([torch.eye(3), torch.eye(3).roll(1, 0), torch.eye(3)]),
+        torch.ones(3, 6, 1),
+        torch.full((3, 1, 4), 1 / 4),
+    ],
+    ids=["opposite", "one cluster", "one image"],
+)
+def test_degenerate_assignments_stay_finite(assignments):
+    """Values and gradients stay finite where probabilities are 0."""
+    assignments.requires_grad_()
+    value = AnchorConsistencyLoss()(*assignments)
+    (gradient,) = torch.autograd.grad(value, assignments)
+    assert math.isfinite(value.item())
+    assert gradient.isfinite().all()
+
+
+def test_a_view_that_rules_the_cluster_out_is_still_pulled():
+    """A probability of 0 has the gradient that raises it most."""
+    view = torch.eye(2)[[1]].requires_grad_()
+    AnchorConsistencyLoss()(torch.eye(2)[[0]], view, view).backward()
+    assert view.grad[0, 0] < view.grad[0, 1]
+
+
+def test_autocast_scores_in_float32():
+    """bfloat16 input gives a float32 result close to the exact one."""
+    assignments = draw_assignments(n_images=32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        value = AnchorConsistencyLoss()(*assignments.bfloat16())
+    assert value.dtype == torch.float32
+    exact = AnchorConsistencyLoss()(*assignments)
+    torch.testing.assert_close(value, exact, atol=0.02, rtol=0)

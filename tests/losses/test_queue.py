@@ -1,0 +1,157 @@
+"""Tests of the contrast with a queue of keys and of compactness."""
+
+import math
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from sklearn_mfavb.losses import CompactnessLoss, QueueContrastiveLoss
+
+
+def unit_rows(*shape, dtype=torch.float32):
+    """Draw rows of unit length."""
+    return normalize(torch.randn(*shape, dtype=dtype), dim=-1)
+
+
+@pytest.mark.parametrize("queue_size", [0, 1, 7])
+@pytest.mark.parametrize("temperature", [0.2, 1.0])
+def test_equals_the_loop_over_queries(queue_size, temperature):
+    """The loss is that of finding one's key among the queue, as a loop."""
+    query, key = unit_rows(2, 6, 5)
+    queue = unit_rows(queue_size, 5)
+    expected = 0.0
+    for own_query, own_key in zip(query, key, strict=True):
+        candidates = [own_key, *queue]
+        scores = [float(own_query @ row) / temperature for row in candidates]
+        expected += (math.log(sum(map(math.exp, scores))) - scores[0]) / len(query)
+    value = QueueContrastiveLoss(temperature)(query, key, queue)
+    assert value.item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_orthonormal_rows_give_the_value_worked_out_by_hand():
+    """Keys found among five orthogonal ones score log(1 + 5 / e^5)."""
+    rows = torch.eye(8)
+    value = QueueContrastiveLoss()(rows[:3], rows[:3], rows[3:])
+    assert value.item() == pytest.approx(math.log(1 + 5 * math.exp(-5)), abs=1e-6)
+
+
+def test_order_of_images_and_of_the_queue_does_not_count():
+    """Reordering the pairs, or the queue, keeps the loss."""
+    pair, queue = unit_rows(2, 6, 5), unit_rows(7, 5)
+    loss = QueueContrastiveLoss()
+    value = loss(*pair, queue)
+    torch.testing.assert_close(loss(*pair[:, torch.randperm(6)], queue), value)
+    torch.testing.assert_close(loss(*pair, queue[torch.randperm(7)]), value)
+
+
+def test_only_the_query_gets_a_gradient():
+    """Keys and queue come from the trailing network and are constants."""
+    parts = [unit_rows(size, 5).requires_grad_() for size in (6, 6, 7)]
+    value = QueueContrastiveLoss()(*parts)
+    of_query, *of_others = torch.autograd.grad(value, parts, allow_unused=True)
+    assert of_query.abs().max() > 0
+    assert of_others == [None, None]
+
+
+def test_gradient_is_that_of_the_value():
+    """Finite differences in float64 agree with backward."""
+    query, key = unit_rows(2, 4, 3, dtype=torch.float64)
+    queue = unit_rows(5, 3, dtype=torch.float64)
+    assert torch.autograd.gradcheck(
+        lambda rows: QueueContrastiveLoss()(rows, key, queue), query.requires_grad_()
+    )
+
+
+def test_an_empty_queue_scores_zero_with_zero_gradient():
+    """With no negatives there is nothing to learn, and nothing breaks."""
+    query, key = unit_rows(2, 6, 5)
+    value = QueueContrastiveLoss()(query.requires_grad_(), key, torch.empty(0, 5))
+    value.backward()
+    assert value.item() == 0
+    assert query.grad.abs().max() == 0
+
+
+def test_small_temperatures_do_not_overflow():
+    """Similarities in the hundreds of thousands give a finite value and gradient."""
+    query, key = unit_rows(2, 6, 5)
+    value = QueueContrastiveLoss(1e-6)(query.requires_grad_(), key, unit_rows(7, 5))
+    value.backward()
+    assert math.isfinite(value.item())
+    assert query.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_temperature_must_be_positive(temperature):
+    """A temperature that cannot divide is refused by name."""
+    with pytest.raises(ValueError, match="temperature must be greater than 0"):
+        QueueContrastiveLoss(temperature=temperature)
+
+
+def test_compactness_equals_the_loop_over_queries():
+    """The loss is the mean of one minus the cosine to one's centroid."""
+    query, centroids = unit_rows(6, 5), unit_rows(3, 5)
+    nearest = torch.tensor([0, 2, 2, 1, 0, 2])
+    expected = 0.0
+    for row, centroid in zip(query, nearest.tolist(), strict=True):
+        expected += (1 - float(row @ centroids[centroid])) / len(query)
+    value = CompactnessLoss()(query, centroids, nearest)
+    assert value.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_compactness_is_half_the_squared_distance():
+    """On the unit sphere both measures are one."""
+    query, centroids = unit_rows(6, 5), unit_rows(3, 5)
+    nearest = torch.tensor([0, 2, 2, 1, 0, 2])
+    distance = (query - centroids[nearest]).square().sum(dim=1)
+    torch.testing.assert_close(
+        CompactnessLoss()(query, centroids, nearest), distance.mean() / 2
+    )
+
+
+@pytest.mark.parametrize(("sign", "expected"), [(1, 0.0), (-1, 2.0)])
+def test_compactness_on_and_opposite_to_the_centroid(sign, expected):
+    """A single centroid scores 0 for queries on it and 2 for those opposite."""
+    centroid = unit_rows(1, 5)
+    query = sign * centroid.expand(4, 5)
+    value = CompactnessLoss()(query, centroid, torch.zeros(4, dtype=torch.long))
+    assert value.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_compactness_ignores_names_and_order():
+    """Reordering the images, or renaming the centroids, keeps the loss."""
+    query, centroids = unit_rows(6, 5), unit_rows(3, 5)
+    nearest = torch.tensor([0, 2, 2, 1, 0, 2])
+    images, names = torch.randperm(6), torch.tensor([2, 0, 1])
+    loss = CompactnessLoss()
+    value = loss(query, centroids, nearest)
+    torch.testing.assert_close(loss(query[images], centroids, nearest[images]), value)
+    torch.testing.assert_close(
+        loss(query, centroids[names], names.argsort()[nearest]), value
+    )
+
+
+def test_compactness_moves_queries_and_not_centroids():
+    """The gradient of a query is minus its centroid; a centroid has none."""
+    query, centroids = (unit_rows(size, 5).requires_grad_() for size in (4, 3))
+    nearest = torch.tensor([0, 2, 2, 1])
+    value = CompactnessLoss()(query, centroids, nearest)
+    of_query, of_centroids = torch.autograd.grad(
+        value, (query, centroids), allow_unused=True
+    )
+    torch.testing.assert_close(of_query, -centroids[nearest].detach() / 4)
+    assert of_centroids is None
+
+
+def test_autocast_scores_in_float32():
+    """Autocast and bfloat16 input give float32 results close to the exact ones."""
+    query, key = unit_rows(2, 32, 16).bfloat16()
+    queue, nearest = unit_rows(9, 16).bfloat16(), torch.randint(9, (32,))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        contrast = QueueContrastiveLoss()(query, key, queue)
+        compactness = CompactnessLoss()(query, queue, nearest)
+    assert contrast.dtype == compactness.dtype == torch.float32
+    exact = QueueContrastiveLoss()(query.float(), key.float(), queue.float())
+    torch.testing.assert_close(contrast, exact)
+    exact = CompactnessLoss()(query.float(), queue.float(), nearest)
+    torch.testing.assert_close(compactness, exact)
