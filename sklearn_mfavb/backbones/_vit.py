@@ -170,3 +170,28 @@ class ConvStemViT(Backbone):
     def forward(self, view: View) -> Tensor:
         """Embed single views; see `Backbone.forward`."""
         return self.read_out(self.encode(self.embed(view)))
+
+
+def initialize_like_vtcc(vit: ConvStemViT) -> ConvStemViT:
+    """Draw the weights of the transformer anew, as VTCC (arXiv 2206.12925) does.
+
+    Xavier-uniform linear layers without bias, the three matrices behind queries, keys
+    and values each by itself; the stem keeps torch's weights.
+
+    Parameters
+    ----------
+    vit : ConvStemViT
+        Is changed.
+
+    Returns
+    -------
+    ConvStemViT
+        The same network.
+    """
+    for name, module in vit.layers.named_modules():
+        if isinstance(module, nn.Linear):
+            parts = module.weight.chunk(3) if name.endswith("qkv") else [module.weight]
+            for part in parts:
+                nn.init.xavier_uniform_(part)
+            nn.init.zeros_(module.bias)
+    return vit
