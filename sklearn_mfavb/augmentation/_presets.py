@@ -55,6 +55,14 @@ def characters(image_size: ImageSize) -> Views:
     return augment, augment
 
 
+def vtcc(image_size: ImageSize) -> Views:
+    """Return the views of VTCC (arXiv 2206.12925): always blurred, in any size."""
+    jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
+    blur = GaussianBlur(probability=1.0)
+    first = Compose(AffineCrop(scale=(0.08, 1.0)), jitter, Grayscale(), blur)
+    return first, Compose(*first.transforms, Solarize())
+
+
 def none(image_size: ImageSize) -> Views:
     """Return views that are the images themselves."""
     return Identity(), Identity()
@@ -75,6 +83,7 @@ AUGMENTATIONS: Mapping[str, Callable[[ImageSize], Views]] = {
     "photographs": photographs,
     "aerial": aerial,
     "characters": characters,
+    "vtcc": vtcc,
     "none": none,
 }
 
