@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from recording import append_record, read_records
 
 from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb.augmentation import FeatureNoise
 from sklearn_mfavb.metrics import clustering_accuracy, clustering_summary
 
 NAME = "clip_clustering"
@@ -92,9 +93,17 @@ def mfavb_without_clip(data: LabelledImages, seed: int) -> NDArray:
 METHODS: dict[str, Method] = {
     **{name: baseline(cluster) for name, cluster in BASELINES.items()},
     "MFAVB": mfavb(),
-    "MFAVB, no fusion": mfavb(fused_depth=0, shared_depth=2),
-    "MFAVB, no image tokens": mfavb(image_tokens=False),
-    "MFAVB, within_pair": mfavb(contrast="within_pair"),
+    "MFAVB, across_pairs": mfavb(contrast="across_pairs"),
+    "MFAVB, fused": mfavb(shared_depth=1, fused_depth=1),
+    "MFAVB, fused, more noise": mfavb(
+        shared_depth=1,
+        fused_depth=1,
+        feature_augmentation=FeatureNoise(dropout=0.7, noise=0.5),
+    ),
+    "MFAVB, fused, within_pair": mfavb(
+        shared_depth=1, fused_depth=1, contrast="within_pair"
+    ),
+    "MFAVB, fused, with image tokens": mfavb(image_tokens=True),
     "MFAVB, same-image positives": mfavb(positives="augmentation"),
     "MFAVB, single cluster head": mfavb(n_cluster_heads=1),
     "MFAVB, label by cluster head": mfavb(assignment="head"),

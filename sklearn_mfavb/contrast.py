@@ -1,6 +1,7 @@
 """Which views are made of a batch, and which of them are contrasted."""
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Protocol
 
 from torch import Tensor
@@ -9,17 +10,17 @@ from sklearn_mfavb.networks import ViewOutput
 from sklearn_mfavb.views import View, unit_pixels
 
 Augmentation = Callable[[View], View]
-Positives = list[tuple[ViewOutput, ViewOutput]]
+Positives = list[tuple[ViewOutput, ...]]
 
 
 class Contrast(Protocol):
-    """Views of a batch, and the couples of outputs that must agree."""
+    """Views of a batch, and the outputs that must agree."""
 
-    def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw the two stacks of views that pass the network as pairs."""
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View, ...]:
+        """Draw two stacks of views that pass the network as pairs, or one, alone."""
 
-    def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
-        """Name the couples whose members must agree."""
+    def positives(self, *outputs: ViewOutput) -> Positives:
+        """Name, for each stack that was drawn, which outputs must agree."""
 
 
 class WithinPair:
@@ -60,9 +61,9 @@ class WithinPair:
         anchors, partners = read_batch(batch)
         return self.first(anchors), self.second(partners)
 
-    def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
+    def positives(self, *outputs: ViewOutput) -> Positives:
         """Couple the two halves of each pair."""
-        return [(first, second)]
+        return [outputs]
 
 
 class AcrossPairs:
@@ -100,9 +101,77 @@ class AcrossPairs:
         both = anchors.stack(partners)
         return self.first(both), self.second(both)
 
-    def positives(self, first: ViewOutput, second: ViewOutput) -> Positives:
+    def positives(self, *outputs: ViewOutput) -> Positives:
         """Couple the matching halves of P and Q."""
-        return [first.halves(), second.halves()]
+        return [stack.split() for stack in outputs]
+
+
+class SeparateViews:
+    """Hold an image against its partner, neither seeing the other (SCAN, CueCo).
+
+    Parameters
+    ----------
+    first, second : callable
+        Augmentations of images and of partners: from View to View.
+    """
+
+    def __init__(self, first: Augmentation, second: Augmentation) -> None:
+        self.first = first
+        self.second = second
+
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
+        """Draw a view of every image, and stack those of the partners below.
+
+        Parameters
+        ----------
+        batch : dict of torch.Tensor
+            As for `WithinPair.draw`.
+
+        Returns
+        -------
+        tuple of one View
+            Twice as many rows as the batch.
+        """
+        anchors, partners = read_batch(batch)
+        return (self.first(anchors).stack(self.second(partners)),)
+
+    def positives(self, *outputs: ViewOutput) -> Positives:
+        """Couple images and partners."""
+        return [stack.split() for stack in outputs]
+
+
+class CleanAndAugmented:
+    """Hold augmented views of an image against the image as it is.
+
+    Parameters
+    ----------
+    *augmentations : callable
+        One for each augmented view: from View to View.
+    """
+
+    def __init__(self, *augmentations: Augmentation) -> None:
+        self.augmentations = augmentations
+
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
+        """Draw all views of every image, and stack the clean images below.
+
+        Parameters
+        ----------
+        batch : dict of torch.Tensor
+            As for `WithinPair.draw`.
+
+        Returns
+        -------
+        tuple of one View
+            As many batches of rows as there are augmentations, and one more.
+        """
+        clean, _ = read_batch(batch)
+        views = [augment(clean) for augment in self.augmentations]
+        return (reduce(View.stack, [*views, clean]),)
+
+    def positives(self, *outputs: ViewOutput) -> Positives:
+        """Join the augmented views with the clean image, which comes last."""
+        return [stack.split(len(self.augmentations) + 1) for stack in outputs]
 
 
 CONTRASTS: dict[str, type[AcrossPairs | WithinPair]] = {

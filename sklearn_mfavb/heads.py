@@ -1,13 +1,16 @@
 """Heads that project an embedding and assign it to clusters."""
 
+from collections.abc import Callable
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sklearn_mfavb.losses import student_t_assignment
 
-def make_mlp(widths: list[int]) -> nn.Sequential:
+
+def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
     """Stack linear layers with batch normalisation and ReLU between them.
 
     Batch normalisation is not an ornament: with layer normalisation in its place the
@@ -18,20 +21,24 @@ def make_mlp(widths: list[int]) -> nn.Sequential:
     widths : list of int
         Widths from input to output.
 
+    batch_norm : bool, default=True
+        Whether there is batch normalisation.
+
     Returns
     -------
     torch.nn.Sequential
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths[:-1]):
-        layers += [nn.Linear(n_in, n_out), nn.BatchNorm1d(n_out), nn.ReLU(inplace=True)]
+        layers.append(nn.Linear(n_in, n_out))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(n_out))
+        layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers, nn.Linear(widths[-2], widths[-1]))
 
 
 class InstanceHead(nn.Module):
     """Project embeddings to unit vectors in which images are told apart.
-
-    Three layers, hidden width ``4 * embed_dim`` (VTCC, arXiv 2206.12925).
 
     Parameters
     ----------
@@ -39,12 +46,20 @@ class InstanceHead(nn.Module):
         Width of the embedding.
     projection_dim : int, default=128
         Width of the projection.
+    layers : torch.nn.Module, default=None
+        From embeddings to projections that are not yet of unit length. None: three
+        layers, hidden width ``4 * embed_dim`` (VTCC, arXiv 2206.12925).
     """
 
-    def __init__(self, embed_dim: int, projection_dim: int = 128) -> None:
+    def __init__(
+        self,
+        embed_dim: int,
+        projection_dim: int = 128,
+        layers: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         hidden = 4 * embed_dim
-        self.layers = make_mlp([embed_dim, hidden, hidden, projection_dim])
+        self.layers = layers or make_mlp([embed_dim, hidden, hidden, projection_dim])
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Project: (batch_size, embed_dim) to (batch_size, projection_dim)."""
@@ -52,10 +67,7 @@ class InstanceHead(nn.Module):
 
 
 class ClusterHead(nn.Module):
-    """Assign embeddings to clusters with probabilities.
-
-    Three layers, hidden width ``4 * embed_dim`` (VTCC, arXiv 2206.12925), softmax in
-    float32.
+    """Assign embeddings to clusters with probabilities, by softmax in float32.
 
     Parameters
     ----------
@@ -63,16 +75,46 @@ class ClusterHead(nn.Module):
         Width of the embedding.
     n_clusters : int
         Number of clusters.
+    layers : torch.nn.Module, default=None
+        From embeddings to logits. None: three layers, hidden width ``4 * embed_dim``
+        (VTCC, arXiv 2206.12925).
     """
 
-    def __init__(self, embed_dim: int, n_clusters: int) -> None:
+    def __init__(
+        self, embed_dim: int, n_clusters: int, layers: nn.Module | None = None
+    ) -> None:
         super().__init__()
         hidden = 4 * embed_dim
-        self.layers = make_mlp([embed_dim, hidden, hidden, n_clusters])
+        self.layers = layers or make_mlp([embed_dim, hidden, hidden, n_clusters])
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
         return torch.softmax(self.layers(embedding).float(), dim=1)
+
+
+class CenterHead(nn.Module):
+    """Assign embeddings to learnable centers, by Student's t (DEC, arXiv 1511.06335).
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the embedding.
+    n_clusters : int
+        Number of centers; random until they are set.
+    """
+
+    def __init__(self, embed_dim: int, n_clusters: int) -> None:
+        super().__init__()
+        self.centers = nn.Parameter(torch.randn(n_clusters, embed_dim))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
+        return student_t_assignment(embedding, self.centers)
+
+    @torch.no_grad()
+    def set_centers(self, centers: Tensor) -> None:
+        """Put the centers, of shape (n_clusters, embed_dim), where they are given."""
+        self.centers.copy_(centers)
 
 
 class ClusterHeads(nn.ModuleList):
@@ -90,15 +132,74 @@ class ClusterHeads(nn.ModuleList):
         Number of clusters.
     n_cluster_heads : int, default=1
         Number of heads.
+    make_head : callable, default=ClusterHead
+        From width and number of clusters to a head.
     """
 
     def __init__(
-        self, embed_dim: int, n_clusters: int, n_cluster_heads: int = 1
+        self,
+        embed_dim: int,
+        n_clusters: int,
+        n_cluster_heads: int = 1,
+        make_head: Callable[[int, int], nn.Module] = ClusterHead,
     ) -> None:
         super().__init__(
-            ClusterHead(embed_dim, n_clusters) for _ in range(n_cluster_heads)
+            make_head(embed_dim, n_clusters) for _ in range(n_cluster_heads)
         )
 
     def forward(self, embedding: Tensor) -> Tensor:
         """Assign: (batch_size, embed_dim) to (batch_size, n_heads, n_clusters)."""
         return torch.stack([head(embedding) for head in self], dim=1)
+
+
+def two_layer_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
+    """Build the instance head of CC (arXiv 2009.09687): two layers, as they are.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the embedding, and of the hidden layer.
+    projection_dim : int, default=128
+        Width of the projection.
+
+    Returns
+    -------
+    InstanceHead
+    """
+    layers = make_mlp([embed_dim, embed_dim, projection_dim], batch_norm=False)
+    return InstanceHead(embed_dim, projection_dim, layers)
+
+
+def two_layer_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build a cluster head of CC (arXiv 2009.09687): two layers, as they are.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the embedding, and of the hidden layer.
+    n_clusters : int
+        Number of clusters.
+
+    Returns
+    -------
+    ClusterHead
+    """
+    layers = make_mlp([embed_dim, embed_dim, n_clusters], batch_norm=False)
+    return ClusterHead(embed_dim, n_clusters, layers)
+
+
+def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer.
+
+    Parameters
+    ----------
+    embed_dim : int
+        Width of the embedding.
+    n_clusters : int
+        Number of clusters.
+
+    Returns
+    -------
+    ClusterHead
+    """
+    return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))

@@ -1,6 +1,7 @@
 """A backbone with its two heads: images in, cluster probabilities out."""
 
-from typing import NamedTuple
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +28,20 @@ class ViewOutput(NamedTuple):
     projection: Tensor
     assignment: Tensor
 
-    def halves(self) -> tuple["ViewOutput", "ViewOutput"]:
-        """Split a batch that stacks two batches of one size."""
-        first, second = zip(*(part.chunk(2) for part in self), strict=True)
-        return ViewOutput(*first), ViewOutput(*second)
+    def split(self, n_batches: int = 2) -> tuple["ViewOutput", ...]:
+        """Take apart what stacks so many batches of one size.
+
+        Parameters
+        ----------
+        n_batches : int, default=2
+            How many.
+
+        Returns
+        -------
+        tuple of ViewOutput
+        """
+        parts = (part.chunk(n_batches) for part in self)
+        return tuple(ViewOutput(*batch) for batch in zip(*parts, strict=True))
 
 
 class ClusteringNetwork(nn.Module):
@@ -112,25 +123,96 @@ class ClusteringNetwork(nn.Module):
         """
         return self.cluster_heads(self.embed(view))
 
-    def forward_pair(self, first: View, second: View) -> tuple[ViewOutput, ViewOutput]:
-        """Embed a pair of views together, project and assign each.
+    def forward_views(
+        self, first: View, second: View | None = None
+    ) -> tuple[ViewOutput, ...]:
+        """Embed views in training, project and assign each.
 
-        Both views pass the heads in one batch, so that batch normalisation sees twice
-        the images and a batch of one image still has two rows.
+        Two views are a pair, which a fusing backbone lets see each other; one view
+        passes alone. Both pass the heads in one batch, so that batch normalisation sees
+        twice the images and a batch of one image still has two rows.
+
+        Parameters
+        ----------
+        first : View
+            Its images are in [0, 1].
+        second : View, default=None
+            Row i belongs to row i of the first.
+
+        Returns
+        -------
+        tuple of ViewOutput
+            One for each view.
+        """
+        if second is None:
+            return (self.read(self.backbone(self.normalize(first))),)
+        pair = self.normalize(first), self.normalize(second)
+        return self.read(torch.cat(self.backbone.forward_pair(*pair))).split()
+
+    def read(self, embedding: Tensor) -> ViewOutput:
+        """Pass embeddings, of shape (batch_size, embed_dim), through all heads."""
+        return ViewOutput(
+            embedding, self.instance_head(embedding), self.cluster_heads(embedding)
+        )
+
+
+class MomentumNetwork(ClusteringNetwork):
+    """Network with a slowly following copy, which makes the keys (MoCo).
+
+    The first view of a pair passes the network itself, the query; the second passes the
+    copy, without gradient (arXiv 1911.05722, section 3.2).
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As for `ClusteringNetwork`.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.key_backbone = deepcopy(self.backbone).requires_grad_(False)
+        self.key_head = deepcopy(self.instance_head).requires_grad_(False)
+
+    def forward_views(
+        self, first: View, second: View | None = None
+    ) -> tuple[ViewOutput, ...]:
+        """Pass the first view as query and the second as key.
 
         Parameters
         ----------
         first, second : View
-            Row i of both belongs together; images are in [0, 1].
+            Images are in [0, 1].
 
         Returns
         -------
-        tuple of two ViewOutput
+        tuple of ViewOutput
+            One for each view.
         """
-        embedding = torch.cat(
-            self.backbone.forward_pair(self.normalize(first), self.normalize(second))
-        )
-        both = ViewOutput(
-            embedding, self.instance_head(embedding), self.cluster_heads(embedding)
-        )
-        return both.halves()
+        queries = super().forward_views(first)
+        if second is None:
+            return queries
+        with torch.no_grad():
+            embedding = self.key_backbone(self.normalize(second))
+            assignment = self.cluster_heads(embedding)
+            key = ViewOutput(embedding, self.key_head(embedding), assignment)
+        return (*queries, key)
+
+    @torch.no_grad()
+    def follow(self, momentum: float) -> None:
+        """Move the copy towards the network: key = m key + (1 - m) query.
+
+        Parameters
+        ----------
+        momentum : float
+            Part m of the key that stays; statistics of normalisations are copied.
+        """
+        for query, key in (
+            (self.backbone, self.key_backbone),
+            (self.instance_head, self.key_head),
+        ):
+            for weight, followed in zip(
+                key.parameters(), query.parameters(), strict=True
+            ):
+                weight.lerp_(followed, 1 - momentum)
+            for mine, its in zip(key.buffers(), query.buffers(), strict=True):
+                mine.copy_(its)

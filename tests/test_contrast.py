@@ -57,7 +57,7 @@ def test_across_pairs_no_half_depends_on_what_it_is_contrasted_with(network):
     first, second = torch.rand(2, 6, 1, 8, 8)  # rows 0-2 are P, rows 3-5 are Q
     first.requires_grad_()
     second.requires_grad_()
-    outputs = network.forward_pair(View(first), View(second))
+    outputs = network.forward_views(View(first), View(second))
     couples = AcrossPairs(unchanged, unchanged).positives(*outputs)
     assert len(couples) == 2
     for of_p, of_q in couples:
@@ -77,7 +77,7 @@ def test_within_pair_each_half_depends_on_what_it_is_contrasted_with(network):
     first, second = torch.rand(2, 3, 1, 8, 8)
     first.requires_grad_()
     second.requires_grad_()
-    outputs = network.forward_pair(View(first), View(second))
+    outputs = network.forward_views(View(first), View(second))
     [(half_a, half_b)] = WithinPair(unchanged, unchanged).positives(*outputs)
     assert largest_gradient(half_a, second) > 0
     assert largest_gradient(half_b, first) > 0
@@ -126,7 +126,7 @@ def test_across_pairs_features_close_the_leak_too(image_tokens):
     network = make_network(feature_dim=5, image_tokens=image_tokens)
     names = ["images", "features"] if image_tokens else ["features"]
     batch, contrast = draw_batch(), AcrossPairs(unchanged, unchanged)
-    couples = contrast.positives(*network.forward_pair(*contrast.draw(batch)))
+    couples = contrast.positives(*network.forward_views(*contrast.draw(batch)))
     for of_anchor, of_partner in couples:
         for name in names:
             own, other = batch[name], batch["partner_" + name]
@@ -143,7 +143,7 @@ def test_within_pair_features_leak_too():
     network = make_network(feature_dim=5)
     batch, contrast = draw_batch(), WithinPair(unchanged, unchanged)
     [(half_a, half_b)] = contrast.positives(
-        *network.forward_pair(*contrast.draw(batch))
+        *network.forward_views(*contrast.draw(batch))
     )
     for name in ("images", "features"):
         assert largest_gradient(half_a, batch["partner_" + name]) > 0
@@ -166,7 +166,7 @@ def couple_projections(network, augment_features):
     augment = ViewAugmentation(Identity(), augment_features)
     contrast = AcrossPairs(augment, augment)
     views = contrast.draw({"features": torch.randn(8, 5)})
-    couples = contrast.positives(*network.forward_pair(*views))
+    couples = contrast.positives(*network.forward_views(*views))
     return [(one.projection, other.projection) for one, other in couples]
 
 

@@ -18,7 +18,7 @@ ALLOWED = {
     "augmentation": {"views"},
     "images": set(),
     "training": set(),
-    "heads": set(),
+    "heads": {"losses"},
     "metrics": set(),
     "datasets": set(),
     "neighbors": set(),

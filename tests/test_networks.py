@@ -25,7 +25,7 @@ def make_network():
 def test_views_get_unit_projections_and_probabilities():
     """Shapes and normalisation of everything the losses read."""
     network = make_network()
-    for output in network.forward_pair(*map(View, torch.rand(2, 5, 2, 4, 4))):
+    for output in network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4))):
         assert output.embedding.shape == (5, 16)
         torch.testing.assert_close(output.projection.norm(dim=1), torch.ones(5))
         torch.testing.assert_close(output.assignment.sum(dim=2), torch.ones(5, 2))
@@ -53,14 +53,14 @@ def test_bytes_and_floats_of_the_same_picture_agree():
 def test_one_image_can_train():
     """Both views pass the heads together, so batch normalisation has two rows."""
     network = make_network().train()
-    first, _ = network.forward_pair(*map(View, torch.rand(2, 1, 2, 4, 4)))
+    first, _ = network.forward_views(*map(View, torch.rand(2, 1, 2, 4, 4)))
     assert first.projection.isfinite().all()
 
 
 def test_halves_split_every_part():
     """A stack of two batches comes apart where it was joined."""
     stack = ViewOutput(*(torch.arange(4.0)[:, None] for _ in range(3)))
-    first, second = stack.halves()
+    first, second = stack.split()
     assert [part.flatten().tolist() for part in first] == [[0.0, 1.0]] * 3
     assert [part.flatten().tolist() for part in second] == [[2.0, 3.0]] * 3
 
@@ -69,6 +69,6 @@ def test_half_precision_leaves_heads_in_float32():
     """Probabilities and projections are float32 under autocast."""
     network = make_network()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        output, _ = network.forward_pair(*map(View, torch.rand(2, 5, 2, 4, 4)))
+        output, _ = network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4)))
     assert output.assignment.dtype == torch.float32
     assert output.projection.dtype == torch.float32

@@ -20,7 +20,9 @@ def check_callbacks(callbacks: Any) -> list:
     return list(callbacks)
 
 
-def read_history(net: ClusteringNet, n_before: int) -> list[dict[str, float]]:
+def read_history(
+    net: ClusteringNet, n_before: int, stage: str | None = None
+) -> list[dict[str, Any]]:
     """Copy what is worth keeping of skorch's history: one plain dict per epoch.
 
     An interrupted epoch has no losses yet and is left out; if there is no other, the
@@ -33,6 +35,7 @@ def read_history(net: ClusteringNet, n_before: int) -> list[dict[str, float]]:
     return [
         {
             "epoch": n_before + row["epoch"],
+            **({} if stage is None else {"stage": stage}),
             "loss": float(row["train_loss"]),
             **{name: row[name] for name in names if name != "train_loss"},
             "seconds": row["dur"],

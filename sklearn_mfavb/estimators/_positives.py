@@ -1,9 +1,11 @@
 """Neighbours as positives: other images that an image should agree with."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -11,6 +13,7 @@ from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.training import ClusteringNet
+from sklearn_mfavb.views import View
 
 
 def limit_neighbors(n_neighbors: int, n_samples: int, n_clusters: int) -> int:
@@ -40,19 +43,36 @@ class EmbeddingNeighbors:
 
     def __call__(self, net: ClusteringNet, dataset: ImageDataset) -> NDArray[np.int64]:
         """Embed the clean images with the network as it is, and search."""
-        network = net.module_.eval()
-        embedding = apply_to_images(
-            network.embed,
-            dataset.source,
-            dataset.size,
+        embedding = embed_dataset(
+            net.module_.eval().embed,
+            dataset,
             batch_size=self.batch_size,
             device=net.device,
-            features=_source_features(dataset),
             reads_images=self.reads_images,
-        )[dataset.indices]
+        )
         return nearest_neighbors(
             embedding, self.n_neighbors, metric="cosine", device=net.device
         )
+
+
+def embed_dataset(
+    embed: Callable[[View], Tensor],
+    dataset: ImageDataset,
+    *,
+    batch_size: int,
+    device: torch.device | str,
+    reads_images: bool,
+) -> NDArray[np.float32]:
+    """Embed the clean images of a data set, in its order."""
+    return apply_to_images(
+        embed,
+        dataset.source,
+        dataset.size,
+        batch_size=batch_size,
+        device=device,
+        features=_source_features(dataset),
+        reads_images=reads_images,
+    )[dataset.indices]
 
 
 def _source_features(dataset: ImageDataset) -> NDArray[np.float32] | None:

@@ -1,4 +1,4 @@
-"""What a method minimises: which loss reads which output, with which weight."""
+"""Contrast of instances and of clusters, with balance and information."""
 
 from collections.abc import Callable
 

@@ -3,6 +3,7 @@
 from sklearn_mfavb.training._batches import balanced_batches
 from sklearn_mfavb.training._callbacks import (
     EpochProgress,
+    FollowQuery,
     RefreshNeighbors,
     TermAverages,
 )
@@ -12,13 +13,15 @@ from sklearn_mfavb.training._runtime import (
     resolve_autocast,
     resolve_device,
 )
-from sklearn_mfavb.training._schedule import WarmupCosine
+from sklearn_mfavb.training._schedule import WarmupConstant, WarmupCosine
 
 __all__ = [
     "ClusteringNet",
     "EpochProgress",
+    "FollowQuery",
     "RefreshNeighbors",
     "TermAverages",
+    "WarmupConstant",
     "WarmupCosine",
     "balanced_batches",
     "local_seed",

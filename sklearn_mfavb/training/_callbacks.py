@@ -84,3 +84,23 @@ class EpochProgress(Callback):
         if hasattr(self, "bar_"):
             self.bar_.close()
             del self.bar_
+
+
+class FollowQuery(Callback):
+    """Move the key network towards the query network after every step.
+
+    Parameters
+    ----------
+    momentum : float
+        Part of the key network that stays.
+    """
+
+    def __init__(self, momentum: float) -> None:
+        self.momentum = momentum
+
+    def on_batch_end(
+        self, net: NeuralNet, training: bool = False, **kwargs: Any
+    ) -> None:
+        """Follow, if the step was one of training."""
+        if training:
+            net.module_.follow(self.momentum)

@@ -17,7 +17,7 @@ class ClusteringNet(NeuralNet):
     Parameters
     ----------
     module : torch.nn.Module
-        Has ``forward_pair(first, second)``.
+        Has ``forward_views(*views)``.
     criterion : torch.nn.Module
         From couples of outputs to a dict of named, weighted terms.
     contrast : object
@@ -96,13 +96,13 @@ class ClusteringNet(NeuralNet):
         """
         self._set_training(True)
         batch = to_device(batch, self.device)
-        first, second = self.contrast.draw(batch)
+        views = self.contrast.draw(batch)
         with torch.autocast(
             torch.device(self.device).type,
             dtype=self.autocast_dtype,
             enabled=self.autocast_dtype is not None,
         ):
-            outputs = self.module_.forward_pair(first, second)
+            outputs = self.module_.forward_views(*views)
         terms = self.criterion_(self.contrast.positives(*outputs))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}

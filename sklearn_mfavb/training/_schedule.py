@@ -34,3 +34,30 @@ class WarmupCosine:
             return (step + 1) / self.n_warmup_steps
         done = (step - self.n_warmup_steps) / max(1, self.n_steps - self.n_warmup_steps)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+@dataclass(frozen=True)
+class WarmupConstant:
+    """Factor of the learning rate: linear warm-up, then one.
+
+    Parameters
+    ----------
+    n_steps : int
+        Steps of the whole training; not used, as for any schedule that does not end.
+    n_warmup_steps : int
+        Steps of the warm-up.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.training import WarmupConstant
+    >>> schedule = WarmupConstant(n_steps=100, n_warmup_steps=10)
+    >>> [schedule(step) for step in (0, 9, 10, 100)]
+    [0.1, 1.0, 1.0, 1.0]
+    """
+
+    n_steps: int
+    n_warmup_steps: int
+
+    def __call__(self, step: int) -> float:
+        """Return the factor of a step."""
+        return min(1.0, (step + 1) / max(1, self.n_warmup_steps))

@@ -44,7 +44,7 @@ class Pairs(nn.Module):
         self.frozen.requires_grad_(False)
         self.trained = nn.Linear(3, 1)
 
-    def forward_pair(self, first, second):
+    def forward_views(self, first, second):
         return self.trained(self.frozen(first)), self.trained(self.frozen(second))
 
 
