@@ -48,7 +48,7 @@ kmeans = make_pipeline(clip, KMeans(2, n_init=10, random_state=0))
 print("k-means", clustering_summary(origin, kmeans.fit_predict(images)))
 
 # %%
-# The same features as tokens beside those of the pixels.
+# The same features, found again in the folder, as tokens.
 clusterer = MFAVBClustering(2, clip=clip, random_state=0)
 print("MFAVB", clustering_summary(origin, clusterer.fit_predict(images)))
 

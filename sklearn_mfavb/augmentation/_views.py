@@ -70,7 +70,7 @@ class ViewBank:
     Parameters
     ----------
     images : torch.Tensor of shape (n_views, n_samples, n_channels, height, width)
-        Augmented images, uint8.
+        Augmented images, uint8; None where nobody looks at them.
     features : torch.Tensor of shape (n_views, n_samples, feature_dim)
         Features of just these images.
     perturb : callable
@@ -78,7 +78,10 @@ class ViewBank:
     """
 
     def __init__(
-        self, images: Tensor, features: Tensor, perturb: Callable[[Tensor], Tensor]
+        self,
+        images: Tensor | None,
+        features: Tensor,
+        perturb: Callable[[Tensor], Tensor],
     ) -> None:
         self.images = images
         self.features = features
@@ -88,7 +91,9 @@ class ViewBank:
         """Draw a view of every image, uniformly; only `position` is looked at."""
         device = cast(Tensor, view.position).device
         position = cast(Tensor, view.position).cpu()
-        drawn = torch.randint(len(self.images), position.shape)
+        drawn = torch.randint(len(self.features), position.shape)
+        features = self.perturb(self.features[drawn, position].to(device))
+        if self.images is None:
+            return View(None, features, view.position)
         images = unit_pixels(self.images[drawn, position].to(device))
-        features = self.features[drawn, position].to(device)
-        return View(images, self.perturb(features), view.position)
+        return View(images, features, view.position)

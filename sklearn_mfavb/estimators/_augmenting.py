@@ -89,7 +89,16 @@ class ViewMaker(ImageLabeler):
         n_second = self.clip_views // 2
         n_views = self.clip_views - n_second, n_second
         first, second = (
-            ViewBank(*embed_views(dataset, view, n, self._embed_augmented), perturb)
+            ViewBank(
+                *embed_views(
+                    dataset,
+                    view,
+                    n,
+                    self._embed_augmented,
+                    keep_images=self._sees_images,
+                ),
+                perturb,
+            )
             for view, n in zip(views, n_views, strict=True)
         )
         dataset.reads_images = False
