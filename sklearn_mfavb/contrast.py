@@ -107,7 +107,7 @@ class AcrossPairs:
 
 
 class SeparateViews:
-    """Hold an image against its partner, neither seeing the other (SCAN, CueCo).
+    """Hold an image against its partner, neither seeing the other (SCAN).
 
     Parameters
     ----------

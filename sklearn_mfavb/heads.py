@@ -20,7 +20,6 @@ def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
     ----------
     widths : list of int
         Widths from input to output.
-
     batch_norm : bool, default=True
         Whether there is batch normalisation.
 

@@ -35,4 +35,8 @@ def unit_pixels(images: Tensor) -> Tensor:
 
 def _stack(first: Tensor | None, second: Tensor | None) -> Tensor | None:
     """Concatenate two batches, if there are two."""
-    return None if first is None or second is None else torch.cat([first, second])
+    if first is None and second is None:
+        return None
+    if first is None or second is None:
+        raise ValueError("One of two views to be stacked lacks what the other has.")
+    return torch.cat([first, second])

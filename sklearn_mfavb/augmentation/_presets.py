@@ -55,6 +55,15 @@ def characters(image_size: ImageSize) -> Views:
     return augment, augment
 
 
+def cc(image_size: ImageSize) -> Views:
+    """Return the views of CC (arXiv 2009.09687) for its ImageNet subsets."""
+    jitter = ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2)
+    augment = Compose(
+        AffineCrop(scale=(0.08, 1.0)), jitter, Grayscale(), GaussianBlur()
+    )
+    return augment, augment
+
+
 def vtcc(image_size: ImageSize) -> Views:
     """Return the views of VTCC (arXiv 2206.12925): always blurred, in any size."""
     jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
@@ -83,6 +92,7 @@ AUGMENTATIONS: Mapping[str, Callable[[ImageSize], Views]] = {
     "photographs": photographs,
     "aerial": aerial,
     "characters": characters,
+    "cc": cc,
     "vtcc": vtcc,
     "none": none,
 }

@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from sklearn_mfavb.backbones import Backbone, TimmBackbone
-from sklearn_mfavb.contrast import CleanAndAugmented
+from sklearn_mfavb.contrast import CleanAndAugmented, SeparateViews
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._training import Stage
@@ -41,7 +41,7 @@ class AnchorClustering(BaseImageClusterer):
     pretrain_epochs : int or "auto", default="auto"
         Passes over the images by the contrast alone, before k-means sets the centers.
         0 sets them in the random network, as the released code does. ``"auto"``: half
-        of `max_epochs`.
+        of `max_epochs`. A fit that continues another (`warm_start`) leaves this out.
     instance_temperature : float, default=0.5
         Temperature of the contrast between images.
     instance_weight : float, default=1.0
@@ -50,8 +50,10 @@ class AnchorClustering(BaseImageClusterer):
         Weight of the sharpening of clean images.
     anchor_weight : float, default=1.0
         Weight of the agreement of views with the clean image.
+    balance_weight : float, default=1.0
+        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
     positives : {"augmentation"}, default="augmentation"
-        The method has no other.
+        The method has no other, so the parameters of neighbours have no effect.
     n_cluster_heads : {1}, default=1
         There is one set of centers.
     assignment : {"mixture", "kmeans", "head"}, default="head"
@@ -87,7 +89,7 @@ class AnchorClustering(BaseImageClusterer):
 
     REFERENCE: ClassVar[dict[str, Any]] = {
         "image_size": 224,
-        "augmentation": "photographs",
+        "augmentation": "cc",
         "pretrain_epochs": 0,
         "batch_size": 128,
         "max_epochs": 2000,
@@ -97,6 +99,9 @@ class AnchorClustering(BaseImageClusterer):
         "weight_decay": 0.0,
         "random_state": 42,
     }
+
+    _holds_clean_images = True
+    _against_collapse = ""
 
     pretrain_epochs: int | Literal["auto"] = "auto"
     instance_temperature: float = 0.5
@@ -143,15 +148,16 @@ class AnchorClustering(BaseImageClusterer):
         self, network: ClusteringNetwork, dataset: ImageDataset
     ) -> Iterator[Stage]:
         """Contrast alone; then, from the centers of k-means, all three losses."""
-        contrast = CleanAndAugmented(*self._make_augmentations(dataset))
+        views = self._make_augmentations(dataset)
         n_epochs = self._resolve_epochs(self.max_epochs, dataset)
         pretrain = self.pretrain_epochs
         if pretrain == "auto":
             pretrain = n_epochs // 2
-        if pretrain:
+        continues = self.warm_start and hasattr(self, "net_")
+        if pretrain and not continues:
             instance = InstanceObjective(self.instance_temperature)
-            yield Stage(instance, contrast, pretrain, name="pretraining")
-        if not (self.warm_start and hasattr(self, "net_")):
+            yield Stage(instance, SeparateViews(*views), pretrain, name="pretraining")
+        if not continues:
             self._place_centers(network, dataset)
         objective = AnchorObjective(
             instance_temperature=self.instance_temperature,
@@ -159,6 +165,7 @@ class AnchorClustering(BaseImageClusterer):
             dec_weight=self.dec_weight,
             anchor_weight=self.anchor_weight,
         )
+        contrast = CleanAndAugmented(*views)
         yield Stage(objective, contrast, n_epochs, name="clustering")
 
     def _place_centers(self, network: ClusteringNetwork, dataset: ImageDataset) -> None:

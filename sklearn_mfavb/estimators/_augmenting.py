@@ -31,9 +31,9 @@ class ViewMaker(ImageLabeler):
     ----------
     augmentation : str, callable or tuple of two callables, default="auto"
         How views are made: ``"photographs"``, ``"aerial"``, ``"characters"``,
-        ``"none"``, or your own. A callable takes and returns a float tensor of shape
-        (batch_size, n_channels, height, width) with values in [0, 1]; a tuple has one
-        for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
+        ``"none"``, those of a paper (``"cc"``, ``"vtcc"``), or your own. A callable
+        takes and returns a float tensor of shape (batch_size, n_channels, height,
+        width) with values in [0, 1]; a tuple has one for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
         strips, else ``"photographs"``.
     feature_augmentation : {"auto", "none"} or callable, default="auto"
         How the features of views are perturbed: ``"auto"`` drops half of the entries
@@ -46,6 +46,8 @@ class ViewMaker(ImageLabeler):
         pixels are augmented. A view of n images costs what embedding n images costs;
         with `clip` naming a model. Your own augmentation sees images of full size then.
     """
+
+    _holds_clean_images: ClassVar[bool] = False  # whether views are held against them
 
     augmentation: Any = "auto"
     feature_augmentation: Any = "auto"
@@ -101,7 +103,7 @@ class ViewMaker(ImageLabeler):
             )
             for view, n in zip(views, n_views, strict=True)
         )
-        dataset.reads_images = False
+        dataset.reads_images = self._sees_images and self._holds_clean_images
         return first, second
 
     def _make_feature_augmentation(self) -> Callable[[Tensor], Tensor]:

@@ -60,14 +60,16 @@ class BaseImageClusterer(NetworkTrainer, ABC):
     n_iter_ : int
         Number of epochs run.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``loss``, ``instance_loss``, ``cluster_loss``,
-        ``balance_loss``, ``information_loss`` (weighted; they add up to ``loss``) and
-        ``seconds``.
+        One dict per epoch: ``epoch``, ``stage`` (of methods that have several),
+        ``loss``, its terms (``instance_loss`` and so on; weighted, they add up to
+        ``loss``) and ``seconds``.
     paths_ : list of str or None
         The files that were read, in the order of `labels_`; None for arrays.
     skipped_ : dict of int to str
         Why files were skipped, by their index in `labels_`.
     """
+
+    _against_collapse: ClassVar[str] = "raise balance_weight, "
 
     n_cluster_heads: int = 4
     assignment: Literal["mixture", "kmeans", "head"] = "mixture"
@@ -154,11 +156,12 @@ class BaseImageClusterer(NetworkTrainer, ABC):
             {**row, "epoch": len(previous) + row["epoch"]} for row in history
         ]
         self.n_iter_ = len(self.history_)
-        self.readout_ = self._make_readout(dataset, features, seed)
+        with local_seed(seed, device):  # modules draw weights before they are given any
+            self.readout_ = self._make_readout(dataset, features, seed)
         self.labels_ = self._label(source, features)
         self.paths_ = source.paths
         self.skipped_ = dict(source.unreadable)
-        self._warn_if_degenerate(history)
+        self._warn_if_degenerate(n_epochs=len(history))
         return self
 
     def _make_readout(
@@ -188,28 +191,16 @@ class BaseImageClusterer(NetworkTrainer, ABC):
         """Score what a head says of images and their positives; lower is better."""
         return balanced_contrast(assignment, of_positives)
 
-    def _warn_if_degenerate(self, history: list[dict[str, Any]]) -> None:
-        """Warn about clusters that hold nothing and about training that was cut."""
+    def _warn_if_degenerate(self, n_epochs: int) -> None:
+        """Warn about clusters that hold nothing."""
         sizes = np.bincount(self.labels_[self.labels_ >= 0], minlength=self.n_clusters)
         n_found = np.count_nonzero(sizes)
         if n_found < self.n_clusters:
             warnings.warn(
                 f"Only {n_found} of n_clusters={self.n_clusters} clusters hold images "
-                f"after {len(history)} epochs (sizes {sizes.tolist()}). Train longer "
-                "(max_epochs), raise balance_weight, change the augmentation or ask "
+                f"after {n_epochs} epochs (sizes {sizes.tolist()}). Train longer "
+                f"(max_epochs), {self._against_collapse}change the augmentation or ask "
                 "for fewer clusters.",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
-        # Stages have names of their own, and only the last can have been cut short.
-        stage = history[-1].get("stage")
-        n_last = sum(row.get("stage") == stage for row in history)
-        max_epochs = self.net_.max_epochs
-        if n_last < max_epochs:
-            where = "" if stage is None else f" of the stage {stage!r}"
-            warnings.warn(
-                f"Training stopped after {n_last} of max_epochs={max_epochs} "
-                f"epochs{where}; the labels are those of the network as it was then.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -47,9 +47,9 @@ class ContrastiveClustering(BaseContrastiveClusterer):
     47 of the released code). ``backbone="resnet18"`` costs half.
 
     ``ContrastiveClustering(n_clusters, **ContrastiveClustering.REFERENCE)`` is the
-    setting of the released code: 224 pixels, 1000 epochs of Adam at a constant rate.
-    Two departures: the pixels are standardised, and batches are of nearly equal size
-    where the code drops the last one.
+    setting of the released code for ImageNet subsets: 224 pixels, 1000 epochs of Adam
+    at a constant rate. Departures: the pixels are standardised, both views pass in one
+    batch, and batches are of nearly equal size where the code drops the last one.
 
     References
     ----------
@@ -69,7 +69,7 @@ class ContrastiveClustering(BaseContrastiveClusterer):
 
     REFERENCE: ClassVar[dict[str, Any]] = {
         "image_size": 224,
-        "augmentation": "photographs",
+        "augmentation": "cc",
         "batch_size": 256,
         "max_epochs": 1000,
         "learning_rate": 3e-4,

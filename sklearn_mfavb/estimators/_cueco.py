@@ -50,9 +50,12 @@ class CueCoClustering(BaseImageClusterer):
     compactness_weight : float, default=1.0
         Weight of the drawing to centroids, once fully on.
     n_centroids : int or "auto", default="auto"
-        Clusters of the queue. ``"auto"``: twice `n_clusters`.
+        Clusters of the queue, at most half as many as it holds keys. ``"auto"``: twice
+        `n_clusters`.
     centroid_refresh : int, default=20
         Steps between two rounds of k-means on the queue.
+    balance_weight : float, default=1.0
+        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
     positives : {"augmentation", "neighbors"}, default="augmentation"
         Whose view the key is of: the image's, or one of its nearest neighbours'.
     n_cluster_heads : {1}, default=1
@@ -92,6 +95,7 @@ class CueCoClustering(BaseImageClusterer):
     """
 
     _network_class = MomentumNetwork
+    _against_collapse = ""
 
     queue_size: int = 4096
     momentum: float = 0.99
@@ -140,12 +144,13 @@ class CueCoClustering(BaseImageClusterer):
         """Scatter and align, in one stage."""
         n_epochs = self._resolve_epochs(self.max_epochs, dataset)
         n_steps = n_epochs * self._count_steps(dataset)
+        queue_size = min(self.queue_size, len(dataset))
         n_centroids = self.n_centroids
         if n_centroids == "auto":
             n_centroids = 2 * self.n_clusters
         objective = CueCoObjective(
-            n_centroids=n_centroids,
-            queue_size=min(self.queue_size, len(dataset)),
+            n_centroids=max(1, min(n_centroids, queue_size // 2)),
+            queue_size=queue_size,
             projection_dim=_PROJECTION_DIM,
             temperature=self.temperature,
             compactness_weight=self.compactness_weight,

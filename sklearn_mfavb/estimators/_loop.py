@@ -1,7 +1,9 @@
 """What goes into skorch's training loop, and what is kept of it."""
 
+import warnings
 from typing import Any
 
+from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
 from sklearn_mfavb.training import ClusteringNet
@@ -25,13 +27,10 @@ def read_history(
 ) -> list[dict[str, Any]]:
     """Copy what is worth keeping of skorch's history: one plain dict per epoch.
 
-    An interrupted epoch has no losses yet and is left out; if there is no other, the
-    interruption goes on to the user.
+    An interrupted epoch has no losses yet and is left out.
     """
     rows = [row for row in net.history if "train_loss" in row]
-    if not rows:
-        raise KeyboardInterrupt
-    names = [name for name in rows[0] if name.endswith("_loss")]
+    names = [name for name in rows[0] if name.endswith("_loss")] if rows else []
     return [
         {
             "epoch": n_before + row["epoch"],
@@ -42,3 +41,14 @@ def read_history(
         }
         for row in rows
     ]
+
+
+def warn_of_early_end(n_epochs: int, max_epochs: int, stage: str | None) -> None:
+    """Warn that a stage of training was cut short."""
+    where = "" if stage is None else f" of the stage {stage!r}"
+    warnings.warn(
+        f"Training stopped after {n_epochs} of max_epochs={max_epochs} epochs{where}; "
+        "the labels are those of the network as it was then.",
+        ConvergenceWarning,
+        stacklevel=6,  # the caller of fit, through scikit-learn's wrapper
+    )

@@ -9,7 +9,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mfavb.backbones import Backbone, FeatureBackbone, TimmBackbone
-from sklearn_mfavb.contrast import CleanAndAugmented, SeparateViews, WithinPair
+from sklearn_mfavb.contrast import CleanAndAugmented, SeparateViews
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._positives import feature_neighbors, limit_neighbors
@@ -58,7 +58,10 @@ class SCANClustering(BaseImageClusterer):
     pretext_temperature : float, default=0.1
         Temperature of the contrast in the first step.
     entropy_weight : float, default=5.0
-        Weight of the term that keeps clusters in use.
+        Weight of the term that keeps clusters in use. Lower it if the true clusters are
+        of very different sizes; raise it if clusters stay empty.
+    balance_weight : float, default=1.0
+        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
     self_label_threshold : float, default=0.99
         Probability above which a label counts in the third step.
     positives : {"neighbors"}, default="neighbors"
@@ -69,6 +72,8 @@ class SCANClustering(BaseImageClusterer):
     n_neighbors : int, default=20
         Neighbours of each image; at most half of ``n_samples / n_clusters`` are used.
         An image counts as one of its own neighbours, beside them.
+    neighbor_refresh : int, default=5
+        Not used: neighbours are sought once.
     n_cluster_heads : int, default=10
         Linear heads, of which the one of lowest loss is kept.
     assignment : {"mixture", "kmeans", "head"}, default="head"
@@ -120,6 +125,9 @@ class SCANClustering(BaseImageClusterer):
         "weight_decay": 1e-4,
         "n_cluster_heads": 1,
     }
+
+    _holds_clean_images = True
+    _against_collapse = "raise entropy_weight, "
 
     pretext_epochs: int | Literal["auto"] = "auto"
     self_label_epochs: int | Literal["auto"] = "auto"
@@ -174,7 +182,12 @@ class SCANClustering(BaseImageClusterer):
             self_label = n_epochs // 2 if self._sees_images else 0
         if pretext:
             instance = InstanceObjective(self.pretext_temperature)
-            yield Stage(instance, WithinPair(first, second), pretext, name="pretext")
+            yield Stage(instance, SeparateViews(first, second), pretext, name="pretext")
+        elif not self._knows_neighbors(dataset):
+            raise ValueError(
+                "pretext_epochs=0 leaves nothing to find neighbours by: features "
+                "(clip), a pretext, or a network that has learned (warm_start)."
+            )
         neighbors = self._mine_neighbors(network, dataset)
         dataset.neighbors = neighbors
         scan = SCANObjective(self.entropy_weight)
@@ -185,6 +198,11 @@ class SCANClustering(BaseImageClusterer):
             contrast = CleanAndAugmented(first)
             yield Stage(confident, contrast, self_label, name="self-labelling")
             dataset.neighbors = neighbors
+
+    def _knows_neighbors(self, dataset: ImageDataset) -> bool:
+        """Say whether neighbours mean something before any training."""
+        continues = self.warm_start and hasattr(self, "net_")
+        return continues or self._resolve_neighbor_space(dataset) == "clip"
 
     def _mine_neighbors(
         self, network: ClusteringNetwork, dataset: ImageDataset

@@ -20,7 +20,11 @@ from sklearn_mfavb.contrast import Augmentation, Contrast
 from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._inference import pixel_statistics
 from sklearn_mfavb.estimators._labelling import LARGEST_BATCH
-from sklearn_mfavb.estimators._loop import check_callbacks, read_history
+from sklearn_mfavb.estimators._loop import (
+    check_callbacks,
+    read_history,
+    warn_of_early_end,
+)
 from sklearn_mfavb.estimators._positives import embed_dataset
 from sklearn_mfavb.estimators._seeking import NeighborSeeker
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
@@ -94,7 +98,8 @@ class NetworkTrainer(NeighborSeeker):
         multiply it natively, else float32.
     callbacks : list of skorch callbacks, default=None
         Added to our own; instances or pairs (name, callback). There is no validation
-        loss: `EarlyStopping` needs ``monitor="train_loss"``.
+        loss: `EarlyStopping` needs ``monitor="train_loss"``. One that stops training
+        stops it for good, whatever stages are to follow.
     warm_start : bool, default=False
         Whether `fit` continues with the network of the last fit.
     """
@@ -165,7 +170,10 @@ class NetworkTrainer(NeighborSeeker):
             net = self._run(stage, network, dataset, device)
             rows = read_history(net, n_before=len(history), stage=stage.name)
             history += rows
+            if not history:  # not one epoch is complete: the interruption goes on
+                raise KeyboardInterrupt
             if len(rows) < stage.max_epochs:
+                warn_of_early_end(len(rows), stage.max_epochs, stage.name)
                 break
         net.forget_training()
         return net, history

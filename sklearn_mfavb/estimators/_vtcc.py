@@ -44,9 +44,10 @@ class VTCCClustering(ViTSizes, BaseContrastiveClusterer):
     -----
     ``VTCCClustering(n_clusters, **VTCCClustering.REFERENCE)`` is the setting of the
     released code: 224 pixels (21,347,130 parameters for 10 clusters), 1000 epochs of
-    Adam at a constant rate, blur in every view and solarising in the second. Two
-    departures: the pixels are standardised by the training images and not by ImageNet,
-    and batches are of nearly equal size where the code drops the last one.
+    Adam at a constant rate, blur in every view and solarising in the second.
+    Departures: the pixels are standardised by the training images and not by ImageNet,
+    both views pass in one batch, and batches are of nearly equal size where the code
+    drops the last one.
 
     References
     ----------
