@@ -33,8 +33,9 @@ class ViewMaker(ImageLabeler):
         How views are made: ``"photographs"``, ``"aerial"``, ``"characters"``,
         ``"none"``, those of a paper (``"cc"``, ``"vtcc"``), or your own. A callable
         takes and returns a float tensor of shape (batch_size, n_channels, height,
-        width) with values in [0, 1]; a tuple has one for each view. ``"auto"``: ``"characters"`` for grey images, ``"none"`` for
-        strips, else ``"photographs"``.
+        width) with values in [0, 1]; a tuple has one for each view. ``"auto"``:
+        ``"characters"`` for grey images, ``"none"`` for strips, else
+        ``"photographs"``.
     feature_augmentation : {"auto", "none"} or callable, default="auto"
         How the features of views are perturbed: ``"auto"`` drops half of the entries
         after adding noise. A callable takes and returns a float tensor of shape

@@ -1,0 +1,176 @@
+"""Turn the records of run.py into tables and plots; nothing is typed by hand.
+
+    python benchmarks/report.py [--results FILE] [--output DIR]
+
+Prints, by profile, a Markdown table for each data set and one of the settings. With
+`--output` they also go to ``DIR/family.md``, and plots of the losses and of accuracy
+against seconds beside it (these need matplotlib). Of runs that were recorded more than
+once the last record counts.
+"""
+
+import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jobs import Run
+from methods import METHODS
+from profiles import PROFILES
+from recording import RESULTS, Record, read_file
+
+SCORES = {"ACC": "acc", "NMI": "nmi", "ARI": "ari"}
+NOTE = (
+    "Means ± standard deviations over seeds; the best mean in bold. Score: without "
+    "labels, the part of labels that neighbours confirm, to be compared within methods "
+    "on pixels or within methods on features. Balance: entropy of cluster sizes, 1 if "
+    "all are equal. Seconds (of fit) and MiB (peak of the process): medians."
+)
+
+
+def distinct(records: list[Record], key: str) -> list[Any]:
+    """Return the values that records have under a key, each once, in their order."""
+    values: list[Any] = []
+    for record in records:
+        if record[key] not in values:
+            values.append(record[key])
+    return values
+
+
+def select(records: list[Record], **wanted: Any) -> list[Record]:
+    """Return the records that have the wanted values."""
+    return [
+        record
+        for record in records
+        if all(record[key] == value for key, value in wanted.items())
+    ]
+
+
+def latest(records: list[Record]) -> list[Record]:
+    """Return the last record of each run, in the order of METHODS."""
+    last = {tuple(record[key] for key in Run._fields): record for record in records}
+    order = list(METHODS)
+    return sorted(
+        last.values(),
+        key=lambda record: (
+            order.index(record["method"]) if record["method"] in METHODS else len(order)
+        ),
+    )
+
+
+def table(header: list[str], rows: list[list[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
+
+
+def mean_and_deviation(runs: list[Record], key: str, best: str) -> str:
+    """Return the mean over seeds, bold if it is the best, and the deviation."""
+    values = np.array([run[key] for run in runs])
+    mean = f"{values.mean():.3f}"
+    text = f"**{mean}**" if mean == best else mean
+    return f"{text} ± {values.std():.3f}" if len(runs) > 1 else text
+
+
+def score_table(records: list[Record]) -> list[str]:
+    """Compare the methods on one data set."""
+    runs_of = {
+        name: select(records, method=name) for name in distinct(records, "method")
+    }
+    best = {
+        key: f"{max(mean_of(runs, key) for runs in runs_of.values()):.3f}"
+        for key in SCORES.values()
+    }
+    rows = [
+        [
+            method,
+            *(mean_and_deviation(runs, key, best[key]) for key in SCORES.values()),
+            f"{mean_of(runs, 'score'):.3f}",
+            f"{mean_of(runs, 'balance'):.2f}",
+            str(len(runs)),
+            f"{np.median([run['seconds'] for run in runs]):.1f}",
+            f"{np.median([run['peak_mib'] for run in runs]):.0f}",
+        ]
+        for method, runs in runs_of.items()
+    ]
+    header = ["method", *SCORES, "score", "balance", "seeds", "seconds", "MiB"]
+    return table(header, rows)
+
+
+def mean_of(runs: list[Record], key: str) -> float:
+    """Return the mean over seeds."""
+    return float(np.mean([run[key] for run in runs]))
+
+
+def conditions(records: list[Record]) -> str:
+    """Say what was clustered, and on what."""
+    parts = {
+        key: " or ".join(str(value) for value in distinct(records, key))
+        for key in ("n_images", "n_clusters", "device", "n_threads")
+    }
+    sizes = " or ".join(
+        " x ".join(str(side) for side in size)
+        for size in distinct(records, "image_size")
+    )
+    features = " or ".join(name for name in distinct(records, "features") if name)
+    ending = f"; features: {features}" if features else ""
+    return (
+        f"{parts['n_images']} images of {sizes} pixels, {parts['n_clusters']} "
+        f"clusters; device: {parts['device']}; threads: {parts['n_threads']}{ending}."
+    )
+
+
+def settings_table(records: list[Record]) -> list[str]:
+    """Tell every setting that is not a default, and for which data sets it held."""
+    rows = []
+    for method in distinct(records, "method"):
+        runs = select(records, method=method)
+        for settings in distinct(runs, "settings"):
+            datasets = distinct(select(runs, settings=settings), "dataset")
+            text = ", ".join(f"`{key}={value!r}`" for key, value in settings.items())
+            rows.append([method, text or "defaults", ", ".join(datasets)])
+    return table(["method", "settings", "data sets"], rows)
+
+
+def report(records: list[Record]) -> Iterator[str]:
+    """Yield the lines of the report, one profile after another."""
+    yield from ("# The family and its baselines", "", NOTE)
+    for profile in distinct(records, "profile"):
+        chosen = select(records, profile=profile)
+        purpose = PROFILES[profile].purpose if profile in PROFILES else "unknown now"
+        yield from ("", f"## Profile {profile}: {purpose}")
+        for dataset in distinct(chosen, "dataset"):
+            runs = select(chosen, dataset=dataset)
+            yield from ("", f"### {dataset} ({profile})", "", conditions(runs), "")
+            yield from score_table(runs)
+        yield from ("", f"### Settings ({profile})", "", *settings_table(chosen))
+
+
+def main() -> None:
+    """Read the command line; print, and write if told where."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--results", type=Path, default=RESULTS / "family.jsonl")
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    records = latest(read_file(options.results))
+    if not records:
+        parser.error(f"{options.results.name} holds no records: run run.py first.")
+    text = "\n".join(report(records))
+    print(text)
+    if options.output is None:
+        return
+    from plots import draw_accuracy_and_seconds, draw_losses
+
+    options.output.mkdir(parents=True, exist_ok=True)
+    (options.output / "family.md").write_text(f"{text}\n", encoding="utf-8")
+    for profile in distinct(records, "profile"):
+        chosen = select(records, profile=profile)
+        for dataset in distinct(chosen, "dataset"):
+            runs = select(chosen, dataset=dataset)
+            stem = options.output / f"{profile}_{dataset}"
+            draw_losses(runs, stem.with_name(f"{stem.name}_losses.png"))
+            draw_accuracy_and_seconds(runs, stem.with_name(f"{stem.name}_accuracy.png"))
+
+
+if __name__ == "__main__":
+    main()
