@@ -116,6 +116,9 @@ METHODS: dict[str, Method] = {
     ),
     "MFAVB, fused, with image tokens": mfavb(image_tokens=True),
     "MFAVB, same-image positives": mfavb(positives="augmentation"),
+    "MFAVB, same image, same token": mfavb(
+        positives="augmentation", feature_augmentation="none"
+    ),
     "MFAVB, single cluster head": mfavb(n_cluster_heads=1),
     "MFAVB, label by cluster head": mfavb(assignment="head"),
     "MFAVB, no CLIP": mfavb_without_clip,

@@ -188,14 +188,17 @@ class MomentumNetwork(ClusteringNetwork):
         tuple of ViewOutput
             One for each view.
         """
-        queries = super().forward_views(first)
         if second is None:
-            return queries
+            return super().forward_views(first)
+        # Batch normalisation needs two rows, even if they are the same.
+        is_single = first.n_rows == 1
+        (query,) = super().forward_views(first.stack(first) if is_single else first)
+        query = query.split()[0] if is_single else query
         with torch.no_grad():
             embedding = self.key_backbone(self.normalize(second))
             assignment = self.cluster_heads(embedding)
             key = ViewOutput(embedding, self.key_head(embedding), assignment)
-        return (*queries, key)
+        return query, key
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:

@@ -23,6 +23,11 @@ class View(NamedTuple):
     features: Tensor | None = None
     position: Tensor | None = None
 
+    @property
+    def n_rows(self) -> int:
+        """How many images this is a view of."""
+        return next(len(part) for part in self if part is not None)
+
     def stack(self, other: "View") -> "View":
         """Put the batch of another view below this one."""
         return View(*(_stack(mine, its) for mine, its in zip(self, other, strict=True)))

@@ -1,6 +1,7 @@
 """AnchorClustering: instance contrast, learnable centers and an anchor."""
 
 from collections.abc import Iterator
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, cast
 
@@ -154,11 +155,17 @@ class AnchorClustering(BaseImageClusterer):
         if pretrain == "auto":
             pretrain = n_epochs // 2
         continues = self.warm_start and hasattr(self, "net_")
+        place_centers = partial(self._place_centers, network, dataset)
+        if not (pretrain or continues):
+            place_centers()
         if pretrain and not continues:
-            instance = InstanceObjective(self.instance_temperature)
-            yield Stage(instance, SeparateViews(*views), pretrain, name="pretraining")
-        if not continues:
-            self._place_centers(network, dataset)
+            yield Stage(
+                InstanceObjective(self.instance_temperature),
+                SeparateViews(*views),
+                pretrain,
+                name="pretraining",
+                finish=place_centers,
+            )
         objective = AnchorObjective(
             instance_temperature=self.instance_temperature,
             instance_weight=self.instance_weight,

@@ -202,5 +202,5 @@ class BaseImageClusterer(NetworkTrainer, ABC):
                 f"(max_epochs), {self._against_collapse}change the augmentation or ask "
                 "for fewer clusters.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )

@@ -24,6 +24,7 @@ from sklearn_mfavb.training import FollowQuery
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _PROJECTION_DIM = 128
+_PASSES_KEPT = 4  # the queue holds at most this part of the images, inverse
 _WARMUP_SHARE = 0.1  # of all steps, before the centroids draw
 
 
@@ -42,7 +43,8 @@ class CueCoClustering(BaseImageClusterer):
     Parameters
     ----------
     queue_size : int, default=4096
-        Past keys; at most as many as there are images.
+        Past keys; at most a quarter of the images, so that few images meet their own
+        last key among those that they are told from.
     momentum : float, default=0.99
         Part of the key network that stays in every step.
     temperature : float, default=0.2
@@ -144,7 +146,7 @@ class CueCoClustering(BaseImageClusterer):
         """Scatter and align, in one stage."""
         n_epochs = self._resolve_epochs(self.max_epochs, dataset)
         n_steps = n_epochs * self._count_steps(dataset)
-        queue_size = min(self.queue_size, len(dataset))
+        queue_size = min(self.queue_size, max(1, len(dataset) // _PASSES_KEPT))
         n_centroids = self.n_centroids
         if n_centroids == "auto":
             n_centroids = 2 * self.n_clusters

@@ -22,7 +22,7 @@ _SHARED_ALONE, _FUSED_ALONE = 2, 0  # layers of a block without pixels to look a
 
 
 @estimator
-class MFAVBClustering(ViTSizes, BaseContrastiveClusterer):
+class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
     """Cluster images with fusing-augmenting ViT blocks and contrastive learning.
 
     Every image is augmented twice; both views pass weight-sharing vision transformers,
@@ -131,5 +131,7 @@ class MFAVBClustering(ViTSizes, BaseContrastiveClusterer):
         """Contrast across two fused pairs, or within one."""
         if self.contrast != "auto":
             return CONTRASTS[self.contrast](first, second)
-        is_fused = self._resolve_depth(self.fused_depth, _FUSED_ALONE) != 0
+        depth = self._resolve_depth(self.fused_depth, _FUSED_ALONE)
+        # A function may build a network that fuses; those of timm do not.
+        is_fused = depth != 0 if self.backbone == "auto" else callable(self.backbone)
         return (AcrossPairs if is_fused else WithinPair)(first, second)

@@ -16,7 +16,11 @@ HeadLoss = Callable[[Tensor, Tensor], Tensor]
 
 
 def balanced_contrast(assignment: Tensor, of_positives: Tensor) -> Tensor:
-    """Contrast clusters, and add what keeps them equally large (CC)."""
+    """Contrast clusters, and add what keeps them equally large (CC).
+
+    Positives, of shape (n_positives, n_samples, n_clusters), count by their mean.
+    """
+    of_positives = of_positives.mean(dim=0)
     contrast = ClusterContrastiveLoss()(assignment, of_positives)
     return contrast + balance_loss(assignment, of_positives)
 
@@ -63,8 +67,7 @@ def _self_agreement(
     assignment: Tensor, neighbors: NDArray[np.int64] | None, loss: HeadLoss
 ) -> float:
     """Hold what a head says of images against what it says of their neighbours."""
-    of_positives = assignment
+    of_positives = assignment[None]
     if neighbors is not None:
-        columns = torch.from_numpy(neighbors).to(assignment.device).T
-        of_positives = torch.stack([assignment[each] for each in columns]).mean(dim=0)
+        of_positives = assignment[torch.from_numpy(neighbors.T).to(assignment.device)]
     return float(loss(assignment, of_positives))

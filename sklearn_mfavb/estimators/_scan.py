@@ -1,6 +1,7 @@
 """SCANClustering: neighbours share a cluster, then confidence teaches."""
 
 from collections.abc import Iterator
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
@@ -43,9 +44,9 @@ class SCANClustering(BaseImageClusterer):
        one of lowest loss is kept.
     3. Self-labelling: images of which the head is sure teach their augmentations.
 
-    With features of a pretrained encoder (`clip`) the first step is skipped, and the
-    heads stand on the features [1]_. This is a reimplementation from the description of
-    the method.
+    With features of a pretrained encoder (`clip`) the first step is skipped, and where
+    pixels are not looked at the heads stand on the features [1]_. This is a
+    reimplementation from the description of the method.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class SCANClustering(BaseImageClusterer):
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
     for images of up to 64 pixels. The released code differs in that the pretext loss
     looks from one view only, clustering uses RandAugment with Cutout (here: the views
-    of `augmentation`), and every step has an optimizer of its own. ``REFERENCE`` has
+    of `augmentation`), and the first step is trained by SGD. ``REFERENCE`` has
     its numbers of epochs for CIFAR-10.
 
     References
@@ -196,8 +197,13 @@ class SCANClustering(BaseImageClusterer):
             dataset.neighbors = None
             confident = SelfLabelObjective(self.self_label_threshold)
             contrast = CleanAndAugmented(first)
-            yield Stage(confident, contrast, self_label, name="self-labelling")
-            dataset.neighbors = neighbors
+            yield Stage(
+                confident,
+                contrast,
+                self_label,
+                name="self-labelling",
+                finish=partial(setattr, dataset, "neighbors", neighbors),
+            )
 
     def _knows_neighbors(self, dataset: ImageDataset) -> bool:
         """Say whether neighbours mean something before any training."""
@@ -223,4 +229,5 @@ class SCANClustering(BaseImageClusterer):
         self, assignment: torch.Tensor, of_positives: torch.Tensor
     ) -> torch.Tensor:
         """Score a head by SCAN's loss with the weight that its authors select by."""
-        return SCANLoss(entropy_weight=1.0)(assignment, of_positives)
+        loss = SCANLoss(entropy_weight=1.0)
+        return torch.stack([loss(assignment, each) for each in of_positives]).mean()

@@ -53,6 +53,10 @@ _SCHEDULES = {"constant": WarmupConstant, "cosine": WarmupCosine}
 History = list[dict[str, Any]]
 
 
+def _do_nothing() -> None:
+    """Finish a stage after which there is nothing to do."""
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stretch of training: what is minimised, over which views, for how long."""
@@ -62,6 +66,7 @@ class Stage:
     max_epochs: int
     callbacks: tuple[tuple[str, Callback], ...] = ()
     name: str | None = None
+    finish: Callable[[], None] = _do_nothing  # called when it is over, or cut short
 
 
 @estimator
@@ -79,7 +84,8 @@ class NetworkTrainer(NeighborSeeker):
         timm, such as ``"resnet18"``. A callable is called with the keywords
         ``image_size`` (height, width), ``n_channels``, ``feature_dim`` (None without
         `clip`) and ``image_tokens``, and returns a
-        :class:`sklearn_mfavb.backbones.Backbone`.
+        :class:`sklearn_mfavb.backbones.Backbone`. Parameters of size and depth belong
+        to ``"auto"``.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with `clip`, as many as make 900 steps
         (400 if pixels are looked at too), but at least 10.
@@ -166,16 +172,19 @@ class NetworkTrainer(NeighborSeeker):
         network = self._make_network(dataset).to(device)
         choose_attention(network, device)
         history: History = []
-        for stage in self._stages(network, dataset):
-            net = self._run(stage, network, dataset, device)
-            rows = read_history(net, n_before=len(history), stage=stage.name)
-            history += rows
-            if not history:  # not one epoch is complete: the interruption goes on
-                raise KeyboardInterrupt
-            if len(rows) < stage.max_epochs:
-                warn_of_early_end(len(rows), stage.max_epochs, stage.name)
-                break
-        net.forget_training()
+        try:
+            for stage in self._stages(network, dataset):
+                net = self._run(stage, network, dataset, device)
+                rows = read_history(net, n_before=len(history), stage=stage.name)
+                history += rows
+                net.forget_training()
+                stage.finish()
+                if len(rows) < stage.max_epochs:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            if not history:
+                raise
+            warn_of_early_end(len(rows), stage.max_epochs, stage.name)
         return net, history
 
     def _run(
@@ -298,14 +307,30 @@ class NetworkTrainer(NeighborSeeker):
             )
         if self.backbone == "auto":
             return self._make_backbone(size, n_channels, feature_dim)
+        if isinstance(self.backbone, str) and not self._sees_images:
+            raise ValueError(
+                f"backbone={self.backbone!r} looks at pixels, which are left out: set "
+                "image_tokens=True, or backbone='auto'."
+            )
+        if isinstance(self.backbone, nn.Module):
+            raise TypeError(
+                "backbone must be a name or a function that builds a network, got the "
+                f"network itself, a {type(self.backbone).__name__}."
+            )
         build = (
             partial(TimmBackbone, self.backbone)
             if isinstance(self.backbone, str)
             else self.backbone
         )
-        return build(
+        backbone = build(
             image_size=size,
             n_channels=n_channels,
             feature_dim=feature_dim,
             image_tokens=self._sees_images,
         )
+        if not isinstance(backbone, Backbone):
+            raise TypeError(
+                "backbone must build a sklearn_mfavb.backbones.Backbone, got a "
+                f"{type(backbone).__name__}."
+            )
+        return backbone

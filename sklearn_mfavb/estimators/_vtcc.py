@@ -12,7 +12,7 @@ from sklearn_mfavb.estimators._vit_sizes import ViTSizes
 
 
 @estimator
-class VTCCClustering(ViTSizes, BaseContrastiveClusterer):
+class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
     """Cluster images with a vision transformer and contrastive learning (VTCC).
 
     Contrastive Clustering [2]_ with a small vision transformer that has a convolutional

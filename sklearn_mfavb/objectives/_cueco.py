@@ -126,8 +126,8 @@ def cluster_queue(
     centroids = spare if centroids is None else centroids
     for _ in range(_ROUNDS):
         nearest = (queue @ centroids.T).argmax(dim=1)
-        sums = torch.zeros_like(centroids).index_add_(0, nearest, queue)
-        is_empty = torch.bincount(nearest, minlength=n_centroids) == 0
-        centroids = functional.normalize(sums, dim=1)
+        members = functional.one_hot(nearest, n_centroids).to(queue.dtype)
+        is_empty = members.sum(dim=0) == 0
+        centroids = functional.normalize(members.T @ queue, dim=1)
         centroids = torch.where(is_empty[:, None], spare, centroids)
     return centroids

@@ -20,16 +20,16 @@ class InstanceObjective(nn.Module):
         self.instance_contrast = InstanceContrastiveLoss(temperature)
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Contrast the first two outputs of what must agree.
+        """Contrast two views of every image.
 
         Parameters
         ----------
-        positives : list of one tuple of ViewOutput
+        positives : list of one tuple of two ViewOutput
 
         Returns
         -------
         dict of str to torch.Tensor of shape ()
         """
-        [(first, second, *_)] = positives
+        [(first, second)] = positives
         loss = self.instance_contrast(first.projection, second.projection)
         return {"instance_loss": loss}

@@ -42,13 +42,17 @@ class ClusteringNet(NeuralNet):
         self.autocast_dtype = autocast_dtype
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out the module as it was passed: `module_` is the same object."""
-        return {**super().__getstate__(), "module": None}
+        """Leave out what was passed: `module_` and `criterion_` are the same objects.
+
+        Those skorch brings to the CPU of a machine without a GPU.
+        """
+        return {**super().__getstate__(), "module": None, "criterion": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Put `module_` back in both places."""
+        """Put module and criterion back in both places."""
         super().__setstate__(state)
         self.module = self.module_
+        self.criterion = self.criterion_
 
     def forget_training(self) -> None:
         """Drop the optimizer's and the schedule's state, and what views came from.
