@@ -5,10 +5,15 @@ import torch
 
 from sklearn_mfavb.augmentation import FeatureNoise, Identity, ViewAugmentation
 from sklearn_mfavb.backbones import FusingAugmentingViT
-from sklearn_mfavb.contrast import AcrossPairs, WithinPair
+from sklearn_mfavb.contrast import (
+    AcrossPairs,
+    CleanAndAugmented,
+    SeparateViews,
+    WithinPair,
+)
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.losses import InstanceContrastiveLoss
-from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
 from sklearn_mfavb.views import View
 
 
@@ -159,6 +164,69 @@ def test_features_of_partners_go_to_the_second_pair():
     first, second = WithinPair(unchanged, unchanged).draw(batch)
     assert torch.equal(first.features, batch["features"])
     assert torch.equal(second.features, batch["partner_features"])
+
+
+def number_rows(view):
+    """Make an output whose embedding is the mean pixel of every row."""
+    rows = view.images.mean(dim=(1, 2, 3))[:, None]
+    return ViewOutput(rows, rows, rows)
+
+
+def test_separate_views_stack_images_on_partners():
+    """Each side has its own augmentation, and the couple is split where it was put."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    contrast = SeparateViews(lambda view: view, lambda view: View(1 - view.images))
+    [view] = contrast.draw({"images": images, "partner_images": partners})
+    torch.testing.assert_close(view.images, torch.cat([images, 1 - partners]))
+    [(of_images, of_partners)] = contrast.positives(number_rows(view))
+    torch.testing.assert_close(of_images, number_rows(View(images)))
+    torch.testing.assert_close(of_partners, number_rows(View(1 - partners)))
+    [view] = contrast.draw({"images": images})
+    torch.testing.assert_close(view.images, torch.cat([images, 1 - images]))
+
+
+def test_separate_views_carry_features_and_positions():
+    """What else is known of images and partners is stacked alike."""
+    batch = draw_batch()
+    batch |= {"index": torch.arange(3), "partner_index": torch.arange(3, 6)}
+    [view] = SeparateViews(unchanged, unchanged).draw(batch)
+    expected = torch.cat([batch["features"], batch["partner_features"]])
+    assert torch.equal(view.features, expected)
+    assert view.position.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("image_tokens", [True, False])
+def test_separate_views_never_see_each_other(image_tokens):
+    """Even a fusing backbone gives each half a gradient of zero to the other."""
+    network = make_network(feature_dim=5, image_tokens=image_tokens)
+    names = ["images", "features"] if image_tokens else ["features"]
+    batch, contrast = draw_batch(), SeparateViews(unchanged, unchanged)
+    [(of_anchor, of_partner)] = contrast.positives(
+        *network.forward_views(*contrast.draw(batch))
+    )
+    for name in names:
+        own, other = batch[name], batch["partner_" + name]
+        for output, seen, unseen in ((of_anchor, own, other), (of_partner, other, own)):
+            assert largest_gradient(output, seen) > 0
+            assert largest_gradient(output, unseen) == 0
+
+
+@pytest.mark.parametrize("n_augmentations", [1, 2, 3])
+def test_clean_images_come_last(n_augmentations):
+    """Views in their order, then the image as it is; the partner is not looked at."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    factors = [0.5**i for i in range(1, n_augmentations + 1)]
+    augmentations = [
+        lambda view, factor=factor: View(factor * view.images) for factor in factors
+    ]
+    contrast = CleanAndAugmented(*augmentations)
+    [view] = contrast.draw({"images": images, "partner_images": partners})
+    expected = [factor * images for factor in [*factors, 1.0]]
+    torch.testing.assert_close(view.images, torch.cat(expected))
+    [outputs] = contrast.positives(number_rows(view))
+    assert len(outputs) == n_augmentations + 1
+    for output, part in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, number_rows(View(part)))
 
 
 def couple_projections(network, augment_features):

@@ -5,7 +5,14 @@ import pytest
 import torch
 
 from sklearn_mfavb.estimators._readout import choose_head
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.heads import (
+    CenterHead,
+    ClusterHeads,
+    InstanceHead,
+    linear_cluster_head,
+    two_layer_cluster_head,
+    two_layer_instance_head,
+)
 
 CPU = torch.device("cpu")
 
@@ -29,6 +36,42 @@ def test_cluster_heads_assign_each_on_its_own(n_cluster_heads):
         torch.testing.assert_close(assignment[:, index], head(embedding))
         for other in range(index):
             assert not torch.allclose(assignment[:, index], assignment[:, other])
+
+
+def test_centers_assign_by_student_t():
+    """One over one plus the squared distance, of rows that sum to one."""
+    head, centers = CenterHead(2, 3), torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])
+    head.set_centers(centers)
+    assert isinstance(head.centers, torch.nn.Parameter)
+    assignment = head(torch.tensor([[0.0, 0.0], [3.0, 4.0]]))
+    kernel = torch.tensor([[1.0, 1 / 10, 1 / 17], [1 / 26, 1 / 17, 1 / 10]])
+    expected = kernel / kernel.sum(dim=1, keepdim=True)
+    torch.testing.assert_close(assignment, expected)
+
+
+def describe(head):
+    """Name the layers of a head, linear ones by their widths."""
+    modules = [m for m in head.modules() if not list(m.children())]
+    return [
+        (m.in_features, m.out_features)
+        if isinstance(m, torch.nn.Linear)
+        else type(m).__name__
+        for m in modules
+    ]
+
+
+def test_heads_of_other_methods_have_their_layers():
+    """CC: two layers as wide as the embedding, no normalisation; SCAN: one layer."""
+    assert describe(two_layer_instance_head(8, 5)) == [(8, 8), "ReLU", (8, 5)]
+    assert describe(two_layer_cluster_head(8, 4)) == [(8, 8), "ReLU", (8, 4)]
+    assert describe(linear_cluster_head(8, 4)) == [(8, 4)]
+    embedding = torch.randn(6, 8)
+    projection = two_layer_instance_head(8, 5)(embedding)
+    torch.testing.assert_close(projection.norm(dim=1), torch.ones(6))
+    for make in (two_layer_cluster_head, linear_cluster_head):
+        assignment = ClusterHeads(8, 4, 2, make)(embedding)
+        assert assignment.shape == (6, 2, 4)
+        torch.testing.assert_close(assignment.sum(dim=2), torch.ones(6, 2))
 
 
 def crisp_head(n_clusters, reads):

@@ -4,16 +4,16 @@ import torch
 
 from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
+from sklearn_mfavb.networks import ClusteringNetwork, MomentumNetwork, ViewOutput
 from sklearn_mfavb.views import View, unit_pixels
 
 
-def make_network():
+def make_network(network_class=ClusteringNetwork):
     """Build a small network of two channels."""
     backbone = ConvStemViT(
         (2, 2), n_channels=2, patch_size=2, embed_dim=16, n_heads=2, depth=1
     )
-    return ClusteringNetwork(
+    return network_class(
         backbone,
         InstanceHead(16, 8),
         ClusterHeads(16, 3, 2),
@@ -72,3 +72,66 @@ def test_half_precision_leaves_heads_in_float32():
         output, _ = network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4)))
     assert output.assignment.dtype == torch.float32
     assert output.projection.dtype == torch.float32
+
+
+def test_one_view_passes_alone():
+    """A stack of views that are no pair gives one output."""
+    network = make_network().eval()
+    images = torch.rand(5, 2, 4, 4)
+    [output] = network.forward_views(View(images))
+    torch.testing.assert_close(output.assignment, network(View(images)))
+
+
+def test_any_number_of_batches_is_split():
+    """A stack of three batches comes apart in three."""
+    stack = ViewOutput(*(torch.arange(6.0)[:, None] for _ in range(3)))
+    parts = [output.embedding.flatten().tolist() for output in stack.split(3)]
+    assert parts == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+def test_keys_start_as_queries_and_get_no_gradient():
+    """The copy has the weights of the network; only the network learns."""
+    network = make_network(MomentumNetwork).eval()
+    view = View(torch.rand(5, 2, 4, 4))
+    query, key = network.forward_views(view, view)
+    torch.testing.assert_close(key, query)
+    (query.projection.sum() + key.projection[:, 0].sum()).backward()
+    assert not key.projection.requires_grad
+    for part in (network.key_backbone, network.key_head):
+        assert all(weight.grad is None for weight in part.parameters())
+    assert all(weight.grad is not None for weight in network.backbone.parameters())
+
+
+def test_the_first_view_is_the_query_and_the_second_the_key():
+    """Each network sees its own view."""
+    network = make_network(MomentumNetwork).eval()
+    for weight in network.key_head.parameters():
+        torch.nn.init.normal_(weight)
+    first, second = map(View, torch.rand(2, 5, 2, 4, 4))
+    query, key = network.forward_views(first, second)
+    [alone] = network.forward_views(first)
+    torch.testing.assert_close(query, alone)
+    torch.testing.assert_close(key.embedding, network.embed(second))
+    torch.testing.assert_close(key.projection, network.key_head(key.embedding))
+
+
+def test_following_mixes_weights_and_copies_statistics():
+    """Weights become m key + (1 - m) query; batch statistics are the query's."""
+    network = make_network(MomentumNetwork)
+    network.forward_views(View(torch.rand(5, 2, 4, 4)))  # moves the query's statistics
+    with torch.no_grad():
+        for weight in network.backbone.parameters():
+            weight.add_(torch.randn_like(weight))
+    before = {name: v.clone() for name, v in network.state_dict().items()}
+    network.follow(0.75)
+    after = network.state_dict()
+    weights = dict(network.key_backbone.named_parameters())
+    for name, value in network.key_backbone.state_dict().items():
+        query = after["backbone." + name]
+        torch.testing.assert_close(query, before["backbone." + name])
+        if name in weights:
+            expected = 0.75 * before["key_backbone." + name] + 0.25 * query
+            torch.testing.assert_close(value, expected)
+            assert not torch.equal(value, query)
+        else:
+            assert torch.equal(value, query)

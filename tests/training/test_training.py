@@ -10,8 +10,10 @@ from torch import nn
 from sklearn_mfavb.training import (
     ClusteringNet,
     EpochProgress,
+    FollowQuery,
     RefreshNeighbors,
     TermAverages,
+    WarmupConstant,
     WarmupCosine,
     balanced_batches,
     local_seed,
@@ -69,10 +71,10 @@ class Twice:
         return [(first, second)]
 
 
-def make_net(criterion=None, contrast=None, callbacks=(), **kwargs):
+def make_net(criterion=None, contrast=None, callbacks=(), module=None, **kwargs):
     """Build a net over the toy parts."""
     return ClusteringNet(
-        Pairs(),
+        module or Pairs(),
         criterion or Gap(),
         contrast=contrast or Twice(),
         optimizer=torch.optim.AdamW,
@@ -194,6 +196,35 @@ def test_schedule_rises_then_falls_to_zero():
     assert factors[50] == pytest.approx(0.0, abs=1e-12)
     assert WarmupCosine(n_steps=4, n_warmup_steps=0)(0) == 1.0
     assert WarmupCosine(n_steps=4, n_warmup_steps=4)(4) == 1.0
+
+
+def test_constant_schedule_rises_then_stays():
+    """Linear warm-up, then one; no warm-up is fine."""
+    schedule = WarmupConstant(n_steps=50, n_warmup_steps=5)
+    factors = [schedule(step) for step in range(51)]
+    assert factors[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+    assert factors[5:] == [1.0] * 46
+    assert WarmupConstant(n_steps=4, n_warmup_steps=0)(0) == 1.0
+
+
+class Following(Pairs):
+    """The toy network, which counts how often it was told to follow."""
+
+    def __init__(self):
+        super().__init__()
+        self.momenta = []
+
+    def follow(self, momentum):
+        self.momenta.append(momentum)
+
+
+def test_following_happens_after_every_training_step():
+    """Once per batch with the momentum given; validation does not count."""
+    net = make_net(callbacks=[("follow", FollowQuery(0.7))], module=Following())
+    net.fit(Numbers(), None)
+    assert net.module_.momenta == [0.7] * 9
+    net.notify("on_batch_end", batch={}, training=False, terms={})
+    assert len(net.module_.momenta) == 9
 
 
 def test_local_seed_leaves_the_global_state_alone():
