@@ -193,6 +193,8 @@ def print_table(methods: list[str], set_name: str, columns: dict[str, str]) -> N
 def mean_and_deviation(runs: list[dict[str, Any]], key: str) -> str:
     """Return the mean of a score over seeds and the standard deviation around it."""
     values = np.array([run[key] for run in runs])
+    if len(values) == 1:
+        return f"{values[0]:.3f}"
     return f"{values.mean():.3f} ± {values.std():.3f}"
 
 
