@@ -1,4 +1,4 @@
-"""Plots of the records of one data set under one profile."""
+"""Plots of records: of one data set under one profile, or of how cost grows."""
 
 import math
 from itertools import groupby
@@ -89,3 +89,27 @@ def _marker(record: Record) -> str:
     """Tell baselines, methods on pixels and methods on features apart."""
     on_pixels, on_features = "sD" if "function" in record["params"] else "o^"
     return on_pixels if record["features"] is None else on_features
+
+
+def draw_growth(curves: list[Record], path: Path) -> None:
+    """Draw time per image and memory along each curve, a column for each."""
+    figure = Figure(figsize=(3.2 * len(curves), 5), layout="constrained")
+    device, n_threads = curves[0]["device"], curves[0]["n_threads"]
+    figure.suptitle(f"Training of MFAVB on {device}, threads: {n_threads}")
+    axes = figure.subplots(2, len(curves), squeeze=False, sharex="col")
+    for (times, memory), curve in zip(axes.T, curves, strict=True):
+        points = curve["points"]
+        sizes = [point[curve["axis"]] for point in points]
+        milliseconds = [
+            1000 * np.median(point["seconds"]) / point["batch_size"] for point in points
+        ]
+        rises = [point["rise_mib"] for point in points]
+        times.plot(sizes, milliseconds, marker=".")
+        memory.plot(sizes, rises, marker=".")
+        times.set(xscale="log", ylim=(0, 1.1 * max(milliseconds)))
+        memory.set(xlabel=curve["label"], ylim=(0, 1.1 * max(*rises, 1.0)))
+        memory.set_xticks(sizes, [str(size) for size in sizes], fontsize="x-small")
+        memory.minorticks_off()
+    axes[0, 0].set_ylabel("ms per image and epoch")
+    axes[1, 0].set_ylabel("MiB above the images")
+    figure.savefig(path, dpi=120)

@@ -1,23 +1,26 @@
-"""Turn the records of run.py into tables and plots; nothing is typed by hand.
+"""Turn the records of run.py and speed.py into tables and plots, none of it by hand.
 
-    python benchmarks/report.py [--results FILE] [--output DIR]
+    python benchmarks/report.py [--speed] [--results FILE] [--output DIR]
 
 Prints, by profile, a Markdown table for each data set and one of the settings. With
 `--output` they also go to ``DIR/family.md``, and plots of the losses and of accuracy
-against seconds beside it (these need matplotlib). Of runs that were recorded more than
-once the last record counts.
+against seconds beside it (these need matplotlib). With `--speed` it is the records of
+speed.py that are told, ``DIR/speed.md`` and plots of how cost grows. Of what was
+recorded more than once the last record counts.
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from jobs import Run
 from methods import METHODS
 from profiles import PROFILES
 from recording import RESULTS, Record, read_file
+from speed_report import latest_cases, list_settings, report_speed
+from tables import distinct, select, table
 
 SCORES = {"ACC": "acc", "NMI": "nmi", "ARI": "ari"}
 NOTE = (
@@ -26,24 +29,6 @@ NOTE = (
     "on pixels or within methods on features. Balance: entropy of cluster sizes, 1 if "
     "all are equal. Seconds (of fit) and MiB (peak of the process): medians."
 )
-
-
-def distinct(records: list[Record], key: str) -> list[Any]:
-    """Return the values that records have under a key, each once, in their order."""
-    values: list[Any] = []
-    for record in records:
-        if record[key] not in values:
-            values.append(record[key])
-    return values
-
-
-def select(records: list[Record], **wanted: Any) -> list[Record]:
-    """Return the records that have the wanted values."""
-    return [
-        record
-        for record in records
-        if all(record[key] == value for key, value in wanted.items())
-    ]
 
 
 def latest(records: list[Record]) -> list[Record]:
@@ -56,12 +41,6 @@ def latest(records: list[Record]) -> list[Record]:
             order.index(record["method"]) if record["method"] in METHODS else len(order)
         ),
     )
-
-
-def table(header: list[str], rows: list[list[str]]) -> list[str]:
-    """Return the lines of a Markdown table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def mean_and_deviation(runs: list[Record], key: str, best: str) -> str:
@@ -146,30 +125,63 @@ def report(records: list[Record]) -> Iterator[str]:
         yield from ("", f"### Settings ({profile})", "", *settings_table(chosen))
 
 
-def main() -> None:
-    """Read the command line; print, and write if told where."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--results", type=Path, default=RESULTS / "family.jsonl")
-    parser.add_argument("--output", type=Path)
-    options = parser.parse_args()
-    records = latest(read_file(options.results))
-    if not records:
-        parser.error(f"{options.results.name} holds no records: run run.py first.")
-    text = "\n".join(report(records))
-    print(text)
-    if options.output is None:
-        return
+def draw_family(records: list[Record], folder: Path) -> None:
+    """Draw both plots of each data set under each profile."""
     from plots import draw_accuracy_and_seconds, draw_losses
 
-    options.output.mkdir(parents=True, exist_ok=True)
-    (options.output / "family.md").write_text(f"{text}\n", encoding="utf-8")
     for profile in distinct(records, "profile"):
         chosen = select(records, profile=profile)
         for dataset in distinct(chosen, "dataset"):
             runs = select(chosen, dataset=dataset)
-            stem = options.output / f"{profile}_{dataset}"
-            draw_losses(runs, stem.with_name(f"{stem.name}_losses.png"))
-            draw_accuracy_and_seconds(runs, stem.with_name(f"{stem.name}_accuracy.png"))
+            draw_losses(runs, folder / f"{profile}_{dataset}_losses.png")
+            draw_accuracy_and_seconds(
+                runs, folder / f"{profile}_{dataset}_accuracy.png"
+            )
+
+
+def draw_speed(records: list[Record], folder: Path) -> None:
+    """Draw how cost grows, in each setting."""
+    from plots import draw_growth
+
+    for n, setting in enumerate(list_settings(records)):
+        curves = select(records, kind="growth", **setting)
+        if curves:
+            draw_growth(curves, folder / f"speed_growth_{n}.png")
+
+
+class Subject(NamedTuple):
+    """What is reported: records of one program."""
+
+    name: str
+    program: str
+    latest: Callable[[list[Record]], list[Record]]
+    report: Callable[[list[Record]], Iterator[str]]
+    draw: Callable[[list[Record], Path], None]
+
+
+FAMILY = Subject("family", "run.py", latest, report, draw_family)
+SPEED = Subject("speed", "speed.py", latest_cases, report_speed, draw_speed)
+
+
+def main() -> None:
+    """Read the command line; print, and write if told where."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--speed", action="store_true", help="records of speed.py")
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--output", type=Path)
+    options = parser.parse_args()
+    subject = SPEED if options.speed else FAMILY
+    results = options.results or RESULTS / f"{subject.name}.jsonl"
+    records = subject.latest(read_file(results))
+    if not records:
+        parser.error(f"{results.name} holds no records: run {subject.program} first.")
+    text = "\n".join(subject.report(records))
+    print(text)
+    if options.output is not None:
+        options.output.mkdir(parents=True, exist_ok=True)
+        path = options.output / f"{subject.name}.md"
+        path.write_text(f"{text}\n", encoding="utf-8")
+        subject.draw(records, options.output)
 
 
 if __name__ == "__main__":
