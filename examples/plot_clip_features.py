@@ -15,14 +15,15 @@ environment variable ``CLIP_WEIGHTS``, of the model in ``CLIP_MODEL``.
 # which pieces are of one picture?
 import os
 
+import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_images
 from sklearn.pipeline import make_pipeline
 
 from sklearn_mfavb import CLIPFeatures, MFAVBClustering
+from sklearn_mfavb.inspection import ClusterGalleryDisplay
 from sklearn_mfavb.metrics import clustering_summary
-from sklearn_mfavb.pictures import cluster_sheet
 
 SIDE = 32
 photographs = load_sample_images().images
@@ -55,4 +56,5 @@ print("MFAVB", clustering_summary(origin, clusterer.fit_predict(images)))
 # %%
 # The fitted model carries the encoder: new images need nothing else.
 print(clusterer.predict(photographs[0][100:132, 200:232][None]))
-cluster_sheet(images, clusterer.predict_proba(images)).save("clip_clusters.png")
+ClusterGalleryDisplay.from_estimator(clusterer, images)
+plt.show()

@@ -9,10 +9,12 @@ cluster show what was found.
 # %%
 # Small pictures of four kinds of shapes, at random places and in random sizes. The
 # kinds are kept aside, to score with.
+import matplotlib.pyplot as plt
+
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
+from sklearn_mfavb.inspection import ClusterGalleryDisplay
 from sklearn_mfavb.metrics import clustering_summary
-from sklearn_mfavb.pictures import cluster_sheet
 
 images, kinds = make_shape_images(400, n_clusters=4, image_size=8, random_state=0)
 
@@ -24,5 +26,6 @@ labels = clusterer.fit_predict(images)
 print(clustering_summary(kinds, labels))
 
 # %%
-# One row per cluster, the likeliest members first.
-cluster_sheet(images, clusterer.predict_proba(images)).save("first_clusters.png")
+# One row per cluster: the likeliest members, and those the model is least sure of.
+ClusterGalleryDisplay.from_estimator(clusterer, images)
+plt.show()

@@ -7,12 +7,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.cluster import KMeans
 
 from sklearn_mfavb.datasets import load_digit_images
 from sklearn_mfavb.estimators import MFAVBClustering
+from sklearn_mfavb.inspection import (
+    ClusterGalleryDisplay,
+    gather_findings,
+    rank_members,
+)
 from sklearn_mfavb.metrics import clustering_summary
-from sklearn_mfavb.pictures import cluster_sheet
 
 Record = dict[str, Any]
 
@@ -50,7 +55,7 @@ def run_demo(*, seed: int, out: Path, json_file: Path | None = None) -> list[Rec
     ]
     print(_format_table(records))
     picture = out / "clusters.png"
-    cluster_sheet(images, mfavb.predict_proba(images)).save(picture)
+    _draw_typical(mfavb, images).save(picture)
     print(f"The most typical members of every cluster: {picture}")
     if json_file is not None:
         json_file.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
@@ -64,6 +69,16 @@ def _measure(method: str, estimator: Any, images: NDArray, digits: NDArray) -> R
     seconds = time.perf_counter() - start
     summary = clustering_summary(np.asarray(digits), labels)
     return {"method": method, **summary, "seconds": round(seconds, 2)}
+
+
+def _draw_typical(clusterer: MFAVBClustering, images: NDArray) -> Image.Image:
+    """Draw the most typical members of every cluster, without matplotlib."""
+    found = gather_findings(clusterer, images)
+    members = rank_members(
+        found.probabilities, found.embedding, n_typical=16, n_doubtful=0
+    )
+    pictures = dict(enumerate(map(Image.fromarray, images)))
+    return ClusterGalleryDisplay(members, pictures).to_image()
 
 
 def _format_table(records: list[Record]) -> str:

@@ -4,13 +4,11 @@ import json
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering, demo
 from sklearn_mfavb.__main__ import main
-from sklearn_mfavb.pictures import cluster_sheet
 
 
 @pytest.fixture
@@ -25,9 +23,10 @@ def quick_demo(monkeypatch):
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_demo_prints_a_table_and_writes_picture_and_figures(
-    quick_demo, tmp_path, capsys
+    quick_demo, tmp_path, capsys, monkeypatch
 ):
-    """The demonstration leaves the table, the picture and the JSON figures."""
+    """The demonstration leaves table, picture and figures, without matplotlib too."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     figures = tmp_path / "deep" / "figures.json"
     out = tmp_path / "out"
     arguments = ["demo", "--seed", "3", "--out", str(out), "--json", str(figures)]
@@ -78,17 +77,3 @@ def test_module_has_the_same_command_line():
         check=True,
     )
     assert "--seed" in result.stdout
-
-
-def test_sheet_shows_the_most_typical_members_first():
-    """A row has its cluster's members, likeliest first, and nobody else's."""
-    images = np.arange(0, 250, 50, dtype=np.uint8)[:, None, None].repeat(4, 1)
-    images = images.repeat(4, 2)
-    probabilities = np.array(
-        [[0.6, 0.4], [0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.1, 0.9]]
-    )
-    sheet = np.asarray(cluster_sheet(images, probabilities, n_members=3, side=10))
-    first_row = [sheet[9, 150 + 14 * column + 5, 0] for column in range(3)]
-    second_row = [sheet[23, 150 + 14 * column + 5, 0] for column in range(3)]
-    assert first_row == [50, 150, 0]
-    assert second_row == [200, 100, 255]

@@ -218,7 +218,12 @@ class ImageLabeler(
         """
         check_is_fitted(self)
         source, features = self._read(X, clip_features)
-        labels = self._label(source, features)
+        return self._score_labels(self._label(source, features), source, features)
+
+    def _score_labels(
+        self, labels: NDArray[np.int64], source: ImageSource, features: Rows | None
+    ) -> float:
+        """Score labels of checked images; -1 marks those that were skipped."""
         readable = labels >= 0
         if not readable.any():
             raise ValueError(

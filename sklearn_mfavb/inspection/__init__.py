@@ -1,0 +1,31 @@
+"""Looking at clusters: Displays in scikit-learn's style, drawn by matplotlib."""
+
+from sklearn_mfavb.inspection._confusion import MatchedConfusionDisplay
+from sklearn_mfavb.inspection._embedding_map import EmbeddingMapDisplay
+from sklearn_mfavb.inspection._findings import Findings, gather_findings
+from sklearn_mfavb.inspection._gallery import ClusterGalleryDisplay
+from sklearn_mfavb.inspection._members import ClusterMembers, rank_members
+from sklearn_mfavb.inspection._plane import lay_out
+from sklearn_mfavb.inspection._thumbnails import read_thumbnails
+from sklearn_mfavb.inspection._training_curves import (
+    TrainingCurvesDisplay,
+    read_curves,
+    read_stages,
+)
+from sklearn_mfavb.inspection._views import ViewsDisplay
+
+__all__ = [
+    "ClusterGalleryDisplay",
+    "ClusterMembers",
+    "EmbeddingMapDisplay",
+    "Findings",
+    "MatchedConfusionDisplay",
+    "TrainingCurvesDisplay",
+    "ViewsDisplay",
+    "gather_findings",
+    "lay_out",
+    "rank_members",
+    "read_curves",
+    "read_stages",
+    "read_thumbnails",
+]

@@ -1,0 +1,277 @@
+"""MatchedConfusionDisplay: known classes against the clusters that match them."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics.cluster import contingency_matrix
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from sklearn_mfavb.inspection._axes import open_axes
+
+_SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
+_MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
+
+
+class MatchedConfusionDisplay:
+    """Known classes against clusters, each class beside the cluster that matches it.
+
+    Classes and clusters are matched one to one so that as many images as possible agree
+    (the Hungarian method), as in :func:`sklearn_mfavb.metrics.clustering_accuracy`.
+    Matched pairs are on the diagonal, in the order of the classes. Classes without a
+    cluster come last, and so do clusters without a class, the largest first.
+
+    It is recommended to use `from_estimator` or `from_predictions` to create one. All
+    parameters are stored as attributes.
+
+    Parameters
+    ----------
+    counts : ndarray of int of shape (n_classes, n_clusters)
+        Images by class and cluster, the matched ones on the diagonal.
+    class_names : sequence of shape (n_classes,)
+        What the rows are called.
+    cluster_names : sequence of shape (n_clusters,)
+        What the columns are called.
+
+    Attributes
+    ----------
+    accuracy : float
+        Share of the images on the diagonal.
+    image_ : matplotlib AxesImage
+        The matrix.
+    texts_ : list of matplotlib Text
+        The numbers in it.
+    ax_ : matplotlib Axes
+        Axes with the matrix.
+    figure_ : matplotlib Figure
+        Figure that contains it.
+
+    See Also
+    --------
+    sklearn.metrics.ConfusionMatrixDisplay : For classifiers, which need no matching.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.inspection import MatchedConfusionDisplay
+    >>> display = MatchedConfusionDisplay.from_predictions(
+    ...     ["cat", "cat", "dog", "dog"], [7, 7, 3, 5]
+    ... )
+    >>> display.counts
+    array([[2, 0, 0],
+           [0, 1, 1]])
+    >>> display.cluster_names, display.accuracy
+    ([7, 3, 5], 0.75)
+    """
+
+    def __init__(
+        self,
+        counts: NDArray[np.integer],
+        *,
+        class_names: Sequence[Any],
+        cluster_names: Sequence[Any],
+    ) -> None:
+        self.counts = counts
+        self.class_names = class_names
+        self.cluster_names = cluster_names
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images on the diagonal."""
+        return float(np.trace(self.counts) / self.counts.sum())
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: ArrayLike,
+        *,
+        clip_features: ArrayLike | None = None,
+        target_names: Sequence[str] | None = None,
+        normalize: Literal["true", "pred", "all"] | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the classes of images against what a fitted estimator predicts.
+
+        Parameters
+        ----------
+        estimator : clusterer
+            A fitted estimator with `predict`.
+        X : array-like, path or sequence
+            Images, in any of the forms that the estimator accepts.
+        y : array-like of shape (n_samples,)
+            Known classes. Files that were skipped do not count.
+        clip_features : array-like of shape (n_samples, feature_dim), default=None
+            Features of the images, for ``clip="precomputed"`` only.
+        target_names : sequence of str, default=None
+            Names of the classes, in their sorted order. None: the classes themselves.
+        normalize : {"true", "pred", "all"}, default=None
+            Draw shares of each class, of each cluster or of all images; None draws
+            counts.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        MatchedConfusionDisplay
+        """
+        routed = {} if clip_features is None else {"clip_features": clip_features}
+        labels = column_or_1d(estimator.predict(X, **routed))
+        classes = column_or_1d(y)
+        check_consistent_length(classes, labels)
+        is_read = labels >= 0
+        return cls.from_predictions(
+            classes[is_read],
+            labels[is_read],
+            target_names=target_names,
+            normalize=normalize,
+            ax=ax,
+        )
+
+    @classmethod
+    def from_predictions(
+        cls,
+        labels_true: ArrayLike,
+        labels_pred: ArrayLike,
+        *,
+        target_names: Sequence[str] | None = None,
+        normalize: Literal["true", "pred", "all"] | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw known classes against clusters.
+
+        Parameters
+        ----------
+        labels_true : array-like of shape (n_samples,)
+            Known classes, of any kind that can be sorted.
+        labels_pred : array-like of shape (n_samples,)
+            Clusters, of any kind that can be sorted; there may be more or fewer of them
+            than classes. A label for noise, such as -1, counts as a cluster.
+        target_names : sequence of str, default=None
+            Names of the classes, in their sorted order. None: the classes themselves.
+        normalize : {"true", "pred", "all"}, default=None
+            Draw shares of each class, of each cluster or of all images; None draws
+            counts.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        MatchedConfusionDisplay
+
+        Raises
+        ------
+        ValueError
+            If there are no labels, their numbers differ, or `target_names` has not one
+            name for each class.
+        """
+        true, predicted = column_or_1d(labels_true), column_or_1d(labels_pred)
+        check_consistent_length(true, predicted)
+        if len(true) == 0:
+            raise ValueError("labels_true must hold at least one label, got none.")
+        classes, clusters = np.unique(true), np.unique(predicted)
+        names = classes.tolist() if target_names is None else list(target_names)
+        if len(names) != len(classes):
+            raise ValueError(
+                f"target_names has {len(names)} names, but there are {len(classes)} "
+                "classes."
+            )
+        counts = contingency_matrix(true, predicted)  # (n_classes, n_clusters)
+        rows, columns = _match(counts)
+        display = cls(
+            counts[np.ix_(rows, columns)],
+            class_names=[names[row] for row in rows],
+            cluster_names=clusters[columns].tolist(),
+        )
+        return display.plot(normalize=normalize, ax=ax)
+
+    def plot(
+        self,
+        *,
+        normalize: Literal["true", "pred", "all"] | None = None,
+        cmap: Any = "Blues",
+        ax: Any = None,
+    ) -> Self:
+        """Draw the matrix, with its numbers if there are at most 20 rows and columns.
+
+        Parameters
+        ----------
+        normalize : {"true", "pred", "all"}, default=None
+            Draw shares of each class, of each cluster or of all images; None draws
+            counts.
+        cmap : str or matplotlib Colormap, default="Blues"
+            Colours, from few images to many.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        MatchedConfusionDisplay
+            The object itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If `normalize` is not known.
+        """
+        values = self._normalize(normalize)
+        n_rows, n_columns = values.shape
+        size = 2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows
+        self.ax_, self.figure_ = open_axes(type(self).__name__, ax, figsize=size)
+        self.image_ = self.ax_.imshow(values, cmap=cmap, vmin=0)
+        numbers = "d" if normalize is None else ".2f"
+        has_room = max(values.shape) <= _MOST_WITH_NUMBERS
+        self.texts_ = self._write_numbers(values, numbers) if has_room else []
+        self.ax_.set_xticks(range(n_columns), self.cluster_names)
+        self.ax_.set_yticks(range(n_rows), self.class_names)
+        self.ax_.set(
+            xlabel="cluster",
+            ylabel="class",
+            title=f"{self.accuracy:.1%} on the diagonal",
+        )
+        return self
+
+    def _normalize(self, normalize: str | None) -> NDArray:
+        """Turn counts into the shares that were asked for."""
+        if normalize is None:
+            return self.counts
+        if normalize not in _SHARES:
+            raise ValueError(
+                f"normalize must be None or one of {sorted(_SHARES)}, got "
+                f"{normalize!r}."
+            )
+        total = self.counts.sum(axis=_SHARES[normalize], keepdims=True)
+        return self.counts / np.maximum(total, 1)
+
+    def _write_numbers(self, values: NDArray, form: str) -> list[Any]:
+        """Write numbers other than zero, light on dark."""
+        dark = values.max() / 2
+        return [
+            self.ax_.text(
+                column,
+                row,
+                f"{value:{form}}",
+                ha="center",
+                va="center",
+                color="white" if value > dark else "black",
+            )
+            for (row, column), value in np.ndenumerate(values)
+            if value
+        ]
+
+
+def _match(counts: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Order classes and clusters so that matched ones are on the diagonal."""
+    rows, columns = linear_sum_assignment(counts, maximize=True)
+    n_classes, n_clusters = counts.shape
+    other_rows = np.setdiff1d(np.arange(n_classes), rows)
+    other_columns = np.setdiff1d(np.arange(n_clusters), columns)
+    by_size = np.argsort(-counts[:, other_columns].sum(axis=0), kind="stable")
+    return (
+        np.concatenate([rows, other_rows]),
+        np.concatenate([columns, other_columns[by_size]]),
+    )

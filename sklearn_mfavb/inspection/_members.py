@@ -1,0 +1,122 @@
+"""Which images stand for a cluster, and of which the model is least sure."""
+
+from dataclasses import dataclass
+from numbers import Integral
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, check_consistent_length, check_scalar
+
+# Probabilities are compared in whole percents: a mixture gives most images nearly 1,
+# and which of 0.99998 and 0.99997 is larger says nothing about the image.
+_DECIMALS = 2
+
+
+@dataclass(frozen=True)
+class ClusterMembers:
+    """The members of a cluster that are worth a look.
+
+    Parameters
+    ----------
+    cluster : int
+        Which cluster.
+    n_images : int
+        How many images it holds.
+    confidence : float
+        Mean probability of its members; NaN if it has none.
+    typical : ndarray of int64
+        Rows of its likeliest members, likeliest first.
+    doubtful : ndarray of int64
+        Rows of its least likely members, least likely first; none of them typical.
+    """
+
+    cluster: int
+    n_images: int
+    confidence: float
+    typical: NDArray[np.int64]
+    doubtful: NDArray[np.int64]
+
+
+def rank_members(
+    probabilities: ArrayLike,
+    embedding: ArrayLike | None = None,
+    *,
+    n_typical: int = 8,
+    n_doubtful: int = 8,
+) -> list[ClusterMembers]:
+    """Find typical and doubtful members of every cluster.
+
+    An image belongs to its likeliest cluster. Members are ordered by that probability
+    in whole percents, and where it is equal by the distance from the centre of the
+    cluster, the mean of its members: the first are typical, the last doubtful.
+
+    Parameters
+    ----------
+    probabilities : array-like of shape (n_samples, n_clusters)
+        How likely each cluster is for each image. Rows of NaN (files that were skipped)
+        belong to no cluster.
+    embedding : array-like of shape (n_samples, embed_dim), default=None
+        Where the images lie. None orders equal percents by the exact probability.
+    n_typical, n_doubtful : int, default=8
+        How many of either to find; a small cluster has fewer, typical ones first.
+
+    Returns
+    -------
+    list of ClusterMembers
+        One for each column of `probabilities`, empty clusters included.
+
+    Raises
+    ------
+    ValueError
+        If an array is no matrix, their lengths differ, or a number is negative.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.inspection import rank_members
+    >>> first, second = rank_members(
+    ...     [[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7]], n_typical=2, n_doubtful=1
+    ... )
+    >>> first.typical.tolist(), first.doubtful.tolist(), second.typical.tolist()
+    ([0, 2], [1], [3])
+    """
+    check_scalar(n_typical, "n_typical", Integral, min_val=0)
+    check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
+    rows = _check_matrix(probabilities, "probabilities")
+    points = None if embedding is None else _check_matrix(embedding, "embedding")
+    check_consistent_length(rows, points)
+    labels = np.where(np.isnan(rows).any(axis=1), -1, rows.argmax(axis=1))
+    found = []
+    for cluster in range(rows.shape[1]):
+        members = np.flatnonzero(labels == cluster)
+        probability = rows[members, cluster]
+        ranked = members[
+            _order(probability, None if points is None else points[members])
+        ]
+        found.append(
+            ClusterMembers(
+                cluster,
+                n_images=len(members),
+                confidence=float(probability.mean()) if len(members) else np.nan,
+                typical=ranked[:n_typical],
+                doubtful=ranked[n_typical:][::-1][:n_doubtful],
+            )
+        )
+    return found
+
+
+def _check_matrix(rows: ArrayLike, name: str) -> NDArray:
+    """Return a matrix of floats, in which NaN are allowed."""
+    return check_array(
+        rows,
+        dtype=[np.float64, np.float32],
+        ensure_all_finite="allow-nan",
+        input_name=name,
+    )
+
+
+def _order(probability: NDArray, points: NDArray | None) -> NDArray[np.intp]:
+    """Order members of a cluster, the most typical first."""
+    if points is None or len(points) == 0:
+        return np.argsort(-probability, kind="stable")
+    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    return np.lexsort((distance, -probability.round(_DECIMALS)))

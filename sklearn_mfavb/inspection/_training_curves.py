@@ -1,0 +1,164 @@
+"""TrainingCurvesDisplay: the loss and its terms over the epochs."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Self
+
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_mfavb.inspection._axes import open_axes
+from sklearn_mfavb.inspection._findings import check_estimator
+
+Row = Mapping[str, Any]
+
+
+class TrainingCurvesDisplay:
+    """The loss and its terms over the epochs of a fit.
+
+    It is recommended to use `from_estimator` to create one. All parameters are stored
+    as attributes.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        One dict per epoch, as in the attribute ``history_`` of every estimator.
+
+    Attributes
+    ----------
+    lines_ : dict of str to matplotlib Line2D
+        The curve of each term.
+    ax_ : matplotlib Axes
+        Axes with the curves.
+    figure_ : matplotlib Figure
+        Figure that contains them.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.inspection import TrainingCurvesDisplay
+    >>> history = [{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.5}]
+    >>> list(TrainingCurvesDisplay(history).plot().lines_)
+    ['loss']
+    """
+
+    def __init__(self, history: Sequence[Row]) -> None:
+        self.history = history
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, terms: Sequence[str] | None = None, ax: Any = None
+    ) -> Self:
+        """Draw the curves of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : BaseImageClusterer
+            A fitted estimator of this package.
+        terms : sequence of str, default=None
+            Which terms to draw, such as ``["loss"]``. None draws all.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        TrainingCurvesDisplay
+        """
+        check_estimator(estimator)
+        check_is_fitted(estimator)
+        return cls(estimator.history_).plot(terms=terms, ax=ax)
+
+    def plot(self, *, terms: Sequence[str] | None = None, ax: Any = None) -> Self:
+        """Draw one curve for each term; dashed lines part the stages of training.
+
+        Parameters
+        ----------
+        terms : sequence of str, default=None
+            Which terms to draw, such as ``["loss"]``. None draws all.
+        ax : matplotlib Axes, default=None
+            Where to draw. None makes a figure.
+
+        Returns
+        -------
+        TrainingCurvesDisplay
+            The object itself.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If a term is not in the history.
+        """
+        curves = read_curves(self.history)
+        wanted = list(curves) if terms is None else list(terms)
+        if unknown := [term for term in wanted if term not in curves]:
+            raise ValueError(
+                f"terms has {unknown}, but the history has {list(curves)} only."
+            )
+        self.ax_, self.figure_ = open_axes(type(self).__name__, ax)
+        self.lines_ = {}
+        for term in wanted:
+            # A single epoch has no line, but a dot.
+            (self.lines_[term],) = self.ax_.plot(
+                *zip(*curves[term], strict=True), marker=".", label=term
+            )
+        stages = read_stages(self.history)
+        for _, epoch in stages[1:]:
+            self.ax_.axvline(epoch - 0.5, color="0.6", linestyle="--", zorder=0)
+        for stage, epoch in stages:
+            self.ax_.text(epoch, 1.01, stage, transform=self.ax_.get_xaxis_transform())
+        self.ax_.set(xlabel="epoch", ylabel="mean over the epoch")
+        self.ax_.xaxis.get_major_locator().set_params(integer=True)
+        self.ax_.legend(loc="upper left", bbox_to_anchor=(1, 1))
+        return self
+
+
+def read_curves(history: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
+    """Return the points of every term of the loss; stages may have terms of their own.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        One dict per epoch, as in the attribute ``history_`` of every estimator.
+
+    Returns
+    -------
+    dict of str to list of tuple
+        Epoch and value, for each epoch that has the term.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.inspection import read_curves
+    >>> read_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.5}])
+    {'loss': [(1, 2.0), (2, 1.5)]}
+    """
+    curves: dict[str, list[tuple[int, float]]] = {}
+    for row in history:
+        for name, value in row.items():
+            if name.endswith("loss"):
+                curves.setdefault(name, []).append((row["epoch"], value))
+    return curves
+
+
+def read_stages(history: Sequence[Row]) -> list[tuple[str, int]]:
+    """Return where the stages of a fit begin.
+
+    Parameters
+    ----------
+    history : sequence of dict
+        One dict per epoch, as in the attribute ``history_`` of every estimator.
+
+    Returns
+    -------
+    list of tuple
+        Name and first epoch of every stage; empty where stages have no names.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.inspection import read_stages
+    >>> read_stages([{"epoch": n, "stage": "pretext"} for n in (1, 2)])
+    [('pretext', 1)]
+    """
+    named = [(row["stage"], row["epoch"]) for row in history if "stage" in row]
+    return named[:1] + [
+        second for first, second in pairwise(named) if first[0] != second[0]
+    ]

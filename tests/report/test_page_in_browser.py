@@ -1,0 +1,99 @@
+"""The page as Chromium sees it; skipped where there is none."""
+
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb.report import write_report
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+pytestmark = [
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+]
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Open a page off screen, with a script of the test's added to it."""
+
+    def run(page, *options, script=""):
+        text = page.read_text("utf-8")
+        played = tmp_path / "played.html"
+        played.write_text(
+            text.replace("</body>", f"<script>{script}</script></body>"), "utf-8"
+        )
+        profile = tmp_path / "profile"
+        command = [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            f"--user-data-dir={profile}",
+            "--virtual-time-budget=3000",
+            *options,
+            played.as_uri(),
+        ]
+        return subprocess.run(
+            command, capture_output=True, check=True, timeout=60
+        ).stdout.decode()
+
+    return run
+
+
+PRESS = """
+addEventListener("load", () => setTimeout(() => {
+  const canvas = document.getElementById("map-canvas");
+  for (const key of ["ArrowRight", "ArrowLeft", "+", "+", "-", "0"])
+    canvas.dispatchEvent(new KeyboardEvent("keydown", { key }));
+}, 300));
+"""
+
+
+def test_keys_choose_an_image(browse, fitted, shapes, tmp_path):
+    """Arrows put an image with its name and cluster beside the map."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    shown = browse(out, "--dump-dom", script=PRESS)
+    picture = re.search(r'<img id="shown-picture"[^>]*>', shown)[0]
+    assert "hidden" not in picture
+    row = int(re.search(r'alt="image (\d+)"', picture)[1])
+    assert f'id="shown-name" class="name">image {row}<' in shown
+    assert f'href="#cluster-{fitted.labels_[row]}">cluster' in shown
+
+
+def test_names_run_no_code(browse, hostile_folder, tmp_path):
+    """Neither the page nor its script runs what a file is called."""
+    clusterer = MFAVBClustering(
+        2, on_error="skip", embed_dim=16, n_heads=2, max_epochs=1, random_state=0
+    ).fit(hostile_folder)
+    out = write_report(clusterer, hostile_folder, tmp_path / "page.html")
+    shown = browse(out, "--dump-dom", script=PRESS)
+    assert "<title>Clusters of " in shown
+    assert 'id="shown-name" class="name">below/' in shown
+
+
+def test_map_is_drawn(browse, fitted, shapes, tmp_path):
+    """In light and in dark the screen has colours of clusters on the right ground."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    for scheme, ground in ((1, 255), (0, 0x13)):
+        picture = tmp_path / f"{scheme}.png"
+        browse(
+            out,
+            f"--screenshot={picture}",
+            "--window-size=1000,900",
+            f"--blink-settings=preferredColorScheme={scheme}",
+            script="document.getElementById('summary').remove()",
+        )
+        pixels = np.asarray(Image.open(io.BytesIO(picture.read_bytes())).convert("RGB"))
+        assert pixels[0, 0, 0] == ground
+        plane = pixels[300:750, 60:650].astype(int)
+        is_coloured = np.ptp(plane, axis=2) > 60
+        assert is_coloured.sum() > 200

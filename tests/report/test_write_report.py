@@ -1,0 +1,232 @@
+"""The page is one whole file that says what is the case, and no more."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.exceptions import NotFittedError
+
+from sklearn_mfavb import MFAVBClustering, SCANClustering
+from sklearn_mfavb.report import write_report
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture
+def page(fitted, shapes, tmp_path, read_page):
+    """Write and read a page about the shapes."""
+    out = write_report(
+        fitted,
+        shapes,
+        tmp_path / "new" / "report.html",
+        n_typical=4,
+        n_doubtful=2,
+        max_images=30,
+        random_state=0,
+    )
+    return read_page(out)
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    """Every address is in the page itself, and the browser is told to load no other."""
+    addresses = [
+        attributes[name]
+        for _, attributes in page.tags
+        for name in ("src", "href", "action", "data", "poster", "srcset")
+        if name in attributes
+    ]
+    assert addresses
+    assert all(re.match(r"#|data:image/webp;base64,", each) for each in addresses)
+    assert page.all("link") == []
+    (policy,) = [each for each in page.all("meta") if "http-equiv" in each]
+    assert "default-src 'none'" in policy["content"]
+
+
+def test_links_lead_somewhere(page):
+    """Every link within the page has its goal, and no name is given twice."""
+    names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(names) == len(set(names))
+    goals = {attributes["href"][1:] for attributes in page.all("a")}
+    assert goals <= set(names)
+
+
+def test_members_are_pictures_with_names(page, fitted, shapes):
+    """Each cluster shows so many members as were asked for, with alternative texts."""
+    pictures = [each for each in page.all("img") if "src" in each]
+    sizes = np.bincount(fitted.labels_, minlength=3)
+    assert len(pictures) == sum(min(6, size) for size in sizes)
+    row = int(pictures[0]["id"].removeprefix("image-"))
+    assert pictures[0]["alt"] == f"image {row}"
+    content = base64.b64decode(pictures[0]["src"].partition(",")[2])
+    with Image.open(io.BytesIO(content)) as picture:
+        assert picture.size == (8, 8)
+        shown = np.asarray(picture.convert("L"), dtype=int)
+    assert np.abs(shown - shapes[row]).mean() < 20  # of 255; WebP is lossy
+
+
+def test_map_has_each_picture_once(page, fitted, shapes):
+    """Pictures that stand in a cluster are not written again for the map."""
+    data = json.loads(page.texts["map-data"])
+    assert {len(values) for values in data.values()} == {30}
+    assert len(set(data["rows"])) == 30
+    in_gallery = {each["id"] for each in page.all("img") if "src" in each}
+    for row, picture, cluster, percent in zip(
+        data["rows"], data["pictures"], data["clusters"], data["percents"], strict=True
+    ):
+        assert (picture is None) == (f"image-{row}" in in_gallery)
+        assert cluster == fitted.labels_[row]
+        assert percent == pytest.approx(
+            100 * fitted.predict_proba(shapes[row : row + 1]).max(), abs=0.1
+        )
+    assert min(data["x"] + data["y"]) >= 0
+    assert max(data["x"] + data["y"]) <= 1
+
+
+def test_page_says_what_it_leaves_out(page, fitted, shapes):
+    """Figures, parameters and limits are those of this estimator and call."""
+    assert "30 of 60 images, drawn at random" in page.texts["limits"]
+    assert "4 typical and 2 doubtful" in page.texts["limits"]
+    assert f"{fitted.score(shapes):.2f}" in page.texts["summary"]
+    assert "2 epochs" in page.texts["summary"]
+    assert "8 x 8, seen at 8 x 8" in page.texts["summary"]
+    assert re.search(r"embed_dim\s*16", page.texts["settings"])
+    for name in ("instance_loss", "cluster_loss", "balance_loss"):
+        assert name in page.texts["training"]
+    assert len(page.all("polyline")) == len(fitted.history_[0]) - 2
+    assert "skipped-heading" not in page.texts
+
+
+@pytest.fixture
+def hostile_page(hostile_folder, tmp_path, read_page):
+    """Write and read a page about files with difficult names, one of them broken."""
+    clusterer = MFAVBClustering(
+        2, on_error="skip", embed_dim=16, n_heads=2, max_epochs=1, random_state=0
+    )
+    clusterer.fit(hostile_folder)
+    return read_page(write_report(clusterer, hostile_folder, tmp_path / "page.html"))
+
+
+def test_names_are_text_and_nothing_else(hostile_page):
+    """Whatever a file is called, the page has no element or code of it."""
+    names = {each["alt"] for each in hostile_page.all("img") if "src" in each}
+    assert names == {
+        "below/0 plain.png",
+        "below/1 <_script><script>document.title='hacked'.png",
+        "below/2 <img src=x onerror=\"document.title='hacked'\">.png",
+        "below/3 quo\"te's & {{ 7*7 }} &lt;.png",
+        "below/4 Bäume 图像.png",
+        "below/5 no UTF-8 \N{REPLACEMENT CHARACTER}.png",
+    }
+    assert all("onerror" not in attributes for _, attributes in hostile_page.tags)
+    assert len(hostile_page.all("script")) == 2
+    assert hostile_page.all("b") == []
+    mapped = json.loads(hostile_page.texts["map-data"])["names"]
+    assert set(mapped) == names
+
+
+def test_skipped_files_are_listed_with_reasons(hostile_page):
+    """A broken file is counted and named."""
+    skipped = hostile_page.texts["skipped"]
+    assert "<b>broken \N{REPLACEMENT CHARACTER}.png" in skipped
+    assert "UnidentifiedImageError" in skipped
+    assert "The map shows all 6 images" in hostile_page.texts["limits"]
+
+
+def test_features_alone(shapes, tmp_path, read_page):
+    """With features computed before, the page says that pixels were not seen."""
+    features = np.random.default_rng(0).normal(size=(60, 8))
+    clusterer = MFAVBClustering(3, clip="precomputed", max_epochs=1, random_state=0)
+    clusterer.fit(shapes, clip_features=features)
+    out = write_report(
+        clusterer, shapes, tmp_path / "page.html", clip_features=features
+    )
+    page = read_page(out)
+    assert "seen as features only" in page.texts["summary"]
+    assert "10 nearest images by CLIP features" in page.texts["limits"]
+
+
+def test_stages_are_marked(tmp_path, read_page):
+    """Stages are named, and a line parts each from the one before."""
+    images = np.random.default_rng(0).integers(256, size=(20, 8, 8), dtype=np.uint8)
+    clusterer = SCANClustering(
+        2,
+        backbone=make_tiny_backbone,
+        pretext_epochs=1,
+        max_epochs=1,
+        self_label_epochs=1,
+        random_state=0,
+    )
+    page = read_page(
+        write_report(clusterer.fit(images), images, tmp_path / "page.html")
+    )
+    assert "self-labelling from epoch 3" in page.texts["training"]
+    n_curves = len(page.all("polyline"))
+    assert len(page.all("line")) == 2 * n_curves
+
+
+def make_tiny_backbone(**parameters):
+    """Build a small network in place of a ResNet."""
+    from sklearn_mfavb.backbones import ConvStemViT
+
+    return ConvStemViT(
+        (2, 2), n_channels=1, patch_size=4, embed_dim=8, n_heads=2, depth=1
+    )
+
+
+def test_empty_clusters_are_shown_as_such(fitted, shapes, tmp_path, read_page):
+    """One image is a page too, of one full and two empty clusters."""
+    page = read_page(write_report(fitted, shapes[:1], tmp_path / "page.html"))
+    assert page.texts["clusters"].count("No image.") == 2
+    assert "1 image," in page.texts["clusters"]
+
+
+def test_old_page_stays_until_the_new_one_is_whole(fitted, shapes, tmp_path):
+    """An error on the way leaves the old file, and no other."""
+    out = tmp_path / "page.html"
+    out.write_text("old", encoding="utf-8")
+    with pytest.raises(ValueError):
+        write_report(fitted, shapes[:, :0], out)
+    assert out.read_text("utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [out]
+    write_report(fitted, shapes, str(out), title="Forms & shapes")
+    assert "<h1>Forms &amp; shapes</h1>" in out.read_text("utf-8")
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_places_that_cannot_be_written_are_found_first(fitted, tmp_path):
+    """A folder in place of the file ends before images are looked at."""
+    with pytest.raises(IsADirectoryError, match="name a file in it"):
+        write_report(fitted, "no such folder", tmp_path)
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(OSError, match="file"):
+        write_report(fitted, "no such folder", tmp_path / "file" / "page.html")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"n_typical": -1}, "n_typical == -1"),
+        ({"n_doubtful": -1}, "n_doubtful == -1"),
+        ({"max_images": 0}, "max_images == 0"),
+    ],
+)
+def test_wrong_numbers_are_named(fitted, shapes, tmp_path, wrong, message):
+    """Numbers that make no sense are refused at once."""
+    with pytest.raises(ValueError, match=message):
+        write_report(fitted, shapes, tmp_path / "page.html", **wrong)
+
+
+def test_other_estimators_are_refused(fitted, shapes, tmp_path):
+    """What is not ours, or not fitted, has no page."""
+    rows = shapes.reshape(60, -1)
+    with pytest.raises(TypeError, match="KMeans"):
+        write_report(KMeans(2).fit(rows), rows, tmp_path / "page.html")
+    with pytest.raises(NotFittedError):
+        write_report(clone(fitted), shapes, tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
