@@ -64,7 +64,7 @@ def tiny_model(tmp_path_factory):
 
     register(tmp_path_factory.mktemp("configs"), TINY)
     torch.manual_seed(0)
-    return spread(open_clip.create_model(TINY, load_weights=False))
+    return spread(open_clip.create_model(TINY, pretrained=None))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """What all estimators share: a network is trained on images and labels them."""
 
+import os
 import warnings
 from abc import ABC
 from dataclasses import field
@@ -16,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mfavb.estimators._clip import Rows
 from sklearn_mfavb.estimators._declaration import estimator
+from sklearn_mfavb.estimators._identity import describe_training
 from sklearn_mfavb.estimators._readout import (
     balanced_contrast,
     choose_head,
@@ -25,7 +27,13 @@ from sklearn_mfavb.estimators._readout import (
 from sklearn_mfavb.estimators._training import NetworkTrainer
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import ImageDataset
-from sklearn_mfavb.training import local_seed, resolve_device
+from sklearn_mfavb.training import (
+    Checkpoint,
+    TrainingLog,
+    Unkept,
+    local_seed,
+    resolve_device,
+)
 
 
 @estimator
@@ -134,6 +142,41 @@ class BaseImageClusterer(NetworkTrainer, ABC):
             self.__dict__ = before
             raise
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
+
+        The file holds numbers and plain values (safetensors and JSON) and nothing that
+        runs when it is read, unlike a pickle. It has all that prediction needs, a CLIP
+        encoder included, and loads without a GPU too.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file, of any name. One that is there is replaced as a whole, when the
+            new one has been read back and predicts alike; else it stays as it is.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        TypeError
+            If a parameter or an attribute cannot be saved.
+        ValueError
+            If parameters were changed after `fit` to those of another network.
+        OSError
+            If the file cannot be written.
+
+        Warns
+        -----
+        UserWarning
+            If parameters that only training needs are code (augmentations, callbacks)
+            or a random generator; `load` gives them their defaults. A function as
+            `backbone` has to be passed to `load`.
+        """
+        from sklearn_mfavb.persistence import save_estimator
+
+        save_estimator(self, path)
+
     def _fit(self, X: Any, clip_features: Any) -> Self:
         """Fit; what it leaves half done when it fails is undone by `fit`."""
         source = self._read_images(X, reset=True)
@@ -145,8 +188,9 @@ class BaseImageClusterer(NetworkTrainer, ABC):
             dataset.features = torch.from_numpy(features[dataset.indices])
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        with local_seed(seed, device):
-            net, history = self._train(dataset, device)
+        log = self._open_log(dataset, seed, device)
+        with local_seed(log.seed, device):
+            net, history = self._train(dataset, device, log)
 
         previous = self.history_ if self.warm_start and hasattr(self, "net_") else []
         self.net_ = net
@@ -156,13 +200,25 @@ class BaseImageClusterer(NetworkTrainer, ABC):
             {**row, "epoch": len(previous) + row["epoch"]} for row in history
         ]
         self.n_iter_ = len(self.history_)
-        with local_seed(seed, device):  # modules draw weights before they are given any
-            self.readout_ = self._make_readout(dataset, features, seed)
+        with local_seed(
+            log.seed, device
+        ):  # modules draw weights before they are given any
+            self.readout_ = self._make_readout(dataset, features, log.seed)
         self.labels_ = self._label(source, features)
         self.paths_ = source.paths
         self.skipped_ = dict(source.unreadable)
+        log.close()
         self._warn_if_degenerate(n_epochs=len(history))
         return self
+
+    def _open_log(
+        self, dataset: ImageDataset, seed: int, device: torch.device
+    ) -> TrainingLog:
+        """Open the file in which training is kept, if there is to be one."""
+        if self.checkpoint is None:
+            return Unkept(seed)
+        identity = describe_training(self, dataset)
+        return Checkpoint(self.checkpoint, identity, seed=seed, device=device)
 
     def _make_readout(
         self, dataset: ImageDataset, features: Rows | None, seed: int

@@ -1,10 +1,9 @@
-"""The training part of every estimator: networks, stages and skorch's loop."""
+"""The training part of every estimator: stages and skorch's loop."""
 
 import math
-from abc import abstractmethod
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
@@ -15,10 +14,10 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback, LRScheduler
 from torch import Tensor, nn
 
-from sklearn_mfavb.backbones import Backbone, TimmBackbone, choose_attention
+from sklearn_mfavb.backbones import choose_attention
 from sklearn_mfavb.contrast import Augmentation, Contrast
+from sklearn_mfavb.estimators._building import NetworkBuilder
 from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._inference import pixel_statistics
 from sklearn_mfavb.estimators._labelling import LARGEST_BATCH
 from sklearn_mfavb.estimators._loop import (
     check_callbacks,
@@ -26,14 +25,13 @@ from sklearn_mfavb.estimators._loop import (
     warn_of_early_end,
 )
 from sklearn_mfavb.estimators._positives import embed_dataset
-from sklearn_mfavb.estimators._seeking import NeighborSeeker
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.training import (
     ClusteringNet,
     EpochProgress,
     TermAverages,
+    TrainingLog,
     WarmupConstant,
     WarmupCosine,
     balanced_batches,
@@ -47,7 +45,6 @@ _LEAST_EPOCHS = 10
 # With features, by whether pixels are looked at too. Five seeds of rsscn7 spread over
 # 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
 _STEPS_WITH_FEATURES = {True: 400, False: 900}
-_STATISTICS_SAMPLE = 2048  # images; the mean of each channel is then within 1 %
 _SCHEDULES = {"constant": WarmupConstant, "cosine": WarmupCosine}
 
 History = list[dict[str, Any]]
@@ -70,22 +67,14 @@ class Stage:
 
 
 @estimator
-class NetworkTrainer(NeighborSeeker):
-    """Parameters and methods that build a network and train it, stage by stage.
+class NetworkTrainer(NetworkBuilder):
+    """Parameters and methods that train a network, stage by stage.
 
-    A subclass writes `_make_backbone` and, if it has a single stage, `_make_contrast`
-    and `_make_objective`; else `_stages`. It may give other heads by `_make_heads`.
+    A subclass with a single stage writes `_make_contrast` and `_make_objective`, others
+    `_stages`.
 
     Parameters
     ----------
-    backbone : str or callable, default="auto"
-        Network from images to embeddings. ``"auto"``: what the method was made with,
-        at a size that suits the images. Another string is the name of a network of
-        timm, such as ``"resnet18"``. A callable is called with the keywords
-        ``image_size`` (height, width), ``n_channels``, ``feature_dim`` (None without
-        `clip`) and ``image_tokens``, and returns a
-        :class:`sklearn_mfavb.backbones.Backbone`. Parameters of size and depth belong
-        to ``"auto"``.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with `clip`, as many as make 900 steps
         (400 if pixels are looked at too), but at least 10.
@@ -106,13 +95,14 @@ class NetworkTrainer(NeighborSeeker):
         Added to our own; instances or pairs (name, callback). There is no validation
         loss: `EarlyStopping` needs ``monitor="train_loss"``. One that stops training
         stops it for good, whatever stages are to follow.
-    warm_start : bool, default=False
-        Whether `fit` continues with the network of the last fit.
+    checkpoint : str or path-like, default=None
+        File in which training is kept, after every epoch or, if writing takes long,
+        after some. A fit that was killed goes on where it stood: fit again, with the
+        same parameters and images. On the CPU the result is that of a fit without
+        interruption, bit for bit. It stays if training is cut short by Ctrl-C or a
+        callback, and is removed when a fit is complete. None: nothing is kept.
     """
 
-    _network_class: ClassVar[type[ClusteringNetwork]] = ClusteringNetwork
-
-    backbone: str | Callable[..., Backbone] = "auto"
     max_epochs: int | Literal["auto"] = "auto"
     learning_rate: float = 1e-3
     warmup_epochs: int = 2
@@ -120,11 +110,10 @@ class NetworkTrainer(NeighborSeeker):
     weight_decay: float = 0.05
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     callbacks: list | None = None
-    warm_start: bool = False
+    checkpoint: str | os.PathLike[str] | None = None
 
     _parameter_constraints: ClassVar[dict] = {
-        **NeighborSeeker._parameter_constraints,
-        "backbone": [str, callable],
+        **NetworkBuilder._parameter_constraints,
         "max_epochs": [
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
@@ -135,14 +124,8 @@ class NetworkTrainer(NeighborSeeker):
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "callbacks": [list, tuple, None],
-        "warm_start": ["boolean"],
+        "checkpoint": [str, os.PathLike, None],
     }
-
-    @abstractmethod
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> Backbone:
-        """Build the method's own network from views to embeddings."""
 
     def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
         """Say which views are made and which are contrasted, in a single stage."""
@@ -151,10 +134,6 @@ class NetworkTrainer(NeighborSeeker):
     def _make_objective(self) -> nn.Module:
         """Build the loss of a single stage, term by term."""
         raise NotImplementedError
-
-    @abstractmethod
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build the instance head and the cluster heads."""
 
     def _stages(
         self, network: ClusteringNetwork, dataset: ImageDataset
@@ -166,26 +145,40 @@ class NetworkTrainer(NeighborSeeker):
         yield Stage(self._make_objective(), contrast, max_epochs, callbacks)
 
     def _train(
-        self, dataset: ImageDataset, device: torch.device
+        self, dataset: ImageDataset, device: torch.device, log: TrainingLog
     ) -> tuple[ClusteringNet, History]:
         """Build a network and pass it through all stages, until one is cut short."""
         network = self._make_network(dataset).to(device)
         choose_attention(network, device)
         history: History = []
         try:
-            for stage in self._stages(network, dataset):
-                net = self._run(stage, network, dataset, device)
-                rows = read_history(net, n_before=len(history), stage=stage.name)
+            for stage in self._enter_stages(network, dataset, log):
+                rows = log.past_rows()
+                if not rows:
+                    net = self._run(stage, network, dataset, device, log)
+                    rows = read_history(net, n_before=len(history), stage=stage.name)
+                    net.forget_training()
                 history += rows
-                net.forget_training()
                 stage.finish()
                 if len(rows) < stage.max_epochs:
                     raise KeyboardInterrupt
+                log.leave(rows)
+            log.complete()
         except KeyboardInterrupt:
             if not history:
                 raise
             warn_of_early_end(len(rows), stage.max_epochs, stage.name)
         return net, history
+
+    def _enter_stages(
+        self, network: ClusteringNetwork, dataset: ImageDataset, log: TrainingLog
+    ) -> Iterator[Stage]:
+        """Ask for each stage from the network as it is, or as it was kept."""
+        stages = self._stages(network, dataset)
+        log.enter(network)
+        while (stage := next(stages, None)) is not None:
+            yield stage
+            log.enter(network)
 
     def _run(
         self,
@@ -193,8 +186,9 @@ class NetworkTrainer(NeighborSeeker):
         network: ClusteringNetwork,
         dataset: ImageDataset,
         device: torch.device,
+        log: TrainingLog,
     ) -> ClusteringNet:
-        """Build skorch's loop for a stage, and run it."""
+        """Build skorch's loop for a stage, and run what is left of it."""
         steps_per_epoch = self._count_steps(dataset)
         schedule = _SCHEDULES[self.schedule](
             n_steps=stage.max_epochs * steps_per_epoch,
@@ -227,13 +221,14 @@ class NetworkTrainer(NeighborSeeker):
                     ),
                 ),
                 *stage.callbacks,
+                *log.callbacks(),
                 *([("progress", progress)] if self.verbose == 1 else []),
                 *check_callbacks(self.callbacks or ()),
             ],
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
         try:
-            net.fit(dataset, None)
+            net.fit(dataset, None, epochs=stage.max_epochs - log.n_kept_epochs())
         finally:
             progress.close()
         return net
@@ -272,65 +267,3 @@ class NetworkTrainer(NeighborSeeker):
         return max(
             _LEAST_EPOCHS, math.ceil(_STEPS_WITH_FEATURES[self._sees_images] / n_steps)
         )
-
-    def _make_network(self, dataset: ImageDataset) -> ClusteringNetwork:
-        """Build backbone and heads; with warm_start, take over the learned weights."""
-        source = dataset.source
-        sample = torch.randperm(len(dataset))[:_STATISTICS_SAMPLE].numpy()
-        mean, std = pixel_statistics(source, dataset.size, dataset.indices[sample])
-        backbone = self._build_backbone(dataset)
-        network = self._network_class(
-            backbone,
-            *self._make_heads(backbone.embed_dim),
-            pixel_mean=mean,
-            pixel_std=std,
-        )
-        if self.warm_start and hasattr(self, "net_"):
-            try:
-                network.load_state_dict(self.net_.module_.state_dict())
-            except RuntimeError as error:
-                raise ValueError(
-                    "warm_start=True continues the network of the last fit, but "
-                    "n_clusters, the images or the network's sizes have changed: "
-                    f"{error}. Set warm_start=False to start afresh."
-                ) from error
-        return network
-
-    def _build_backbone(self, dataset: ImageDataset) -> Backbone:
-        """Build the method's own network, or the one that was asked for."""
-        size, n_channels = dataset.size, dataset.source.n_channels
-        feature_dim = None if dataset.features is None else dataset.features.shape[1]
-        if feature_dim is None and not self._sees_images:
-            raise ValueError(
-                "image_tokens=False leaves the network nothing but features, and "
-                "clip=None computes none: name a model, such as clip='ViT-B-32'."
-            )
-        if self.backbone == "auto":
-            return self._make_backbone(size, n_channels, feature_dim)
-        if isinstance(self.backbone, str) and not self._sees_images:
-            raise ValueError(
-                f"backbone={self.backbone!r} looks at pixels, which are left out: set "
-                "image_tokens=True, or backbone='auto'."
-            )
-        if isinstance(self.backbone, nn.Module):
-            raise TypeError(
-                "backbone must be a name or a function that builds a network, got the "
-                f"network itself, a {type(self.backbone).__name__}."
-            )
-        build = (
-            partial(TimmBackbone, self.backbone)
-            if isinstance(self.backbone, str)
-            else self.backbone
-        )
-        backbone = build(
-            image_size=size,
-            n_channels=n_channels,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
-        )
-        if not isinstance(backbone, Backbone):
-            raise TypeError(
-                "backbone must build a sklearn_mfavb.backbones.Backbone, got a "
-                f"{type(backbone).__name__}."
-            )
-        return backbone

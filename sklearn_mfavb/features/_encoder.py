@@ -5,6 +5,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from sklearn_mfavb.features._architecture import Architecture
 from sklearn_mfavb.features._arithmetic import Precision, choose_arithmetic
 from sklearn_mfavb.features._preprocessing import Preprocessing
 
@@ -25,6 +26,8 @@ class Encoder(nn.Module):
     fingerprint : str
         Identifies weights and preprocessing: encoders that embed differently have
         different ones.
+    architecture : Architecture, default=None
+        How to build `tower` again, for a model that is saved without pickle.
 
     Attributes
     ----------
@@ -47,12 +50,18 @@ class Encoder(nn.Module):
     _place: Tensor
 
     def __init__(
-        self, tower: nn.Module, preprocessing: Preprocessing, *, fingerprint: str
+        self,
+        tower: nn.Module,
+        preprocessing: Preprocessing,
+        *,
+        fingerprint: str,
+        architecture: Architecture | None = None,
     ) -> None:
         super().__init__()
         self.tower = tower.float().requires_grad_(False).eval()
         self.preprocessing = preprocessing
         self.fingerprint = fingerprint
+        self.architecture = architecture
         # Moves with the weights, and is there even if the tower has none.
         self.register_buffer("_place", torch.empty(0), persistent=False)
         # No attribute tells it for all the networks of open_clip and timm.

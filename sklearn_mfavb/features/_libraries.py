@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from sklearn_mfavb.features._architecture import Architecture
 from sklearn_mfavb.features._preprocessing import Preprocessing, ResizeMode
 from sklearn_mfavb.features._weights import image_tower_weights
 
@@ -44,6 +45,14 @@ class Library(ABC):
     def trim(self, weights: Weights, tower: nn.Module) -> Weights:
         """Leave out the weights in a file that are not the tower's."""
 
+    @abstractmethod
+    def describe(self, model: str, tag: str | None) -> Architecture:
+        """Say what `build` or, with a tag, `download` makes."""
+
+    @abstractmethod
+    def rebuild(self, architecture: Architecture) -> nn.Module:
+        """Build what was described, with random weights; nothing is downloaded."""
+
 
 class OpenCLIP(Library):
     """Image towers of open_clip."""
@@ -66,21 +75,45 @@ class OpenCLIP(Library):
         """Build a tower with random weights, to be loaded from a file."""
         import open_clip
 
+        tower = self.rebuild(self.describe(model, None))
+        # A file does not say how images were prepared. The known weights of a model
+        # do, if they agree; SigLIP's, for one, differ from CLIP's.
+        known = [open_clip.get_pretrained_cfg(model, tag) for tag in self.tags(model)]
+        choices = {self._preprocessing(tower, details) for details in known}
+        agreed = choices.pop() if len(choices) == 1 else self._preprocessing(tower, {})
+        return tower, agreed
+
+    def describe(self, model: str, tag: str | None) -> Architecture:
+        """Say what `build` or, with a tag, `download` makes."""
+        import open_clip
+
         config = open_clip.get_model_config(model)
+        told = {} if tag is None else open_clip.get_pretrained_cfg(model, tag)
+        quick_gelu = config.get("quick_gelu") or told.get("quick_gelu")
+        kept = {
+            "embed_dim": config["embed_dim"],
+            "vision_cfg": config["vision_cfg"],
+            "quick_gelu": bool(quick_gelu),
+        }
+        return Architecture("open_clip", model, kept)
+
+    def rebuild(self, architecture: Architecture) -> nn.Module:
+        """Build what was described, with random weights; nothing is downloaded."""
+        import open_clip
+
+        config = architecture.config
+        inner = config["vision_cfg"].get("timm_model_name")
+        if inner is not None:
+            _check_timm_name(inner)
         # The public class builds both towers: the text tower is one token.
         text = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1}
         tower = open_clip.CLIP(
             config["embed_dim"],
             {**config["vision_cfg"], "timm_model_pretrained": False},
             {**text, "layers": 1},
-            quick_gelu=config.get("quick_gelu", False),
+            quick_gelu=config["quick_gelu"],
         ).visual
-        # A file does not say how images were prepared. The known weights of a model
-        # do, if they agree; SigLIP's, for one, differ from CLIP's.
-        known = [open_clip.get_pretrained_cfg(model, tag) for tag in self.tags(model)]
-        choices = {self._preprocessing(tower, details) for details in known}
-        agreed = choices.pop() if len(choices) == 1 else self._preprocessing(tower, {})
-        return _with_exact_residuals(tower), agreed
+        return _with_exact_residuals(tower)
 
     def download(self, model: str, tag: str) -> Tower:
         """Build a tower with the weights of a tag."""
@@ -140,7 +173,16 @@ class Timm(Library):
 
     def download(self, model: str, tag: str) -> Tower:
         """Build a tower with the weights of a tag."""
-        return self._create(f"{model.partition('.')[0]}.{tag}", pretrained=True)
+        return self._create(_tagged(model, tag), pretrained=True)
+
+    def describe(self, model: str, tag: str | None) -> Architecture:
+        """Say what `build` or, with a tag, `download` makes."""
+        return Architecture("timm", model if tag is None else _tagged(model, tag), {})
+
+    def rebuild(self, architecture: Architecture) -> nn.Module:
+        """Build what was described, with random weights; nothing is downloaded."""
+        _check_timm_name(architecture.model)
+        return self._create(architecture.model, pretrained=False)[0]
 
     def trim(self, weights: Weights, tower: nn.Module) -> Weights:
         """Leave out the weights in a file that are not the tower's."""
@@ -193,6 +235,19 @@ def find_library(model: str) -> Library:
         f"model={model!r} is no model of open_clip or timm. "
         f"Similar names: {', '.join(similar) if similar else 'none'}."
     )
+
+
+def _tagged(model: str, tag: str) -> str:
+    """Return the name of a model of timm with the tag of other weights."""
+    return f"{model.partition('.')[0]}.{tag}"
+
+
+def _check_timm_name(name: str) -> None:
+    """Raise for a name that timm does not have; it may seek others on the network."""
+    import timm
+
+    if not timm.is_model(name):
+        raise ValueError(f"timm {timm.__version__} has no model {name!r}.")
 
 
 def _with_exact_residuals(tower: nn.Module) -> nn.Module:

@@ -7,14 +7,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from sklearn_mfavb.features._architecture import Architecture
 from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._fingerprint import fingerprint_encoder, is_file
-from sklearn_mfavb.features._libraries import Library, find_library
+from sklearn_mfavb.features._libraries import Library, OpenCLIP, Timm, find_library
 from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.features._weights import load_weights, read_weights
 from sklearn_mfavb.training import local_seed
 
 Pretrained = str | os.PathLike[str] | bool | None
+_LIBRARIES: dict[str, type[Library]] = {"open_clip": OpenCLIP, "timm": Timm}
 
 
 def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
@@ -62,28 +64,61 @@ def _load(model: str, pretrained: Any, fingerprint: str) -> Encoder:
     library = find_library(model)
     # Networks draw weights when they are built, though others replace them.
     with local_seed(0, torch.device("cpu")):
-        tower, preprocessing = _build_tower(library, model, pretrained)
-    return Encoder(tower, preprocessing, fingerprint=fingerprint)
+        tower, preprocessing, architecture = _build_tower(library, model, pretrained)
+    return Encoder(
+        tower, preprocessing, fingerprint=fingerprint, architecture=architecture
+    )
+
+
+def rebuild_encoder(
+    architecture: Architecture, preprocessing: Preprocessing, fingerprint: str
+) -> Encoder:
+    """Build an encoder with random weights; no file is read, nothing downloaded.
+
+    Parameters
+    ----------
+    architecture : Architecture
+        That of an encoder of `load_encoder`.
+    preprocessing : Preprocessing
+        What it expects of images.
+    fingerprint : str
+        Its fingerprint.
+
+    Returns
+    -------
+    Encoder
+        Its weights are still to be replaced by those the fingerprint stands for.
+
+    Raises
+    ------
+    ValueError
+        If the library that is installed does not have the model.
+    """
+    tower = _LIBRARIES[architecture.library]().rebuild(architecture)
+    return Encoder(
+        tower, preprocessing, fingerprint=fingerprint, architecture=architecture
+    )
 
 
 def _build_tower(
     library: Library, model: str, pretrained: Any
-) -> tuple[nn.Module, Preprocessing]:
+) -> tuple[nn.Module, Preprocessing, Architecture]:
     """Build an image tower with the weights of a file or a tag."""
     if is_file(pretrained):
         tower, preprocessing = library.build(model)
         weights = library.trim(read_weights(pretrained), tower)
         load_weights(tower, weights, model=model, path=pretrained)
-        return tower, preprocessing
+        return tower, preprocessing, library.describe(model, None)
     tag = _check_tag(library, model, pretrained)
     try:
-        return library.download(model, tag)
+        tower, preprocessing = library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
         raise RuntimeError(
             f"The weights pretrained={tag!r} of model={model!r} could not be obtained: "
             f"{error} Without a connection, pass the path of a file."
         ) from error
+    return tower, preprocessing, library.describe(model, tag)
 
 
 def _check_tag(library: Library, model: str, pretrained: Any) -> str:

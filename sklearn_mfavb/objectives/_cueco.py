@@ -1,6 +1,6 @@
 """Momentum contrast with compact clusters, reconstructed from CueCo's abstract."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,8 +62,26 @@ class CueCoObjective(nn.Module):
         self.n_warmup_steps = n_warmup_steps
         self.refresh = refresh
         self.n_steps = 0
-        self.register_buffer("queue", torch.zeros(0, projection_dim))
-        self.register_buffer("centroids", torch.zeros(0, projection_dim))
+        # Both grow, which a state of fixed shapes does not allow: see get_extra_state.
+        self.register_buffer("queue", torch.zeros(0, projection_dim), persistent=False)
+        self.register_buffer(
+            "centroids", torch.zeros(0, projection_dim), persistent=False
+        )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what steps have left behind, for a fit that goes on later."""
+        return {
+            "n_steps": self.n_steps,
+            "queue": self.queue,
+            "centroids": self.centroids,
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Take up what steps have left behind, on the device of the objective."""
+        self.n_steps = state["n_steps"]
+        self.queue, self.centroids = (
+            state[name].to(self.queue.device) for name in ("queue", "centroids")
+        )
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score queries by their keys, and put the keys into the queue.

@@ -7,6 +7,7 @@ from sklearn_mfavb.training._callbacks import (
     RefreshNeighbors,
     TermAverages,
 )
+from sklearn_mfavb.training._checkpoint import Checkpoint, TrainingLog, Unkept
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
     local_seed,
@@ -14,13 +15,18 @@ from sklearn_mfavb.training._runtime import (
     resolve_device,
 )
 from sklearn_mfavb.training._schedule import WarmupConstant, WarmupCosine
+from sklearn_mfavb.training._time_budget import TimeBudget
 
 __all__ = [
+    "Checkpoint",
     "ClusteringNet",
     "EpochProgress",
     "FollowQuery",
     "RefreshNeighbors",
     "TermAverages",
+    "TimeBudget",
+    "TrainingLog",
+    "Unkept",
     "WarmupConstant",
     "WarmupCosine",
     "balanced_batches",

@@ -68,7 +68,9 @@ class EpochProgress(Callback):
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(total=net.max_epochs, unit="epoch", desc="fit")
+        self.bar_ = tqdm(
+            total=net.max_epochs, initial=len(net.history), unit="epoch", desc="fit"
+        )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Advance by one epoch."""
