@@ -1,14 +1,20 @@
 """Deep image clustering without labels, as scikit-learn estimators."""
 
-from sklearn_mfavb.estimators import (
-    AnchorClustering,
-    ContrastiveClustering,
-    CueCoClustering,
-    MFAVBClustering,
-    SCANClustering,
-    VTCCClustering,
-)
-from sklearn_mfavb.features import CLIPFeatures
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sklearn_mfavb.estimators import (
+        AnchorClustering,
+        ContrastiveClustering,
+        CueCoClustering,
+        MFAVBClustering,
+        SCANClustering,
+        VTCCClustering,
+    )
+    from sklearn_mfavb.features import CLIPFeatures
+    from sklearn_mfavb.model_selection import NClustersSelector
+    from sklearn_mfavb.persistence import load
 
 __all__ = [
     "AnchorClustering",
@@ -16,7 +22,28 @@ __all__ = [
     "ContrastiveClustering",
     "CueCoClustering",
     "MFAVBClustering",
+    "NClustersSelector",
     "SCANClustering",
     "VTCCClustering",
+    "load",
 ]
 __version__ = "0.1.0"
+
+_ROOMS = {  # of all others: estimators
+    "CLIPFeatures": "features",
+    "NClustersSelector": "model_selection",
+    "load": "persistence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name when it is first used: ``sklearn-mfavb --help`` needs no torch."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    room = import_module(f"{__name__}.{_ROOMS.get(name, 'estimators')}")
+    return globals().setdefault(name, getattr(room, name))
+
+
+def __dir__() -> list[str]:
+    """List what can be used, whether it was imported or not."""
+    return sorted({*globals(), *__all__})
