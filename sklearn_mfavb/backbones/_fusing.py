@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from sklearn_mfavb.backbones._blocking import cache_rows
 from sklearn_mfavb.backbones._vit import ConvStemViT, make_layers
 from sklearn_mfavb.views import View
 
@@ -161,6 +162,13 @@ class FusingAugmentingViT(ConvStemViT):
 
     def encode_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """Pass the tokens of a pair through all blocks; keeps both shapes."""
+        n_rows = max(1, cache_rows(first) // 2)
+        parts = map(self._encode_part, first.split(n_rows), second.split(n_rows))
+        firsts, seconds = zip(*parts, strict=True)
+        return torch.cat(firsts), torch.cat(seconds)
+
+    def _encode_part(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Pass as much of a pair as fits into the cache."""
         for block in cast(Iterable[FusingAugmentingBlock], self.layers):
             first, second = block.forward_pair(first, second)
         return first, second

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
+from sklearn_mfavb.backbones._blocking import cache_rows
 from sklearn_mfavb.backbones._conv_stem import ConvStem
 from sklearn_mfavb.views import View
 
@@ -155,13 +156,17 @@ class ConvStemViT(Backbone):
         if self.feature_token is not None:
             parts.append(self.feature_token(view.features)[:, None])
         if self.stem is not None:
-            parts.append(self.stem(view.images) + self.positions)
+            patches = self.stem(view.images)
+            # In the stem's arithmetic: float32 positions would keep the tokens of all
+            # layers in float32, and under bfloat16 a step took 1.3 times as long.
+            parts.append(patches + self.positions.to(patches.dtype))
         class_token = self.class_token.expand(len(parts[0]), -1, -1)
         return torch.cat([class_token.to(parts[0].dtype), *parts], dim=1)
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Mix the tokens of single views; keeps the shape."""
-        return self.layers(tokens)
+        parts = tokens.split(cache_rows(tokens))
+        return torch.cat([self.layers(part) for part in parts])
 
     def read_out(self, tokens: Tensor) -> Tensor:
         """Normalise the class token: (batch_size, n_tokens, embed_dim) to 2-D."""
