@@ -145,20 +145,28 @@ class AnchorClustering(BaseImageClusterer):
             embed_dim, self.n_clusters, self.n_cluster_heads, CenterHead
         )
 
+    def _count_epochs(self, dataset: ImageDataset) -> tuple[int, int]:
+        """Pretraining, unless the network has learned before, and clustering."""
+        n_epochs = self._resolve_epochs(self.max_epochs, dataset)
+        if self._continues():
+            return 0, n_epochs
+        pretrain = self.pretrain_epochs
+        return n_epochs // 2 if pretrain == "auto" else pretrain, n_epochs
+
+    def _continues(self) -> bool:
+        """Say whether the network of the last fit is trained on."""
+        return self.warm_start and hasattr(self, "net_")
+
     def _stages(
         self, network: ClusteringNetwork, dataset: ImageDataset
     ) -> Iterator[Stage]:
         """Contrast alone; then, from the centers of k-means, all three losses."""
         views = self._make_augmentations(dataset)
-        n_epochs = self._resolve_epochs(self.max_epochs, dataset)
-        pretrain = self.pretrain_epochs
-        if pretrain == "auto":
-            pretrain = n_epochs // 2
-        continues = self.warm_start and hasattr(self, "net_")
+        pretrain, n_epochs = self._count_epochs(dataset)
         place_centers = partial(self._place_centers, network, dataset)
-        if not (pretrain or continues):
+        if not (pretrain or self._continues()):
             place_centers()
-        if pretrain and not continues:
+        if pretrain:
             yield Stage(
                 InstanceObjective(self.instance_temperature),
                 SeparateViews(*views),

@@ -4,6 +4,7 @@ import os
 import warnings
 from abc import ABC
 from dataclasses import field
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, Self
 
@@ -18,17 +19,25 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn_mfavb.estimators._clip import Rows
 from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._identity import describe_training
+from sklearn_mfavb.estimators._inference import select_rows
+from sklearn_mfavb.estimators._reading import find_readable
 from sklearn_mfavb.estimators._readout import (
     balanced_contrast,
     choose_head,
     fit_kmeans,
     fit_mixture,
 )
+from sklearn_mfavb.estimators._sklearn_callbacks import (
+    CallbackSupportMixin,
+    FitTask,
+    History,
+)
 from sklearn_mfavb.estimators._training import NetworkTrainer
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.training import (
     Checkpoint,
+    ClusteringNet,
     TrainingLog,
     Unkept,
     local_seed,
@@ -37,7 +46,7 @@ from sklearn_mfavb.training import (
 
 
 @estimator
-class BaseImageClusterer(NetworkTrainer, ABC):
+class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
     """Base of the estimators; a subclass says what its method changes.
 
     See `NetworkTrainer` for what it writes.
@@ -113,7 +122,7 @@ class BaseImageClusterer(NetworkTrainer, ABC):
         X : array-like, path or sequence
             Images, in any of the forms that the class accepts.
         y : Ignored
-            Not used; present for consistency with scikit-learn.
+            Not used; handed to scikit-learn's callbacks, which may score by it.
         clip_features : array-like of shape (n_samples, feature_dim), default=None
             Features of the images, one row for each, of any encoder; for
             ``clip="precomputed"`` only.
@@ -135,9 +144,10 @@ class BaseImageClusterer(NetworkTrainer, ABC):
         A fit that fails leaves the estimator as it was. Ctrl-C ends training after the
         last complete epoch and goes on to the labels, with a `ConvergenceWarning`.
         """
-        before = dict(vars(self))
+        task = FitTask(self, X, y, clip_features=clip_features)
+        before = dict(vars(self))  # with what tears callbacks down
         try:
-            return self._fit(X, clip_features)
+            return self._fit(X, clip_features, task)
         except BaseException:
             self.__dict__ = before
             raise
@@ -177,7 +187,7 @@ class BaseImageClusterer(NetworkTrainer, ABC):
 
         save_estimator(self, path)
 
-    def _fit(self, X: Any, clip_features: Any) -> Self:
+    def _fit(self, X: Any, clip_features: Any, task: FitTask) -> Self:
         """Fit; what it leaves half done when it fails is undone by `fit`."""
         source = self._read_images(X, reset=True)
         size = self._resolve_image_size(source)
@@ -185,31 +195,49 @@ class BaseImageClusterer(NetworkTrainer, ABC):
         features = self._read_features(source, clip_features, reset=True)
         dataset.reads_images = self._sees_images
         if features is not None:
+            # Files that vanished before they were embedded take no part.
+            dataset.indices = find_readable(source, self.n_clusters)
             dataset.features = torch.from_numpy(features[dataset.indices])
         device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         log = self._open_log(dataset, seed, device)
+        conclude = partial(
+            type(self)._conclude, dataset=dataset, features=features, seed=log.seed
+        )
+        task.begin(sum(self._count_epochs(dataset)) - log.n_past_epochs(), conclude)
         with local_seed(log.seed, device):
-            net, history = self._train(dataset, device, log)
+            net, history = self._train(dataset, device, log, task)
+        conclude(self, net, history)
+        task.end()
+        log.close()
+        self._warn_if_degenerate(n_epochs=len(history))
+        return self
 
+    def _conclude(
+        self,
+        net: ClusteringNet,
+        history: History,
+        *,
+        dataset: ImageDataset,
+        features: Rows | None,
+        seed: int,
+    ) -> None:
+        """Take over what was trained, and label the images."""
+        source = dataset.source
         previous = self.history_ if self.warm_start and hasattr(self, "net_") else []
         self.net_ = net
         self.image_format_ = source.format
-        self.image_size_ = size
+        self.image_size_ = dataset.size
         self.history_ = previous + [
             {**row, "epoch": len(previous) + row["epoch"]} for row in history
         ]
         self.n_iter_ = len(self.history_)
-        with local_seed(
-            log.seed, device
-        ):  # modules draw weights before they are given any
-            self.readout_ = self._make_readout(dataset, features, log.seed)
+        # Modules draw weights before they are given any.
+        with local_seed(seed, torch.device(net.device)):
+            self.readout_ = self._make_readout(dataset, features, seed)
         self.labels_ = self._label(source, features)
         self.paths_ = source.paths
         self.skipped_ = dict(source.unreadable)
-        log.close()
-        self._warn_if_degenerate(n_epochs=len(history))
-        return self
 
     def _open_log(
         self, dataset: ImageDataset, seed: int, device: torch.device
@@ -226,7 +254,7 @@ class BaseImageClusterer(NetworkTrainer, ABC):
         """Find how embeddings are labelled."""
         network = self.net_.module_.eval()
         embedding = self._apply(network.embed, dataset.source, features)
-        embedding = embedding[dataset.indices]
+        embedding = select_rows(embedding, dataset)
         device = torch.device(self.net_.device)
         n_clusters = self.n_clusters
         if self.assignment == "mixture":

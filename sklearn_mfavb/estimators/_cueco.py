@@ -144,7 +144,7 @@ class CueCoClustering(BaseImageClusterer):
         self, network: ClusteringNetwork, dataset: ImageDataset
     ) -> Iterator[Stage]:
         """Scatter and align, in one stage."""
-        n_epochs = self._resolve_epochs(self.max_epochs, dataset)
+        (n_epochs,) = self._count_epochs(dataset)
         n_steps = n_epochs * self._count_steps(dataset)
         queue_size = min(self.queue_size, max(1, len(dataset) // _PASSES_KEPT))
         n_centroids = self.n_centroids

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sklearn_mfavb.images import ImageSource
+from sklearn_mfavb.images import ImageDataset, ImageSource
 from sklearn_mfavb.neighbors import pixel_features
 from sklearn_mfavb.views import View, unit_pixels
 
@@ -80,6 +80,15 @@ def _fill_up(
         return None
     rest = part[-1:].expand(n_rows - len(part), *part.shape[1:])
     return torch.cat([part, rest]).to(device)
+
+
+def select_rows(
+    rows: NDArray[np.float32], dataset: ImageDataset
+) -> NDArray[np.float32]:
+    """Select the rows of a data set; those of files that have vanished since are 0."""
+    selected = rows[dataset.indices]
+    selected[np.isin(dataset.indices, list(dataset.source.unreadable))] = 0
+    return selected
 
 
 def pixel_rows(

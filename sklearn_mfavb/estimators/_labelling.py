@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import field
 from numbers import Integral
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,12 @@ class ImageLabeler(
             is_away = any(part.device.type != "cpu" for part in _tensors(state[name]))
             state[name] = deepcopy(state[name]).cpu() if is_away else state[name]
         return state
+
+    def __copy__(self) -> Self:
+        """Share everything with the copy: pickling would move networks about."""
+        twin = type(self).__new__(type(self))
+        twin.__dict__.update(vars(self))
+        return twin
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Bring networks to where the trained one was put."""

@@ -17,7 +17,7 @@ def check_callbacks(callbacks: Any) -> list:
         if not (is_class or isinstance(callback, Callback)):
             raise TypeError(
                 "callbacks must be skorch callbacks or pairs (name, callback), got "
-                f"{item!r}."
+                f"{item!r}. Those of scikit-learn are set by set_callbacks."
             )
     return list(callbacks)
 

@@ -1,18 +1,13 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
+import math
 from numbers import Integral
 from typing import ClassVar, Literal
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mfavb.backbones import FusingAugmentingViT
-from sklearn_mfavb.contrast import (
-    CONTRASTS,
-    AcrossPairs,
-    Augmentation,
-    Contrast,
-    WithinPair,
-)
+from sklearn_mfavb.contrast import CONTRASTS, Augmentation, Contrast
 from sklearn_mfavb.estimators._contrastive_base import BaseContrastiveClusterer
 from sklearn_mfavb.estimators._declaration import estimator
 from sklearn_mfavb.estimators._vit_sizes import ViTSizes
@@ -46,7 +41,8 @@ class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
         at, as fusing features alone made labels of different seeds differ more.
     contrast : {"auto", "across_pairs", "within_pair"}, default="auto"
         What is contrasted. ``"across_pairs"``: two fused pairs per image, and each half
-        with the matching half of the other pair, which it has not seen.
+        with the matching half of the other pair, which it has not seen; `batch_size`
+        ``"auto"`` is then half of what it says, which makes as many views in a step.
         ``"within_pair"``: the two halves of one pair, the literal reading of the paper;
         with fusion the halves have read each other, and little is learned. ``"auto"``:
         across pairs if views are fused, else within one, at half the cost.
@@ -129,9 +125,20 @@ class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
 
     def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
         """Contrast across two fused pairs, or within one."""
+        return CONTRASTS[self._resolve_contrast()](first, second)
+
+    def _resolve_contrast(self) -> str:
+        """Replace ``"auto"``: fused views have seen their partner."""
         if self.contrast != "auto":
-            return CONTRASTS[self.contrast](first, second)
+            return self.contrast
         depth = self._resolve_depth(self.fused_depth, _FUSED_ALONE)
         # A function may build a network that fuses; those of timm do not.
         is_fused = depth != 0 if self.backbone == "auto" else callable(self.backbone)
-        return (AcrossPairs if is_fused else WithinPair)(first, second)
+        return "across_pairs" if is_fused else "within_pair"
+
+    def _resolve_batch_size(self, n_samples: int) -> int:
+        """Replace ``"auto"``: two pairs of an image are as many views as two images."""
+        batch_size = super()._resolve_batch_size(n_samples)
+        if self.batch_size != "auto" or self._resolve_contrast() == "within_pair":
+            return batch_size
+        return math.ceil(batch_size / 2)

@@ -9,7 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
+from sklearn_mfavb.estimators._inference import (
+    apply_to_images,
+    pixel_rows,
+    select_rows,
+)
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.training import ClusteringNet
@@ -24,7 +28,7 @@ def limit_neighbors(n_neighbors: int, n_samples: int, n_clusters: int) -> int:
 def pixel_neighbors(dataset: ImageDataset, n_neighbors: int) -> NDArray[np.int64]:
     """Find Euclidean neighbours by pixels, averaged down to 16 a side."""
     rows = pixel_rows(dataset.source, dataset.size)
-    return nearest_neighbors(rows[dataset.indices], n_neighbors)
+    return nearest_neighbors(select_rows(rows, dataset), n_neighbors)
 
 
 def feature_neighbors(dataset: ImageDataset, n_neighbors: int) -> NDArray[np.int64]:
@@ -64,7 +68,7 @@ def embed_dataset(
     reads_images: bool,
 ) -> NDArray[np.float32]:
     """Embed the clean images of a data set, in its order."""
-    return apply_to_images(
+    rows = apply_to_images(
         embed,
         dataset.source,
         dataset.size,
@@ -72,7 +76,8 @@ def embed_dataset(
         device=device,
         features=_source_features(dataset),
         reads_images=reads_images,
-    )[dataset.indices]
+    )
+    return select_rows(rows, dataset)
 
 
 def _source_features(dataset: ImageDataset) -> NDArray[np.float32] | None:

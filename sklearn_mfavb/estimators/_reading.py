@@ -130,15 +130,7 @@ class ImageReader(BaseEstimator):
     ) -> ImageDataset:
         """Read everything once and keep what can be read, if it is enough."""
         source.verify(size)
-        indices = _readable(source)
-        if len(indices) < n_clusters:
-            broken = f" ({len(source.unreadable)} more could not be read)"
-            raise ValueError(
-                f"n_samples={len(indices)} should be >= n_clusters={n_clusters}"
-                f"{broken if source.unreadable else ''}: give more images or ask "
-                "for fewer clusters."
-            )
-        return ImageDataset(source, size, indices=indices)
+        return ImageDataset(source, size, indices=find_readable(source, n_clusters))
 
 
 def _check_sides(image_size: Any) -> tuple[int, int]:
@@ -154,6 +146,14 @@ def _check_sides(image_size: Any) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def _readable(source: ImageSource) -> NDArray[np.int64]:
-    """List the images that have not turned out to be unreadable."""
-    return np.setdiff1d(np.arange(len(source)), list(source.unreadable))
+def find_readable(source: ImageSource, n_clusters: int) -> NDArray[np.int64]:
+    """List the images that have not turned out to be unreadable, if they are enough."""
+    indices = np.setdiff1d(np.arange(len(source)), list(source.unreadable))
+    if len(indices) < n_clusters:
+        broken = f" ({len(source.unreadable)} more could not be read)"
+        raise ValueError(
+            f"n_samples={len(indices)} should be >= n_clusters={n_clusters}"
+            f"{broken if source.unreadable else ''}: give more images or ask "
+            "for fewer clusters."
+        )
+    return indices

@@ -170,17 +170,22 @@ class SCANClustering(BaseImageClusterer):
             embed_dim, self.n_clusters, self.n_cluster_heads, linear_cluster_head
         )
 
-    def _stages(
-        self, network: ClusteringNetwork, dataset: ImageDataset
-    ) -> Iterator[Stage]:
-        """Pretext, clustering and self-labelling, those that last."""
-        first, second = self._make_augmentations(dataset)
+    def _count_epochs(self, dataset: ImageDataset) -> tuple[int, int, int]:
+        """Pretext, clustering and self-labelling."""
         n_epochs = self._resolve_epochs(self.max_epochs, dataset)
         pretext, self_label = self.pretext_epochs, self.self_label_epochs
         if pretext == "auto":
             pretext = n_epochs if self.clip is None else 0
         if self_label == "auto":
             self_label = n_epochs // 2 if self._sees_images else 0
+        return pretext, n_epochs, self_label
+
+    def _stages(
+        self, network: ClusteringNetwork, dataset: ImageDataset
+    ) -> Iterator[Stage]:
+        """Pretext, clustering and self-labelling, those that last."""
+        first, second = self._make_augmentations(dataset)
+        pretext, n_epochs, self_label = self._count_epochs(dataset)
         if pretext:
             instance = InstanceObjective(self.pretext_temperature)
             yield Stage(instance, SeparateViews(first, second), pretext, name="pretext")

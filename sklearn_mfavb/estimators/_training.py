@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from sklearn_mfavb.estimators._loop import (
     warn_of_early_end,
 )
 from sklearn_mfavb.estimators._positives import embed_dataset
+from sklearn_mfavb.estimators._sklearn_callbacks import EpochTasks, FitTask, History
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.training import (
@@ -46,8 +47,6 @@ _LEAST_EPOCHS = 10
 # 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
 _STEPS_WITH_FEATURES = {True: 400, False: 900}
 _SCHEDULES = {"constant": WarmupConstant, "cosine": WarmupCosine}
-
-History = list[dict[str, Any]]
 
 
 def _do_nothing() -> None:
@@ -71,7 +70,7 @@ class NetworkTrainer(NetworkBuilder):
     """Parameters and methods that train a network, stage by stage.
 
     A subclass with a single stage writes `_make_contrast` and `_make_objective`, others
-    `_stages`.
+    `_stages` and `_count_epochs`.
 
     Parameters
     ----------
@@ -94,7 +93,8 @@ class NetworkTrainer(NetworkBuilder):
     callbacks : list of skorch callbacks, default=None
         Added to our own; instances or pairs (name, callback). There is no validation
         loss: `EarlyStopping` needs ``monitor="train_loss"``. One that stops training
-        stops it for good, whatever stages are to follow.
+        stops it for good, whatever stages are to follow. Those of scikit-learn are set
+        by `set_callbacks`.
     checkpoint : str or path-like, default=None
         File in which training is kept, after every epoch or, if writing takes long,
         after some. A fit that was killed goes on where it stood: fit again, with the
@@ -135,17 +135,25 @@ class NetworkTrainer(NetworkBuilder):
         """Build the loss of a single stage, term by term."""
         raise NotImplementedError
 
+    def _count_epochs(self, dataset: ImageDataset) -> tuple[int, ...]:
+        """Say how long each stage lasts; 0 where it is left out."""
+        return (self._resolve_epochs(self.max_epochs, dataset),)
+
     def _stages(
         self, network: ClusteringNetwork, dataset: ImageDataset
     ) -> Iterator[Stage]:
         """List the stages; each is asked for when the one before is over."""
         contrast = self._make_contrast(*self._make_augmentations(dataset))
         callbacks = tuple(self._arrange_positives(dataset))
-        max_epochs = self._resolve_epochs(self.max_epochs, dataset)
+        (max_epochs,) = self._count_epochs(dataset)
         yield Stage(self._make_objective(), contrast, max_epochs, callbacks)
 
     def _train(
-        self, dataset: ImageDataset, device: torch.device, log: TrainingLog
+        self,
+        dataset: ImageDataset,
+        device: torch.device,
+        log: TrainingLog,
+        task: FitTask,
     ) -> tuple[ClusteringNet, History]:
         """Build a network and pass it through all stages, until one is cut short."""
         network = self._make_network(dataset).to(device)
@@ -155,7 +163,8 @@ class NetworkTrainer(NetworkBuilder):
             for stage in self._enter_stages(network, dataset, log):
                 rows = log.past_rows()
                 if not rows:
-                    net = self._run(stage, network, dataset, device, log)
+                    epochs = EpochTasks(task, history.copy(), stage.name)
+                    net = self._run(stage, network, dataset, device, log, epochs)
                     rows = read_history(net, n_before=len(history), stage=stage.name)
                     net.forget_training()
                 history += rows
@@ -187,6 +196,7 @@ class NetworkTrainer(NetworkBuilder):
         dataset: ImageDataset,
         device: torch.device,
         log: TrainingLog,
+        epochs: EpochTasks,
     ) -> ClusteringNet:
         """Build skorch's loop for a stage, and run what is left of it."""
         steps_per_epoch = self._count_steps(dataset)
@@ -222,6 +232,7 @@ class NetworkTrainer(NetworkBuilder):
                 ),
                 *stage.callbacks,
                 *log.callbacks(),
+                ("tasks", epochs),
                 *([("progress", progress)] if self.verbose == 1 else []),
                 *check_callbacks(self.callbacks or ()),
             ],

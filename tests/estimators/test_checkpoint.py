@@ -2,6 +2,7 @@
 
 import errno
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -83,6 +84,15 @@ def assert_same_fit(one, other):
     assert mine.keys() == its.keys()
     for name in mine:
         assert torch.equal(mine[name], its[name]), name
+
+
+def test_a_pickled_model_carries_no_checkpoint(images, tmp_path):
+    """What was kept for going on is not part of the result."""
+    sizes = [
+        len(pickle.dumps(build("MFAVBClustering", checkpoint=path).fit(images)))
+        for path in (None, str(tmp_path / "kept"))
+    ]
+    assert sizes[1] < sizes[0] + 1000
 
 
 @pytest.mark.parametrize("name", FITS)

@@ -159,9 +159,26 @@ def test_automatic_batches_give_few_images_several_steps(
     n_samples, n_clusters, batch_size
 ):
     """An eighth of the images, at least 8 per cluster, at most 256."""
-    clusterer = MFAVBClustering(n_clusters)
+    clusterer = MFAVBClustering(n_clusters, contrast="within_pair")
     assert clusterer._resolve_batch_size(n_samples) == batch_size
     assert MFAVBClustering(batch_size=7)._resolve_batch_size(n_samples) == 7
+
+
+@pytest.mark.parametrize(
+    ("parameters", "batch_size"),
+    [
+        ({}, 113),
+        ({"fused_depth": 0}, 225),
+        ({"fused_depth": 0, "contrast": "across_pairs"}, 113),
+        ({"clip": "precomputed"}, 225),
+        ({"clip": "precomputed", "image_tokens": True}, 113),
+        ({"backbone": "resnet18"}, 225),
+    ],
+)
+def test_two_pairs_halve_automatic_batches(parameters, batch_size):
+    """A step has as many views whether an image has one pair or two."""
+    clusterer = MFAVBClustering(10, **parameters)
+    assert clusterer._resolve_batch_size(1797) == batch_size
 
 
 def test_one_image_and_one_cluster(quick, shapes):
