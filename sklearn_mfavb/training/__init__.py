@@ -7,7 +7,8 @@ from sklearn_mfavb.training._callbacks import (
     RefreshNeighbors,
     TermAverages,
 )
-from sklearn_mfavb.training._checkpoint import Checkpoint, TrainingLog, Unkept
+from sklearn_mfavb.training._checkpoint import Checkpoint
+from sklearn_mfavb.training._log import TrainingLog, Unkept
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
     local_seed,

@@ -1,11 +1,11 @@
 """Training that is kept in a file, so that it goes on where it was cut off."""
 
+import io
 import os
 import pickle
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,79 +14,12 @@ from skorch.callbacks import Callback
 from torch import Tensor, nn
 
 from sklearn_mfavb.files import replace_file
+from sklearn_mfavb.training._log import Rows
 
 FORMAT = "sklearn_mfavb checkpoint 1"
 # A file is written after an epoch if the last writing took less than this share of the
 # time since.
 _SHARE_OF_TIME = 0.05
-
-Rows = list[dict[str, Any]]
-
-
-class TrainingLog(Protocol):
-    """Where the stages of a fit begin, and how far the last of them has come."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of the fit."""
-
-    def enter(self, network: nn.Module) -> None:
-        """Begin the next stage, with the network as it is, or as it was kept."""
-
-    def past_rows(self) -> Rows:
-        """Return the epochs of the stage that was entered, if it is over."""
-
-    def n_kept_epochs(self) -> int:
-        """Count the epochs of the stage that was entered which are kept."""
-
-    def leave(self, rows: Rows) -> None:
-        """End the stage that was entered."""
-
-    def callbacks(self) -> list[tuple[str, Callback]]:
-        """List what skorch has to call to keep the stage that was entered."""
-
-    def complete(self) -> None:
-        """Say that all stages are over."""
-
-    def close(self) -> None:
-        """End the fit, whose labels are there."""
-
-
-@dataclass(frozen=True)
-class Unkept:
-    """Training that nothing is kept of; see `TrainingLog`.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the fit.
-    """
-
-    seed: int
-
-    def enter(self, network: nn.Module) -> None:
-        """Do nothing."""
-
-    def past_rows(self) -> Rows:
-        """Return none: no stage is over before it has begun."""
-        return []
-
-    def n_kept_epochs(self) -> int:
-        """Return 0."""
-        return 0
-
-    def leave(self, rows: Rows) -> None:
-        """Do nothing."""
-
-    def callbacks(self) -> list[tuple[str, Callback]]:
-        """Return nothing to call."""
-        return []
-
-    def complete(self) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class Checkpoint:
@@ -170,6 +103,10 @@ class Checkpoint:
         kept = self.content["stage"]
         return 0 if kept is None else len(kept["rows"])
 
+    def n_past_epochs(self) -> int:
+        """Count the epochs of all stages which are kept, when none was entered yet."""
+        return sum(map(len, self.content["past"])) + self.n_kept_epochs()
+
     def leave(self, rows: Rows) -> None:
         """End the stage that was entered."""
         if self.n_entered > len(self.content["past"]):
@@ -220,7 +157,11 @@ class Checkpoint:
         }
         begun_at = time.monotonic()
         with replace_file(self.path) as file:
-            torch.save(self.content, file)
+            # On a full disk torch's own writing ends in a RuntimeError that does not
+            # say so.
+            content = io.BytesIO()
+            torch.save(self.content, content)
+            file.write(content.getbuffer())
         self.written_at = time.monotonic()
         self.seconds_to_write = self.written_at - begun_at
 
@@ -239,9 +180,15 @@ class Checkpoint:
 
 
 class _KeepEpochs(Callback):
-    """Put a stage back when it begins, and keep it after every epoch."""
+    """Put a stage back when it begins, and keep it after every epoch.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
+    Parameters
+    ----------
+    checkpoint : Checkpoint or None
+        None when the stage is over: skorch keeps its callbacks, and they are pickled.
+    """
+
+    def __init__(self, checkpoint: Any) -> None:
         self.checkpoint = checkpoint
 
     def on_train_begin(
@@ -255,6 +202,10 @@ class _KeepEpochs(Callback):
     ) -> None:
         """Keep what was learned."""
         self.checkpoint.keep(net, dataset_train)
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of what was kept."""
+        self.checkpoint = None
 
 
 def _scheduler(net: NeuralNet) -> Any:

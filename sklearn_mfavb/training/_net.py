@@ -1,6 +1,7 @@
 """skorch's network, with the training step of contrastive clustering."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -63,6 +64,17 @@ class ClusteringNet(NeuralNet):
         self.optimizer_.state.clear()
         for _, callback in self.callbacks_:
             vars(callback).pop("lr_scheduler_", None)
+
+    def snapshot(self) -> "ClusteringNet":
+        """Copy the network as it is, to look at; what trains it stays here."""
+        copy = ClusteringNet(
+            deepcopy(self.module_),
+            nn.Identity(),
+            contrast=None,
+            train_split=None,
+            device=self.device,
+        )
+        return copy.initialize()
 
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Name the parameters to train; frozen ones never reach the optimizer."""

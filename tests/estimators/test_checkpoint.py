@@ -239,6 +239,20 @@ def test_a_full_disk_leaves_the_last_checkpoint_whole(images, tmp_path, monkeypa
     assert_same_fit(resumed, build("MFAVBClustering").fit(images))
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_disk_that_is_full_from_the_start_is_told(images, tmp_path, monkeypatch):
+    """Torch, which writes the file, has no error of its own for that."""
+
+    def open_full(path, mode):
+        os.symlink("/dev/full", path)
+        return open(path, "wb")
+
+    monkeypatch.setattr(sklearn_mfavb.files, "open", open_full, raising=False)
+    with pytest.raises(OSError, match=r"No space left.*training"):
+        build("MFAVBClustering", checkpoint=tmp_path / "training").fit(images)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_seed_that_was_drawn_is_kept(images, tmp_path):
     """Without random_state, a fit goes on with the seed that it began with."""
     path = tmp_path / "training"

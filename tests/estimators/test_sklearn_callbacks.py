@@ -334,12 +334,14 @@ def test_clones_and_pickles_keep_callbacks_and_nothing_of_the_fit(quick, images)
 
 def test_a_saved_model_leaves_callbacks_out(quick, images, tmp_path):
     """Without pickle there is no code in the file, and a warning says so."""
-    fitted = quick().set_callbacks(Recorder()).fit(images)
-    with pytest.warns(UserWarning, match="Not saved, .*callbacks"):
-        fitted.save(tmp_path / "model")
-    loaded = sklearn_mfavb.load(tmp_path / "model")
-    assert_array_equal(loaded.predict(images), fitted.labels_)
-    assert not hasattr(loaded, "_skl_callbacks")
+    keeper = Keeper()
+    fitted = quick().set_callbacks(keeper).fit(images)
+    for estimator in (fitted, keeper.ended["epoch", 0]):
+        with pytest.warns(UserWarning, match="Not saved, .*callbacks"):
+            estimator.save(tmp_path / "model")
+        loaded = sklearn_mfavb.load(tmp_path / "model")
+        assert_array_equal(loaded.predict(images), estimator.labels_)
+        assert not hasattr(loaded, "_skl_callbacks")
 
 
 def test_a_pipeline_and_a_search_hand_callbacks_down(quick, images):
