@@ -5,6 +5,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from sklearn_mfavb.backbones._memory import channels_last_on_cpu
+
 
 class ConvStem(nn.Module):
     """Stride-two 3x3 convolutions followed by a 1x1 projection.
@@ -56,4 +58,5 @@ class ConvStem(nn.Module):
         -------
         torch.Tensor of shape (batch_size, n_tokens, embed_dim)
         """
-        return self.layers(images).flatten(2).transpose(1, 2)
+        maps = self.layers(channels_last_on_cpu(images))
+        return maps.flatten(2).transpose(1, 2)

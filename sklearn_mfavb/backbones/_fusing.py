@@ -6,8 +6,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.backbones._blocking import cache_rows
-from sklearn_mfavb.backbones._vit import ConvStemViT, make_layers
+from sklearn_mfavb.backbones._layers import make_layers, read_tokens
+from sklearn_mfavb.backbones._memory import cache_rows
+from sklearn_mfavb.backbones._vit import ConvStemViT
 from sklearn_mfavb.views import View
 
 
@@ -75,6 +76,22 @@ class FusingAugmentingBlock(nn.Module):
             return first, second
         both = self.fused(torch.cat(views.chunk(2), dim=1))
         first, second = both.chunk(2, dim=1)
+        return first, second
+
+    def read(self, tokens: Tensor) -> Tensor:
+        """Run one view alone, and return the first token of what `forward` returns."""
+        layers = [*self.shared, *self.fused]
+        return read_tokens(layers, tokens, step=tokens.shape[1])[:, 0]
+
+    def read_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse two views; return the first token of what `forward_pair` returns."""
+        n_tokens = first.shape[1]
+        views = torch.cat([first, second])
+        if len(self.fused) == 0:
+            first, second = read_tokens(self.shared, views, step=n_tokens).chunk(2)
+            return first[:, 0], second[:, 0]
+        both = torch.cat(self.shared(views).chunk(2), dim=1)
+        first, second = read_tokens(self.fused, both, step=n_tokens).unbind(dim=1)
         return first, second
 
 
@@ -160,21 +177,42 @@ class FusingAugmentingViT(ConvStemViT):
             )
         )
 
+    def _encode_part(self, tokens: Tensor) -> Tensor:
+        """Encode as many views as fit into the cache."""
+        *blocks, last = self._blocks()
+        for block in blocks:
+            tokens = block(tokens)
+        return last.read(tokens)
+
     def encode_pair(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Pass the tokens of a pair through all blocks; keeps both shapes."""
+        """Pass the tokens of a pair through all blocks, and read the class tokens.
+
+        Parameters
+        ----------
+        first, second : torch.Tensor of shape (batch_size, n_tokens, embed_dim)
+
+        Returns
+        -------
+        tuple of two torch.Tensor of shape (batch_size, embed_dim)
+        """
         n_rows = max(1, cache_rows(first) // 2)
-        parts = map(self._encode_part, first.split(n_rows), second.split(n_rows))
+        parts = map(self._encode_pairs, first.split(n_rows), second.split(n_rows))
         firsts, seconds = zip(*parts, strict=True)
         return torch.cat(firsts), torch.cat(seconds)
 
-    def _encode_part(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """Pass as much of a pair as fits into the cache."""
-        for block in cast(Iterable[FusingAugmentingBlock], self.layers):
+    def _encode_pairs(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """Encode as many pairs as fit into the cache."""
+        *blocks, last = self._blocks()
+        for block in blocks:
             first, second = block.forward_pair(first, second)
-        return first, second
+        return last.read_pair(first, second)
 
     def forward_pair(self, first: View, second: View) -> tuple[Tensor, Tensor]:
         """Embed a pair of views that see each other; see `Backbone.forward_pair`."""
         tokens = self.embed(first.stack(second))
         one, other = self.encode_pair(*tokens.chunk(2))
-        return self.read_out(one), self.read_out(other)
+        return self.norm(one), self.norm(other)
+
+    def _blocks(self) -> Iterable[FusingAugmentingBlock]:
+        """Return the chain of blocks."""
+        return cast(Iterable[FusingAugmentingBlock], self.layers)

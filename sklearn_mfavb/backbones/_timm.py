@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
+from sklearn_mfavb.backbones._memory import channels_last_on_cpu
 from sklearn_mfavb.views import View
 
 # Longest side in pixels up to which a ResNet keeps the resolution in its stem.
@@ -102,23 +103,10 @@ class TimmBackbone(Backbone):
         """Embed single views; see `Backbone.forward`."""
         parts = []
         if self.network is not None:
-            parts.append(self.network(_arrange(cast(Tensor, view.images))))
+            parts.append(self.network(channels_last_on_cpu(cast(Tensor, view.images))))
         if self.feature_projection is not None:
             parts.append(self.feature_projection(view.features))
         return torch.stack(parts).sum(dim=0)
-
-
-def _arrange(images: Tensor) -> Tensor:
-    """Put the channels last in memory on CPUs, where convolutions then run faster.
-
-    One thread, 32 pixels, ResNet-18 and ResNet-34: 1.2 times in training and embedding;
-    224 pixels: 1.1 and 1.3 times. An explicit copy also marks images of one channel,
-    whose two layouts are the same bytes.
-    """
-    if images.device.type != "cpu":
-        return images
-    arranged = torch.empty_like(images, memory_format=torch.channels_last)
-    return arranged.copy_(images)
 
 
 def _build_network(

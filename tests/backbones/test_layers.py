@@ -1,0 +1,69 @@
+"""Tests of transformer layers: tokens that are read, batches in parts."""
+
+import pytest
+import torch
+
+from sklearn_mfavb.backbones import FusingAugmentingBlock, FusingAugmentingViT, _memory
+from sklearn_mfavb.backbones._layers import make_layers, read_tokens
+from sklearn_mfavb.views import View
+
+
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize(("n_tokens", "step"), [(5, 5), (10, 5), (7, 2), (4, 1)])
+def test_reading_some_tokens_gives_what_all_layers_give(depth, n_tokens, step):
+    """What is not read is not computed, and nothing else differs: nor do gradients."""
+    layers = make_layers(depth, 32, 2).double()
+    tokens = torch.randn(3, n_tokens, 32, dtype=torch.float64)
+    read = read_tokens(layers, tokens, step=step)
+    full = layers(tokens)[:, ::step]
+    torch.testing.assert_close(read, full, rtol=0, atol=1e-12)
+
+    weights = torch.randn_like(full)
+    parameters = list(layers.parameters())
+    for ours, theirs in zip(
+        torch.autograd.grad((read * weights).sum(), parameters),
+        torch.autograd.grad((full * weights).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize(("shared_depth", "fused_depth"), [(1, 1), (2, 0), (0, 2)])
+def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
+    """`read` and `read_pair` are the first tokens of `forward` and `forward_pair`."""
+    block = FusingAugmentingBlock(
+        32, n_heads=2, shared_depth=shared_depth, fused_depth=fused_depth
+    ).double()
+    a, b = torch.randn(2, 3, 5, 32, dtype=torch.float64)
+    for read, full in zip(block.read_pair(a, b), block.forward_pair(a, b), strict=True):
+        torch.testing.assert_close(read, full[:, 0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(block.read(a), block(a)[:, 0], rtol=0, atol=1e-12)
+
+
+def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
+    """How much fits into the cache changes nothing: rows never meet."""
+    vit = FusingAugmentingViT(
+        (4, 4),
+        n_channels=1,
+        patch_size=2,
+        embed_dim=32,
+        n_heads=2,
+        n_blocks=2,
+        shared_depth=1,
+        fused_depth=1,
+    )
+    vit = vit.double().eval()
+    first, second = (
+        View(images) for images in torch.rand(2, 7, 1, 8, 8, dtype=torch.float64)
+    )
+    whole = (*vit.forward_pair(first, second), vit(first))
+    monkeypatch.setattr(_memory, "_TOKEN_BYTES", 5 * 17 * 32 * 8)
+    parts = (*vit.forward_pair(first, second), vit(first))
+    assert _memory.cache_rows(torch.zeros(7, 17, 32, dtype=torch.float64)) == 5
+    for in_parts, at_once in zip(parts, whole, strict=True):
+        torch.testing.assert_close(in_parts, at_once, rtol=0, atol=1e-12)
+
+
+def test_a_row_larger_than_the_cache_is_a_part():
+    """At least one row passes at once."""
+    assert _memory.cache_rows(torch.zeros(2, 4096, 384)) == 1
