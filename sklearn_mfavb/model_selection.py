@@ -50,8 +50,8 @@ class NClustersSelector(BaseEstimator):
     n_init : int, default=3
         Starts of k-means for each number; the best counts.
     max_samples : int or None, default=10000
-        Most rows that are compared, drawn at random if there are more; the time and
-        memory of a fit stay the same from there on. None takes all.
+        Most rows that are compared, drawn at random if there are more: beyond it the
+        time no longer grows, but for a look at all values. None takes all.
     random_state : int, RandomState instance or None, default=None
         Seed of the rows that are drawn and of the starts of k-means.
 
@@ -76,15 +76,16 @@ class NClustersSelector(BaseEstimator):
 
     Notes
     -----
-    Of some thirty published criteria that were tried on CLIP features this was the most
-    often right; ``docs/n_clusters.md`` tells how often, and how it fails. Mostly it
-    misses by one. Where classes form a few groups it may find the groups;
-    `scores_` then has a second peak, at the finer number. It cannot find that there are
-    no clusters.
+    ``docs/n_clusters.md`` tells how often it is right on CLIP features, and how it
+    fails. For classes of one size that stand apart it seldom misses by more than one.
+    Where classes form a few groups it may find the groups; `scores_` then has lower
+    peaks at finer numbers. Where their sizes differ it is too low. It cannot find that
+    there are no clusters.
 
-    As distances are squared, their mean over a cluster :math:`B` needs no pairs:
-    :math:`|x_i|^2 - 2 x_i^\top \bar x_B + \overline{|x|^2}_B`. So the score is exact,
-    and takes a time and a memory that are proportional to the number of rows.
+    As distances are squared, their mean over a cluster :math:`B` needs no pairs: it is
+    :math:`|x_i|^2 - 2 x_i^\top m_B + q_B`, with the mean :math:`m_B` of the rows of
+    :math:`B` and :math:`q_B` of their squared lengths. So the score is exact, and takes
+    a time and a memory that are proportional to the number of rows.
 
     References
     ----------

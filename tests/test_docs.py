@@ -1,18 +1,42 @@
-"""Every public name is documented in numpydoc's form."""
+"""Every public name is documented, and what the pages show works."""
 
+import ast
+import builtins
 import importlib
 import inspect
 import pkgutil
+import re
+import shlex
+from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import BaseEstimator
 
 import sklearn_mfavb
 
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+GENERATED = {"generated", "auto_examples"}
+RUNNABLE = sorted(
+    page
+    for page in DOCS.rglob("*.md")
+    if GENERATED.isdisjoint(page.relative_to(DOCS).parts)
+)
+PAGES = [*RUNNABLE, ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+# What readers have at hand where a page does not make it.
+BROUGHT_ALONG = {"images", "new_images", "features"}
+CODE = re.compile(
+    r"(?P<not_run><!-- not run: .+ -->\n+)?^```(?P<language>\w+)\n(?P<text>.*?)^```",
+    re.DOTALL | re.MULTILINE,
+)
+
 ESTIMATORS = [
-    getattr(sklearn_mfavb, name)
-    for name in sklearn_mfavb.__all__
-    if issubclass(getattr(sklearn_mfavb, name), BaseEstimator)
+    item
+    for item in (getattr(sklearn_mfavb, name) for name in sklearn_mfavb.__all__)
+    if inspect.isclass(item) and issubclass(item, BaseEstimator)
 ]
 
 
@@ -58,7 +82,7 @@ def test_public_names_document_their_parameters(name):
 def test_estimators_state_the_defaults_they_have(estimator):
     """Each parameter is documented, in order, with its real default."""
     documentation = inspect.getdoc(estimator)
-    position = 0
+    position = documentation.index("\nParameters\n")
     for parameter in inspect.signature(estimator).parameters.values():
         position = documentation.find(parameter.name, position)
         assert position > 0, f"{parameter.name} is missing or out of order"
@@ -79,3 +103,110 @@ def test_estimators_state_the_defaults_they_have(estimator):
 def test_estimators_have_every_section(estimator, section):
     """scikit-learn's sections are all there."""
     assert f"\n{section}\n{'-' * len(section)}\n" in inspect.getdoc(estimator)
+
+
+class Block(NamedTuple):
+    """A piece of code of a page, and whether it is meant to be run here."""
+
+    text: str
+    is_run: bool
+
+
+def read_blocks(page, language="python"):
+    """List the code of one language on a page.
+
+    A block that needs more than there is here (weights, a GPU, hours) has a comment
+    above it, ``<!-- not run: why -->``, which readers do not see.
+    """
+    return [
+        Block(found["text"], is_run=not found["not_run"])
+        for found in CODE.finditer(page.read_text("utf-8"))
+        if found["language"] == language
+    ]
+
+
+def by_name(pages):
+    """Run a test for every page, under its name."""
+    names = [page.relative_to(ROOT).as_posix() for page in pages]
+    return pytest.mark.parametrize("page", pages, ids=names)
+
+
+@by_name([page for page in PAGES if read_blocks(page)])
+def test_code_of_pages_uses_what_exists(page):
+    """Imports can be made, names come from the page, and calls pass known keywords."""
+    tree = ast.parse("\n".join(block.text for block in read_blocks(page)))
+    imports = [
+        node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)
+    ]
+    imported = {}
+    exec(compile(ast.Module(imports, []), page, "exec"), imported)
+    defined = {*imported, *vars(builtins), *BROUGHT_ALONG, *names_defined_in(tree)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            assert node.id in defined, f"{node.id} comes from nowhere"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            keywords = {item.arg: None for item in node.keywords if item.arg}
+            if keywords and node.func.id in imported:
+                inspect.signature(imported[node.func.id]).bind_partial(**keywords)
+
+
+def names_defined_in(tree):
+    """Yield what is assigned, passed as an argument, or defined."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+
+
+@pytest.fixture
+def folder_of_a_reader(tmp_path, monkeypatch):
+    """Work in a folder with photographs, where training without a number is short."""
+    generator = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(12):
+        pixels = generator.integers(0, 256, size=(8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    training = "sklearn_mfavb.estimators._training"
+    monkeypatch.setattr(f"{training}._EPOCHS", 2)
+    monkeypatch.setattr(f"{training}._LEAST_EPOCHS", 2)
+    monkeypatch.setattr(f"{training}._STEPS_WITH_FEATURES", {True: 2, False: 2})
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@by_name([p for p in RUNNABLE if any(block.is_run for block in read_blocks(p))])
+def test_pages_run_from_top_to_bottom(page, folder_of_a_reader):
+    """The code of a page runs as a reader would run it, block after block."""
+    namespace = {"__name__": page.stem}
+    for number, block in enumerate(read_blocks(page)):
+        if block.is_run:
+            exec(compile(block.text, f"{page.name}, block {number}", "exec"), namespace)
+
+
+@by_name([page for page in PAGES if read_blocks(page, "sh")])
+def test_commands_of_pages_name_programs_and_options_that_exist(page):
+    """Programs of the repository that a page calls are there, with these options."""
+    for block in read_blocks(page, "sh"):
+        for line in block.text.splitlines():
+            words = shlex.split(line, comments=True)
+            for program in (word for word in words if word.endswith(".py")):
+                source = (ROOT / program).read_text("utf-8")
+                for option in (word for word in words if word.startswith("--")):
+                    assert f'"{option}"' in source, f"{program} has no {option}"
+
+
+def test_reference_lists_what_is_public():
+    """The API reference names what the package and its public modules offer."""
+    listed = re.findall(
+        r"^   ~?(sklearn_mfavb\.\w+)$", (DOCS / "api.rst").read_text("utf-8"), re.M
+    )
+    modules = [
+        module.__name__
+        for module in public_modules()
+        if not set(getattr(module, "__all__", [""])) <= set(sklearn_mfavb.__all__)
+    ]
+    names = [f"sklearn_mfavb.{name}" for name in sklearn_mfavb.__all__]
+    assert sorted(listed) == sorted(modules + names)

@@ -10,6 +10,8 @@ from sklearn_mfavb.images import ImageDataset
 
 # Parameters that training gives the same result without.
 _BESIDES_TRAINING = {"callbacks", "checkpoint", "device", "on_error", "verbose"}
+# Parameters of CLIPFeatures that the same features come without.
+_BESIDES_FEATURES = {"batch_size", "cache_dir", "device", "on_error", "verbose"}
 _SAMPLE = 256  # images that are looked at, pixel by pixel
 
 
@@ -45,6 +47,10 @@ def describe_training(
 
 def _describe(value: Any) -> str:
     """Write a value; of objects whose text is their address, the type."""
+    if isinstance(value, BaseEstimator):
+        parameters = value.get_params(deep=False).items()
+        kept = [f"{k}={v!r}" for k, v in parameters if k not in _BESIDES_FEATURES]
+        return f"{type(value).__name__}({', '.join(kept)})"
     text = repr(value)
     if " at 0x" not in text:
         return text

@@ -1,0 +1,154 @@
+"""The command `cluster`: from a folder of images to a folder of results."""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from skorch import NeuralNet
+from skorch.callbacks import Callback
+
+from sklearn_mfavb.command_line._estimators import make_estimator
+from sklearn_mfavb.command_line._input import find_images
+from sklearn_mfavb.command_line._result_folder import ResultFolder
+from sklearn_mfavb.command_line._results import write_results
+from sklearn_mfavb.command_line._telling import continuation, say
+from sklearn_mfavb.estimators import BaseImageClusterer
+from sklearn_mfavb.report import write_report
+from sklearn_mfavb.training import TimeBudget
+
+
+class TrainingEnd(Callback):
+    """Keep the checkpoint when training ends, and remember how far it came.
+
+    Parameters
+    ----------
+    results : ResultFolder
+        Where the checkpoint is.
+    """
+
+    def __init__(self, results: ResultFolder) -> None:
+        self.results = results
+
+    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Look at how far the last stage came."""
+        self.results.keep_checkpoint()
+        self.n_epochs_ = sum("train_loss" in row for row in net.history)
+        self.max_epochs_ = net.max_epochs
+
+    @property
+    def is_early(self) -> bool:
+        """Whether there was more to train."""
+        return self.n_epochs_ < self.max_epochs_ or self.results.checkpoint.exists()
+
+
+def run(parsed: argparse.Namespace) -> None:
+    """Cluster the images below a folder, and write what was found.
+
+    Parameters
+    ----------
+    parsed : argparse.Namespace
+        Options of the command, and ``words``, the command line.
+    """
+    began_at = time.monotonic()
+    results = ResultFolder(parsed.out)
+    paths = find_images(parsed.folder, parsed.out)
+    if parsed.resume:
+        results.resume()
+    else:
+        results.begin(overwrite=parsed.overwrite)
+    estimator = make_estimator(parsed, results)
+    if not parsed.resume:
+        results.forget_training()
+    doing = "going on with" if results.has_training else "clustering"
+    say(f"{doing} {len(paths):,} files below {parsed.folder}")
+    with _saying_how_to_go_on(results, parsed.words):
+        end = _fit(estimator, paths, results, time_budget=parsed.time_budget)
+        estimator.save(results.model)
+        figures = {
+            "is_complete": not end.is_early,
+            "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
+            "history": estimator.history_,
+        }
+        write_results(
+            estimator,
+            paths,
+            results,
+            parsed=parsed,
+            began_at=began_at,
+            figures=figures,
+        )
+        if parsed.report:
+            _write_report(estimator, paths, results, parsed)
+        results.finish()
+    if end.is_early:
+        _say_where_it_stopped(end, parsed.words)
+
+
+def _fit(
+    estimator: BaseImageClusterer,
+    paths: list[str],
+    results: ResultFolder,
+    *,
+    time_budget: float | None,
+) -> TrainingEnd:
+    """Train with a checkpoint, which results of the same run need no more."""
+    end = TrainingEnd(results)
+    callbacks: list[Callback] = [end]
+    if time_budget is not None:
+        callbacks.append(TimeBudget(time_budget))
+    estimator.set_params(callbacks=callbacks, checkpoint=results.checkpoint)
+    estimator.fit(paths)
+    # The model is for any machine: what belongs to this run is no part of it.
+    estimator.set_params(callbacks=None, checkpoint=None)
+    if estimator.clip is not None:
+        estimator.set_params(clip__cache_dir=None)
+    return end
+
+
+def _write_report(
+    estimator: BaseImageClusterer,
+    paths: list[str],
+    results: ResultFolder,
+    parsed: argparse.Namespace,
+) -> None:
+    """Write the page, under the name of the folder as it was typed."""
+    say("writing the report")
+    write_report(
+        estimator,
+        paths,
+        results.report,
+        title=f"Clusters of {parsed.folder}",
+        random_state=parsed.seed,
+    )
+    print(f"report: {results.report}")
+
+
+@contextmanager
+def _saying_how_to_go_on(results: ResultFolder, words: Sequence[str]) -> Iterator[None]:
+    """Note on an error that training is kept, unless it would happen again."""
+    try:
+        yield
+    except (ValueError, FloatingPointError):
+        raise
+    except BaseException as error:
+        if results.has_training:
+            error.add_note(
+                f"Training is kept in {results.path}. Go on with:\n"
+                f"  {continuation(words)}"
+            )
+        raise
+
+
+def _say_where_it_stopped(end: TrainingEnd, words: Sequence[str]) -> None:
+    """Say that the results are not those of the whole training, and how to go on."""
+    how = (
+        f"Go on with:\n  {continuation(words)}"
+        if end.results.has_training
+        else "Nothing was kept to go on with."
+    )
+    say(
+        f"training stopped at epoch {end.n_epochs_} of {end.max_epochs_}: these are "
+        f"the results so far. {how}"
+    )

@@ -1,0 +1,162 @@
+"""Runs that end early keep what they have, and go on to the same results."""
+
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from sklearn_mfavb.command_line import main
+from sklearn_mfavb.estimators import BaseImageClusterer
+from sklearn_mfavb.training import TermAverages
+
+TABLE = "clusters.csv"
+CHECKPOINT = "training.checkpoint"
+
+# Ctrl-C, as a terminal sends it, when two epochs are kept.
+PROGRAM = """
+import os, signal, sys
+from sklearn_mfavb.command_line import main
+from sklearn_mfavb.training import EpochProgress
+signal.signal(signal.SIGINT, signal.default_int_handler)
+advance = EpochProgress.on_epoch_end
+def press(self, net, **kwargs):
+    advance(self, net, **kwargs)
+    if len(net.history) == 2:
+        os.kill(os.getpid(), signal.SIGINT)
+EpochProgress.on_epoch_end = press
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def last_command(printed):
+    """Return the words of the command line that the program says to go on with."""
+    program, *words = shlex.split(printed.strip().splitlines()[-1])
+    assert program == "sklearn-mfavb"
+    return words
+
+
+def test_ctrl_c_leaves_results_and_the_way_to_go_on(
+    photos, words, clustered, tmp_path, read_summary
+):
+    """A process that gets SIGINT says how to go on, and that ends as if undisturbed."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *words(photos, tmp_path / "out")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        encoding="utf-8",
+    )
+    out = tmp_path / "out"
+    assert ended.returncode == 0, ended.stderr
+    assert "stopped at epoch 2 of 3" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert not read_summary(out)["is_complete"]
+    assert (out / TABLE).exists()
+    assert (out / CHECKPOINT).exists()
+
+    assert main(last_command(ended.stderr)) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+    assert set(os.listdir(out)) == set(os.listdir(clustered))
+    assert read_summary(out)["is_complete"]
+
+
+def test_ctrl_c_before_the_first_epoch_is_short(
+    photos, words, tmp_path, capsys, monkeypatch
+):
+    """Nothing was learned: the program ends with code 130 and a line."""
+
+    def press(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(TermAverages, "on_batch_end", press)
+    assert main(words(photos, tmp_path / "out")) == 130
+    printed = capsys.readouterr().err
+    assert "ended by Ctrl-C" in printed
+    assert "Traceback" not in printed
+    assert os.listdir(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "told"),
+    [
+        (KeyboardInterrupt(), 130, "ended by Ctrl-C"),
+        (OSError(28, "No space left on device", "model.mfavb"), 1, "No space left"),
+        (RuntimeError("a bug"), 1, "Traceback"),
+    ],
+    ids=["a second Ctrl-C", "a full disk", "a bug"],
+)
+def test_what_fails_after_training_does_not_lose_it(
+    photos, words, clustered, tmp_path, capsys, monkeypatch, error, code, told
+):
+    """Training that was complete is kept until there are results, and said to be."""
+
+    def fail(self, path):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BaseImageClusterer, "save", fail)
+        assert main(words(photos, tmp_path / "out")) == code
+    printed = capsys.readouterr().err
+    assert told in printed
+    assert main(last_command(printed)) == 0
+    table = (tmp_path / "out" / TABLE).read_bytes()
+    assert table == (clustered / TABLE).read_bytes()
+    assert set(os.listdir(tmp_path / "out")) == set(os.listdir(clustered))
+
+
+def test_a_time_budget_ends_training_and_can_go_on(
+    photos, words, clustered, tmp_path, capsys, read_summary
+):
+    """Time that is over after an epoch leaves its results; more time, all of them."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, "--time-budget", "0s")) == 0
+    printed = capsys.readouterr().err
+    assert "stopped at epoch 1 of 3" in printed
+    assert len(read_summary(out)["history"]) == 1
+    assert main(last_command(printed)) == 0
+    assert len(read_summary(out)["history"]) == 2
+    assert main(words(photos, out, "--resume", "--time-budget", "1h")) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+
+
+def test_other_settings_do_not_go_on(photos, words, tmp_path, capsys):
+    """The setting that differs is named, and training stays."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, "--time-budget", "0s")) == 0
+    capsys.readouterr()
+    assert main(words(photos, out, "--resume", "--seed", "1")) == 2
+    assert "random_state was 0, now 1" in capsys.readouterr().err
+    assert (out / CHECKPOINT).exists()
+
+
+def test_overwriting_begins_afresh(photos, words, tmp_path, clustered):
+    """Training of other settings is in the way of --resume, not of --overwrite."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, "--time-budget", "0s", "--seed", "1")) == 0
+    assert main(words(photos, out, "--overwrite")) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+    assert set(os.listdir(out)) == set(os.listdir(clustered))
+
+
+def test_going_on_begins_if_there_is_nothing(photos, words, tmp_path, clustered):
+    """A command that always says --resume works the first time."""
+    out = tmp_path / "new"
+    assert main(words(photos, out, "--resume")) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+
+
+def test_a_loss_that_is_not_finite_is_told(
+    photos, words, tmp_path, capsys, monkeypatch
+):
+    """It is no bug of the program, and going on would end there again."""
+
+    def explode(self, net, **kwargs):
+        raise FloatingPointError("The loss is not finite in epoch 2")
+
+    monkeypatch.setattr(TermAverages, "on_epoch_end", explode)
+    assert main(words(photos, tmp_path)) == 1
+    printed = capsys.readouterr().err
+    assert "not finite" in printed
+    assert "Traceback" not in printed

@@ -1,0 +1,93 @@
+"""Copies of files, or links to them, in a folder for each cluster."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from sklearn_mfavb.command_line._sorting import sort_files
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Five files in two folders, three of them of one name."""
+    paths = []
+    for name in ("a/one.png", "a/two.png", "b/one.png", "b/One.png", "b/x.png"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name, encoding="utf-8")
+        paths.append(str(path))
+    return paths
+
+
+@pytest.fixture
+def out(tmp_path):
+    """Return an empty folder for results."""
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+LABELS = np.array([10, 2, 10, 10, -1])
+
+
+@pytest.mark.parametrize("how", ["copy", "link"])
+def test_every_cluster_has_its_files(files, out, how):
+    """Names that are taken are numbered, files without a cluster left out."""
+    folder = sort_files(files, LABELS, n_clusters=11, out=out, how=how)
+    assert folder == out / "clusters"
+    assert sorted(os.listdir(folder)) == [f"{label:02}" for label in range(11)]
+    assert os.listdir(folder / "02") == ["two.png"]
+    found = {path.name: path.read_text("utf-8") for path in (folder / "10").iterdir()}
+    assert found == {
+        "one.png": "a/one.png",
+        "one-2.png": "b/one.png",
+        "One-3.png": "b/One.png",
+    }
+    is_link = {path.is_symlink() for path in (folder / "10").iterdir()}
+    assert is_link == {how == "link"}
+
+
+def test_links_are_of_another_kind_where_there_are_none(files, out, monkeypatch):
+    """Systems that refuse symbolic links get hard ones."""
+
+    def refuse(self, target):
+        raise OSError("not permitted")
+
+    monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
+    folder = sort_files(files, LABELS, n_clusters=11, out=out, how="link")
+    assert os.path.samefile(folder / "02" / "two.png", files[1])
+
+
+def test_an_earlier_folder_stays(files, out):
+    """The new one has the next name that is free."""
+    first = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
+    (first / "02" / "two.png").write_text("mine", encoding="utf-8")
+    second = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
+    third = sort_files(files, LABELS, n_clusters=11, out=out, how="link")
+    assert [second.name, third.name] == ["clusters-2", "clusters-3"]
+    assert (first / "02" / "two.png").read_text("utf-8") == "mine"
+
+
+def test_what_fails_leaves_nothing_half_done(files, out, monkeypatch):
+    """On a full disk there is no folder of clusters, and the files are untouched."""
+    copy = shutil.copy2
+
+    def fail(path, target):
+        copy(path, target)
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copy2", fail)
+    with pytest.raises(OSError, match="No space"):
+        sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
+    assert os.listdir(out) == []
+    assert all(map(os.path.exists, files))
+
+
+def test_a_file_that_vanished_is_told(files, out, capsys):
+    """The others are sorted."""
+    os.remove(files[1])
+    folder = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
+    assert os.listdir(folder / "02") == []
+    assert len(os.listdir(folder / "10")) == 3
+    assert "two.png' is no longer there" in capsys.readouterr().err
