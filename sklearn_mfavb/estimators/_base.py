@@ -252,8 +252,7 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
         self, dataset: ImageDataset, features: Rows | None, seed: int
     ) -> torch.nn.Module:
         """Find how embeddings are labelled."""
-        network = self.net_.module_.eval()
-        embedding = self._apply(network.embed, dataset.source, features)
+        embedding = self._apply(self._embed_view, dataset.source, features)
         embedding = select_rows(embedding, dataset)
         device = torch.device(self.net_.device)
         n_clusters = self.n_clusters
@@ -264,7 +263,7 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
         if self.assignment == "kmeans":
             return fit_kmeans(embedding, n_clusters, seed=seed).to(device)
         return choose_head(
-            network.cluster_heads,
+            self.net_.module_.cluster_heads,
             embedding,
             dataset.neighbors,
             loss=self._judge_head,

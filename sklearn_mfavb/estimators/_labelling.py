@@ -7,6 +7,7 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sklearn.base import (
     ClassNamePrefixFeaturesOutMixin,
@@ -24,7 +25,7 @@ from sklearn_mfavb.estimators._inference import apply_to_images, pixel_rows
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
-from sklearn_mfavb.training import ClusteringNet
+from sklearn_mfavb.training import ClusteringNet, autocast, resolve_autocast
 from sklearn_mfavb.views import View
 
 _SCORE_NEIGHBORS = 10
@@ -44,6 +45,12 @@ class ImageLabeler(
     batch_size : int or "auto", default="auto"
         Most images in a step; epochs are split into batches of nearly equal size.
         ``"auto"``: an eighth of the images, but at least 8 per cluster and at most 256.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Arithmetic of the network, in training and prediction; losses, and what labels
+        are read off an embedding by, are always in float32. ``"auto"``: bfloat16 on
+        CUDA devices and x86 CPUs that multiply it natively, else float32. Devices
+        whose arithmetic differs may label an image between two clusters differently:
+        none of 1,797 digits, where embeddings differed by 2 %.
 
     Attributes
     ----------
@@ -54,6 +61,7 @@ class ImageLabeler(
     """
 
     batch_size: int | Literal["auto"] = "auto"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     net_: ClusteringNet = field(init=False)
     readout_: nn.Module = field(init=False)
 
@@ -63,6 +71,7 @@ class ImageLabeler(
             StrOptions({"auto"}),
             Interval(Integral, 1, None, closed="left"),
         ],
+        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
     }
 
     def __getstate__(self) -> dict[str, Any]:
@@ -164,8 +173,7 @@ class ImageLabeler(
             NaN for files that were skipped.
         """
         check_is_fitted(self)
-        network = self.net_.module_.eval()
-        return self._apply(network.embed, *self._read(X, clip_features))
+        return self._apply(self._embed_view, *self._read(X, clip_features))
 
     def fit_transform(
         self, X: Any, y: Any = None, *, clip_features: Any = None
@@ -242,8 +250,16 @@ class ImageLabeler(
 
     def _probabilities(self, source: ImageSource, features: Rows | None) -> Rows:
         """Assign checked images by the single-view path."""
-        network, readout = self.net_.module_.eval(), self.readout_.eval()
-        return self._apply(lambda view: readout(network.embed(view)), source, features)
+        readout = self.readout_.eval()
+        return self._apply(
+            lambda view: readout(self._embed_view(view)), source, features
+        )
+
+    def _embed_view(self, view: View) -> Tensor:
+        """Embed clean images in the arithmetic of training; returns float32."""
+        device = torch.device(self.net_.device)
+        with autocast(device, resolve_autocast(self.precision, device)):
+            return self.net_.module_.eval().embed(view).float()
 
     def _apply(
         self,

@@ -86,10 +86,6 @@ class NetworkTrainer(NetworkBuilder):
         as it is.
     weight_decay : float, default=0.05
         Weight decay of AdamW.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Arithmetic of the forward and backward pass in training; losses and predictions
-        are always in float32. ``"auto"``: bfloat16 on CUDA devices and x86 CPUs that
-        multiply it natively, else float32.
     callbacks : list of skorch callbacks, default=None
         Added to our own; instances or pairs (name, callback). There is no validation
         loss: `EarlyStopping` needs ``monitor="train_loss"``. One that stops training
@@ -108,7 +104,6 @@ class NetworkTrainer(NetworkBuilder):
     warmup_epochs: int = 2
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 0.05
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     callbacks: list | None = None
     checkpoint: str | os.PathLike[str] | None = None
 
@@ -122,7 +117,6 @@ class NetworkTrainer(NetworkBuilder):
         "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         "schedule": [StrOptions(set(_SCHEDULES))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "precision": [StrOptions({"auto", "float32", "bfloat16"})],
         "callbacks": [list, tuple, None],
         "checkpoint": [str, os.PathLike, None],
     }

@@ -71,11 +71,11 @@ def gather_findings(
     check_estimator(estimator)
     check_is_fitted(estimator)
     source, features = estimator._read(X, clip_features)
-    network, readout = estimator.net_.module_.eval(), estimator.readout_.eval()
+    readout = estimator.readout_.eval()
 
     def embed_and_assign(view: View) -> Tensor:
-        embedding = network.embed(view)
-        return torch.cat([embedding.float(), readout(embedding).float()], dim=1)
+        embedding = estimator._embed_view(view)
+        return torch.cat([embedding, readout(embedding).float()], dim=1)
 
     rows = estimator._apply(embed_and_assign, source, features)
     embedding, probabilities = np.split(rows, [estimator._n_features_out], axis=1)

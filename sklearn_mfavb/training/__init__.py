@@ -11,6 +11,7 @@ from sklearn_mfavb.training._checkpoint import Checkpoint
 from sklearn_mfavb.training._log import TrainingLog, Unkept
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
+    autocast,
     local_seed,
     resolve_autocast,
     resolve_device,
@@ -30,6 +31,7 @@ __all__ = [
     "Unkept",
     "WarmupConstant",
     "WarmupCosine",
+    "autocast",
     "balanced_batches",
     "local_seed",
     "resolve_autocast",

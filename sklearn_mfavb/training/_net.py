@@ -9,6 +9,8 @@ from skorch import NeuralNet
 from skorch.utils import to_device
 from torch import Tensor, nn
 
+from sklearn_mfavb.training._runtime import autocast
+
 
 class ClusteringNet(NeuralNet):
     """Train a network on views that are drawn from every batch.
@@ -113,11 +115,7 @@ class ClusteringNet(NeuralNet):
         self._set_training(True)
         batch = to_device(batch, self.device)
         views = self.contrast.draw(batch)
-        with torch.autocast(
-            torch.device(self.device).type,
-            dtype=self.autocast_dtype,
-            enabled=self.autocast_dtype is not None,
-        ):
+        with autocast(torch.device(self.device), self.autocast_dtype):
             outputs = self.module_.forward_views(*views)
         terms = self.criterion_(self.contrast.positives(*outputs))
         loss = torch.stack(list(terms.values())).sum()

@@ -40,7 +40,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 def resolve_autocast(
     precision: Literal["auto", "float32", "bfloat16"], device: torch.device
 ) -> torch.dtype | None:
-    """Say in which type the matrix products of training run; None means float32.
+    """Say in which type the matrix products of a network run; None means float32.
 
     ``"auto"`` takes bfloat16 on devices that multiply it natively, CUDA devices and
     x86 CPUs alike, and float32 elsewhere.
@@ -60,6 +60,24 @@ def resolve_autocast(
         precision == "auto" and _multiplies_bfloat16(device)
     )
     return torch.bfloat16 if wanted else None
+
+
+def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
+    """Let matrix products run in a type; None leaves them as they are.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network runs.
+    dtype : torch.dtype or None
+        What `resolve_autocast` says.
+
+    Returns
+    -------
+    torch.autocast
+        A context.
+    """
+    return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
