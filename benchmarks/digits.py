@@ -24,6 +24,9 @@ from sklearn_mfavb.metrics import clustering_summary
 METHODS: dict[str, Any] = {
     "kmeans": lambda seed: KMeans(10, n_init=10, random_state=seed),
     "mfavb": lambda seed: MFAVBClustering(10, random_state=seed),
+    "mfavb, float32": lambda seed: MFAVBClustering(
+        10, precision="float32", random_state=seed
+    ),
     "mfavb, literal reading (within_pair)": lambda seed: MFAVBClustering(
         10, contrast="within_pair", random_state=seed
     ),
