@@ -94,8 +94,8 @@ class NetworkTrainer(NetworkBuilder):
     checkpoint : str or path-like, default=None
         File in which training is kept, after every epoch or, if writing takes long,
         after some. A fit that was killed goes on where it stood: fit again, with the
-        same parameters and images. On the CPU the result is that of a fit without
-        interruption, bit for bit. It stays if training is cut short by Ctrl-C or a
+        same parameters and images. On the CPU, with as many threads, the result is that
+        of a fit without interruption, bit for bit. It stays if training is cut short by Ctrl-C or a
         callback, and is removed when a fit is complete. None: nothing is kept.
     """
 
