@@ -11,7 +11,7 @@ __all__ = ["ChildFailed", "Job", "MissingFeatures", "Run", "measure_in_child"]
 # are as fresh as spawned ones, but start in 0.1 s instead of the 5 s of the imports,
 # and their memory is counted from there. (A spawned child's peak starts at that of its
 # parent: Linux keeps it over exec.)
-PRELOADED = ["sklearn_mfavb", "sklearn.mixture", "timm"]
+PRELOADED = ["sklearn_mfavb.estimators", "sklearn.mixture", "timm"]
 
 
 class Run(NamedTuple):

@@ -95,8 +95,9 @@ class NetworkTrainer(NetworkBuilder):
         File in which training is kept, after every epoch or, if writing takes long,
         after some. A fit that was killed goes on where it stood: fit again, with the
         same parameters and images. On the CPU, with as many threads, the result is that
-        of a fit without interruption, bit for bit. It stays if training is cut short by Ctrl-C or a
-        callback, and is removed when a fit is complete. None: nothing is kept.
+        of a fit without interruption, bit for bit. It stays if training is cut short by
+        Ctrl-C or a callback, and is removed when a fit is complete. None: nothing is
+        kept.
     """
 
     max_epochs: int | Literal["auto"] = "auto"

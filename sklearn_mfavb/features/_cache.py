@@ -1,11 +1,11 @@
 """Features on disk, shared by runs and by processes that run at the same time."""
 
 import hashlib
-import io
 import json
 import os
 import time
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,12 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sklearn_mfavb.features._fingerprint import write_atomically
+from sklearn_mfavb.files import replace_file
 
 KEY_BYTES = 16
 
 # What an interruption can cost: about a minute on one CPU core with a ViT-B/16.
 SHARD_ROWS = 256
+
+# Files are hashed in parts: one that only claims to be a picture may be of any size.
+PART_BYTES = 2**20
 
 # What a file that is no shard, or not all of one, makes numpy raise. A zip archive
 # carries checksums, so changed bytes are found too.
@@ -121,11 +124,10 @@ class FeatureStore:
             return
         keys = np.frombuffer(b"".join(self._pending), dtype=np.uint8)
         features = np.stack(list(self._pending.values()))
-        content = io.BytesIO()
-        np.savez(content, keys=keys.reshape(-1, KEY_BYTES), features=features)
         # In order of time, so that rows made anew come after those of a damaged file.
         path = self.folder / f"{time.time_ns():020}-{os.urandom(4).hex()}.npz"
-        write_atomically(path, content.getvalue())
+        with replace_file(path) as file:
+            np.savez(file, keys=keys.reshape(-1, KEY_BYTES), features=features)
         self._opened[path] = features
         for row, key in enumerate(self._pending):
             self._places[key] = (path, row)
@@ -146,27 +148,31 @@ class FeatureStore:
         note : dict
             Anything that JSON can hold.
         """
-        write_atomically(self.folder / "encoder.json", json.dumps(note).encode())
+        with replace_file(self.folder / "encoder.json") as file:
+            file.write(json.dumps(note).encode())
 
 
 def hash_images(images: Tensor) -> list[bytes]:
     """Make a key of the pixels, shape and type of each image of a batch."""
     kind = f"{tuple(images.shape[1:])} {images.dtype}".encode()
-    return [_key(kind, image.tobytes()) for image in images.contiguous().numpy()]
+    return [_key(kind, [image.tobytes()]) for image in images.contiguous().numpy()]
 
 
 def hash_file(path: str, *, n_channels: int) -> bytes | None:
     """Make a key of a file's content, read as grey or RGB; None if it has none."""
     try:
-        return _key(f"file {n_channels}".encode(), Path(path).read_bytes())
+        with open(path, "rb") as file:
+            parts = iter(lambda: file.read(PART_BYTES), b"")
+            return _key(f"file {n_channels}".encode(), parts)
     except OSError:
         return None
 
 
-def _key(kind: bytes, content: bytes) -> bytes:
+def _key(kind: bytes, parts: Iterable[bytes]) -> bytes:
     """Hash content of a kind."""
     key = hashlib.blake2b(kind + b"\0", digest_size=KEY_BYTES)
-    key.update(content)
+    for part in parts:
+        key.update(part)
     return key.digest()
 
 

@@ -104,8 +104,7 @@ class _Extraction:
             keys: list[Any] = hash_images(images)
         else:
             images = None
-            n_channels = self._source.n_channels
-            keys = [hash_file(paths[i], n_channels=n_channels) for i in indices]
+            keys = [self._hash_file(paths, i) for i in indices]
         found: list[Any] = [store.find(key) for key in keys]
         missing = np.array([i for i, row in enumerate(found) if row is None], dtype=int)
         if len(missing):
@@ -119,6 +118,12 @@ class _Extraction:
             ]
             store.add([keys[i] for i in missing[well]], rows[well])
         return np.stack(found)
+
+    def _hash_file(self, paths: list[str], index: int) -> bytes | None:
+        """Make a key of a file, unless it is known to be unreadable."""
+        if index in self._source.unreadable:
+            return None
+        return hash_file(paths[index], n_channels=self._source.n_channels)
 
     def _read(self, indices: NDArray[np.int64]) -> Tensor:
         """Read images: as they are if they have one size, else fitted one by one."""

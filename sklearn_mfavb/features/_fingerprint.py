@@ -10,6 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sklearn_mfavb.files import replace_file
+
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 1
 
@@ -71,15 +73,9 @@ def hash_weights(path: str | os.PathLike[str], memo: Path | None) -> str:
     if remembered.exists():
         return remembered.read_text("utf-8")
     content = _hash_content(place, stamp)
-    write_atomically(remembered, content.encode())
+    with replace_file(remembered) as file:
+        file.write(content.encode())
     return content
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that other processes see all of it or nothing."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
 
 
 @lru_cache(maxsize=8)

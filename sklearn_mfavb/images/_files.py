@@ -61,8 +61,8 @@ def list_images(folder: str | os.PathLike[str]) -> list[str]:
             f"X is the path of one file, {str(root)!r}: pass [path] for one image, or "
             "the path of a folder."
         )
-    if not root.is_dir():
-        raise FileNotFoundError(f"There is no folder {str(root)!r}.")
+    if not os.path.isdir(folder):  # to Path, an empty name is the working folder
+        raise FileNotFoundError(f"There is no folder {os.fspath(folder)!r}.")
     extensions = _readable_extensions()
     paths = [
         os.path.join(parent, name)
@@ -126,12 +126,19 @@ def _scan(paths: list[str], errors: Unreadable) -> list[Header]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for index, path in enumerate(paths):
             try:
+                _check_is_file(path)
                 with Image.open(path) as image:
                     headers.append(read_header(image))
             # Pillow's readers raise errors of any kind for a broken file.
             except Exception as error:
                 errors.report(index, error)
     return headers
+
+
+def _check_is_file(path: str) -> None:
+    """Raise for a pipe or a device: who opens one may wait for ever."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError("it is no regular file")
 
 
 def _picture_format(headers: list[Header], fitted: ImageFormat | None) -> ImageFormat:

@@ -1,5 +1,6 @@
 """Features on disk: found again, resumed, never wrong."""
 
+import errno
 import os
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from sklearn_mfavb.features import FeatureStore, _cache, _lazy
+from sklearn_mfavb.features import FeatureStore, _cache, _extraction, _lazy
 
 
 @pytest.fixture
@@ -221,3 +222,43 @@ def test_repeated_images_are_kept_once(cached, photos, tmp_path):
     (path,) = shards(tmp_path)
     with np.load(path) as arrays:
         assert arrays["features"].shape == (2, 12)
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half(cached, photos, monkeypatch):
+    """The error names the file; what is not kept is computed again."""
+
+    def fail(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OSError, match=r"No space left.*cache") as told:
+            cached().transform(photos)
+    folder = os.path.dirname(told.value.filename)
+    assert not any(name.endswith(".tmp") for name in os.listdir(folder))
+    assert np.isfinite(cached().transform(photos)).all()
+
+
+def test_only_readable_files_are_hashed(cached, pictures, monkeypatch):
+    """A file that is no picture may be of any size, and is left alone."""
+    hashed = []
+    hash_file = _cache.hash_file
+
+    def count(path, **options):
+        hashed.append(os.path.basename(path))
+        return hash_file(path, **options)
+
+    monkeypatch.setattr(_extraction, "hash_file", count)
+    (pictures / "huge.png").write_bytes(bytes(100))
+    cached(on_error="skip").transform(pictures)
+    assert hashed == [f"{number}.png" for number in range(5)]
+
+
+def test_files_are_hashed_in_parts(tmp_path, monkeypatch):
+    """The parts make the key of the whole."""
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(100)))
+    key = _cache.hash_file(path, n_channels=3)
+    monkeypatch.setattr(_cache, "PART_BYTES", 7)
+    assert _cache.hash_file(path, n_channels=3) == key
+    assert _cache.hash_file(path, n_channels=1) != key

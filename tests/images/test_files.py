@@ -229,3 +229,19 @@ def test_reading_with_another_fit(tmp_path):
     arrays = check_images(np.zeros((2, 5, 6, 3), dtype=np.uint8))
     assert arrays.read([0, 1], (3, 2), fit=crop).shape == (2, 3, 3, 2)
     assert (source.has_one_size, arrays.has_one_size) == (False, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    """A pipe under the name of an image is unreadable at once."""
+    paths = [save(tmp_path / "a.png", 10), tmp_path / "pipe.png"]
+    os.mkfifo(paths[1])
+    with pytest.raises(ValueError, match=r"pipe\.png.*no regular file"):
+        check_images(paths)
+    assert list(check_images(tmp_path, on_error="skip").unreadable) == [1]
+
+
+def test_an_empty_name_is_no_folder():
+    """Least of all the one that the program works in."""
+    with pytest.raises(FileNotFoundError, match="''"):
+        check_images("")
