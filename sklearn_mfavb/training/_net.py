@@ -92,6 +92,11 @@ class ClusteringNet(NeuralNet):
             if trainable and not any(trainable):
                 part.eval()
 
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Set the mode once: walking through all modules takes milliseconds."""
+        super().on_epoch_begin(net, **kwargs)
+        self._set_training(True)
+
     def train_step_single(self, batch: dict[str, Tensor], **fit_params: Any) -> dict:
         """Draw views, score them term by term, and add up the gradients.
 
@@ -112,7 +117,8 @@ class ClusteringNet(NeuralNet):
         FloatingPointError
             If the loss is not finite.
         """
-        self._set_training(True)
+        if not self.module_.training:  # something has looked at images meanwhile
+            self._set_training(True)
         batch = to_device(batch, self.device)
         views = self.contrast.draw(batch)
         with autocast(torch.device(self.device), self.autocast_dtype):
