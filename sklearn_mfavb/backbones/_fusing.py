@@ -195,7 +195,7 @@ class FusingAugmentingViT(ConvStemViT):
         -------
         tuple of two torch.Tensor of shape (batch_size, embed_dim)
         """
-        n_rows = max(1, cache_rows(first) // 2)
+        n_rows = cache_rows(first, n_views=2)
         parts = map(self._encode_pairs, first.split(n_rows), second.split(n_rows))
         firsts, seconds = zip(*parts, strict=True)
         return torch.cat(firsts), torch.cat(seconds)

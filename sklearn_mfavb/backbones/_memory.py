@@ -9,13 +9,15 @@ from torch import Tensor
 _TOKEN_BYTES = 2**21
 
 
-def cache_rows(tokens: Tensor) -> int:
+def cache_rows(tokens: Tensor, *, n_views: int = 1) -> int:
     """Say how many rows of a batch to pass through transformer layers at once.
 
     Parameters
     ----------
     tokens : torch.Tensor of shape (batch_size, n_tokens, embed_dim)
         The batch. Layers that treat rows alike give the same output in parts.
+    n_views : int, default=1
+        Views of an image that pass together, each with as many tokens.
 
     Returns
     -------
@@ -24,7 +26,7 @@ def cache_rows(tokens: Tensor) -> int:
     """
     if tokens.device.type != "cpu":
         return len(tokens)
-    row_bytes = tokens[0].numel() * tokens.element_size()
+    row_bytes = n_views * tokens.shape[1:].numel() * tokens.element_size()
     return max(1, _TOKEN_BYTES // row_bytes)
 
 

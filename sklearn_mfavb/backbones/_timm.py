@@ -103,10 +103,21 @@ class TimmBackbone(Backbone):
         """Embed single views; see `Backbone.forward`."""
         parts = []
         if self.network is not None:
-            parts.append(self.network(channels_last_on_cpu(cast(Tensor, view.images))))
+            parts.append(self.network(self._arrange(cast(Tensor, view.images))))
         if self.feature_projection is not None:
             parts.append(self.feature_projection(view.features))
         return torch.stack(parts).sum(dim=0)
+
+    def _arrange(self, images: Tensor) -> Tensor:
+        """Put channels last for ResNets only.
+
+        The backward pass of other networks (fastvit_t8 from 96 pixels on) then ended
+        the process with a corrupted heap, on CPUs with torch 2.15.
+        """
+        from timm.models.resnet import ResNet
+
+        is_resnet = isinstance(self.network, ResNet)
+        return channels_last_on_cpu(images) if is_resnet else images
 
 
 def _build_network(

@@ -9,6 +9,8 @@ from sklearn_mfavb.backbones._layers import LayerNorm, make_layers, read_tokens
 from sklearn_mfavb.backbones._memory import cache_rows
 from sklearn_mfavb.views import View
 
+_LayerNorm = LayerNorm  # its name in pickles of earlier versions
+
 
 def sine_positions(grid_size: tuple[int, int], embed_dim: int) -> Tensor:
     """Make the fixed two-dimensional sine-cosine position code of MoCo v3 and VTCC.

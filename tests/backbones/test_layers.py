@@ -67,3 +67,16 @@ def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
 def test_a_row_larger_than_the_cache_is_a_part():
     """At least one row passes at once."""
     assert _memory.cache_rows(torch.zeros(2, 4096, 384)) == 1
+
+
+def test_other_devices_take_a_batch_as_a_whole():
+    """Off the CPU there are no parts, of pairs neither."""
+    tokens = torch.zeros(255, 4096, 384, device="meta")
+    assert _memory.cache_rows(tokens) == 255
+    assert _memory.cache_rows(tokens, n_views=2) == 255
+
+
+def test_pairs_pass_in_parts_of_half_as_many():
+    """Two views of an image take twice the memory of one."""
+    tokens = torch.zeros(9, 65, 128)
+    assert _memory.cache_rows(tokens, n_views=2) == _memory.cache_rows(tokens) // 2

@@ -212,3 +212,11 @@ def test_a_network_must_look_at_something():
     """Neither images nor features is refused."""
     with pytest.raises(ValueError, match="feature_dim"):
         make_resnet(image_tokens=False)
+
+
+@pytest.mark.parametrize(("name", "is_last"), [("resnet10t", True), ("vgg11", False)])
+def test_channels_are_last_in_resnets_only(name, is_last):
+    """Other networks ended the process in their backward pass."""
+    backbone = TimmBackbone(name, image_size=(32, 32), n_channels=3)
+    arranged = backbone._arrange(torch.rand(2, 3, 32, 32))
+    assert arranged.is_contiguous(memory_format=torch.channels_last) is is_last
