@@ -21,6 +21,7 @@ from speed_timing import (
 )
 
 from sklearn_mfavb.features import CLIPFeatures
+from sklearn_mfavb.training import autocast
 
 CLIP_MODEL = "ViT-B-16-quickgelu"
 CLIP_SIDE = 256  # pixels, before resizing
@@ -126,11 +127,7 @@ def run_bare_epoch(net: NeuralNet, dataset: Any) -> float:
         batch = to_device(dataset.__getitems__(positions.tolist()), device)
         optimizer.zero_grad()
         views = contrast.draw(batch)
-        with torch.autocast(
-            device.type,
-            dtype=net.autocast_dtype,
-            enabled=net.autocast_dtype is not None,
-        ):
+        with autocast(device, net.autocast_dtype):
             outputs = network.forward_views(*views)
         terms = net.criterion_(contrast.positives(*outputs))
         torch.stack(list(terms.values())).sum().backward()

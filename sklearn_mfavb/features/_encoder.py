@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from sklearn_mfavb.features._architecture import Architecture
 from sklearn_mfavb.features._arithmetic import Precision, choose_arithmetic
 from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.training import autocast
 
 
 class Encoder(nn.Module):
@@ -115,8 +116,7 @@ class Encoder(nn.Module):
         product_type = choose_arithmetic(
             precision, self.device, n_parameters=n_parameters
         )
-        enabled = product_type is not None
-        with torch.autocast(self.device.type, product_type, enabled=enabled):
+        with autocast(self.device, product_type):
             return self(images.to(self.device))
 
     def embed(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:

@@ -16,12 +16,11 @@ from sklearn_mfavb.persistence._parts import (
     build_encoder,
     build_readout,
     check_size,
-    make_net,
 )
 from sklearn_mfavb.persistence._table import CLASSES, PLACES, learned_values
 from sklearn_mfavb.persistence._values import from_json
 from sklearn_mfavb.persistence._versions import differing_versions
-from sklearn_mfavb.training import local_seed, resolve_device
+from sklearn_mfavb.training import ClusteringNet, local_seed, resolve_device
 
 NETWORK, ARRAYS, RECORD = "network.", "learned.", "record"
 
@@ -217,5 +216,5 @@ def _add_networks(
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     choose_attention(network, device)
-    estimator.net_ = make_net(network.to(device), device)
+    estimator.net_ = ClusteringNet.around(network.to(device), device)
     estimator.readout_ = readout.to(device)

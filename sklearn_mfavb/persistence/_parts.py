@@ -12,7 +12,6 @@ from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.persistence._file import Tensors
 from sklearn_mfavb.persistence._modules import fill, gather
 from sklearn_mfavb.readout import MixtureReadout
-from sklearn_mfavb.training import ClusteringNet
 
 READOUT, ENCODER = "readout.", "encoder."
 
@@ -29,14 +28,6 @@ def check_size(size: tuple[int, int], n_channels: int) -> None:
             f"images of {height} x {width} pixels with {n_channels} channels are not "
             f"of 1 to {_MOST_VALUES:,} values"
         )
-
-
-def make_net(network: nn.Module, device: torch.device) -> ClusteringNet:
-    """Make skorch's loop around a network that has learned, as `fit` leaves it."""
-    net = ClusteringNet(
-        network, nn.Identity(), contrast=None, train_split=None, device=device
-    )
-    return net.initialize()
 
 
 def describe_readout(

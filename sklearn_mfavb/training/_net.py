@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, Self
 
 import torch
 from skorch import NeuralNet
@@ -67,16 +67,17 @@ class ClusteringNet(NeuralNet):
         for _, callback in self.callbacks_:
             vars(callback).pop("lr_scheduler_", None)
 
-    def snapshot(self) -> "ClusteringNet":
-        """Copy the network as it is, to look at; what trains it stays here."""
-        copy = ClusteringNet(
-            deepcopy(self.module_),
-            nn.Identity(),
-            contrast=None,
-            train_split=None,
-            device=self.device,
+    @classmethod
+    def around(cls, network: nn.Module, device: torch.device | str) -> Self:
+        """Make the loop around a network that has learned, with nothing to train it."""
+        net = cls(
+            network, nn.Identity(), contrast=None, train_split=None, device=device
         )
-        return copy.initialize()
+        return net.initialize()
+
+    def snapshot(self) -> Self:
+        """Copy the network as it is, to look at; what trains it stays here."""
+        return self.around(deepcopy(self.module_), self.device)
 
     def get_all_learnable_params(self) -> Iterator[tuple[str, nn.Parameter]]:
         """Name the parameters to train; frozen ones never reach the optimizer."""

@@ -43,3 +43,17 @@ def test_predict_repeats_the_labels_of_fit(quick, shapes, precision):
     images, _ = shapes
     fitted = quick(precision=precision).fit(images)
     assert_array_equal(fitted.predict(images), fitted.labels_)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_all_that_predicts_runs_in_one_arithmetic(embed, shapes, precision):
+    """Labels, probabilities and embeddings come from the same products."""
+    images, _ = shapes
+    fitted = embed.fitted.set_params(precision=precision)
+    seen = []
+    fitted.net_.module_.backbone.register_forward_hook(
+        lambda *call: seen.append(torch.is_autocast_enabled("cpu"))
+    )
+    for method in (fitted.predict, fitted.predict_proba, fitted.transform):
+        method(images)
+    assert set(seen) == {precision == "bfloat16"}
