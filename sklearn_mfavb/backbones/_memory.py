@@ -7,6 +7,9 @@ from torch import Tensor
 # it and what is computed from it are then still in the cache when the next operation
 # reads them.
 _TOKEN_BYTES = 2**21
+# Parts have a multiple of this many views: the last layer makes products of one row per
+# view, and small ones in float32 differ with their number of rows.
+_MULTIPLE = 16
 
 
 def cache_rows(tokens: Tensor, *, n_views: int = 1) -> int:
@@ -22,12 +25,14 @@ def cache_rows(tokens: Tensor, *, n_views: int = 1) -> int:
     Returns
     -------
     int
-        The whole batch on anything but a CPU, where launches cost more than they save.
+        A multiple of 16 views; the whole batch on anything but a CPU, where launches
+        cost more than parts save.
     """
     if tokens.device.type != "cpu":
         return len(tokens)
     row_bytes = n_views * tokens.shape[1:].numel() * tokens.element_size()
-    return max(1, _TOKEN_BYTES // row_bytes)
+    multiple = _MULTIPLE // n_views
+    return max(1, _TOKEN_BYTES // row_bytes // multiple) * multiple
 
 
 def channels_last_on_cpu(images: Tensor) -> Tensor:

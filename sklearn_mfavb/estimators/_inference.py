@@ -15,8 +15,9 @@ from sklearn_mfavb.views import View, unit_pixels
 
 # Small float32 matrix products take kernels that are chosen row by row: with two
 # threads a row depended on its position in products of 5 to 11 rows, and products of up
-# to 11 rows differed from those of 256. From 12 rows on all were equal bit for bit.
-_SMALLEST_BLOCK = 16
+# to 11 rows differed from those of 256. From 12 rows on all were equal bit for bit; at
+# width 384 multiples of 16 were.
+_MULTIPLE = 16
 
 
 @torch.no_grad()
@@ -41,7 +42,7 @@ def apply_to_images(
     size : tuple of int
         Height and width to read at.
     batch_size : int
-        Most images read and passed at once, but never fewer than 16.
+        Most images read and passed at once, up to the next multiple of 16.
     device : torch.device or str, default="cpu"
         Where the function runs.
     features : ndarray of shape (n_samples, feature_dim), default=None
@@ -57,7 +58,7 @@ def apply_to_images(
     n_batches = math.ceil(n_samples / batch_size)
     # All batches have one size, the last filled up with its last image, so that no
     # result depends on where in the order an image comes.
-    block = max(_SMALLEST_BLOCK, math.ceil(n_samples / n_batches))
+    block = math.ceil(n_samples / n_batches / _MULTIPLE) * _MULTIPLE
     blocks = []
     for start in range(0, n_samples, block):
         indices = np.arange(start, min(start + block, n_samples))

@@ -3,7 +3,12 @@
 import pytest
 import torch
 
-from sklearn_mfavb.backbones import FusingAugmentingBlock, FusingAugmentingViT, _memory
+from sklearn_mfavb.backbones import (
+    ConvStemViT,
+    FusingAugmentingBlock,
+    FusingAugmentingViT,
+    _memory,
+)
 from sklearn_mfavb.backbones._layers import make_layers, read_tokens
 from sklearn_mfavb.views import View
 
@@ -54,19 +59,41 @@ def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
     )
     vit = vit.double().eval()
     first, second = (
-        View(images) for images in torch.rand(2, 7, 1, 8, 8, dtype=torch.float64)
+        View(images) for images in torch.rand(2, 40, 1, 8, 8, dtype=torch.float64)
     )
     whole = (*vit.forward_pair(first, second), vit(first))
-    monkeypatch.setattr(_memory, "_TOKEN_BYTES", 5 * 17 * 32 * 8)
+    monkeypatch.setattr(_memory, "_TOKEN_BYTES", 20 * 17 * 32 * 8)
     parts = (*vit.forward_pair(first, second), vit(first))
-    assert _memory.cache_rows(torch.zeros(7, 17, 32, dtype=torch.float64)) == 5
+    assert _memory.cache_rows(torch.zeros(40, 17, 32, dtype=torch.float64)) == 16
     for in_parts, at_once in zip(parts, whole, strict=True):
         torch.testing.assert_close(in_parts, at_once, rtol=0, atol=1e-12)
 
 
-def test_a_row_larger_than_the_cache_is_a_part():
-    """At least one row passes at once."""
-    assert _memory.cache_rows(torch.zeros(2, 4096, 384)) == 1
+@pytest.mark.parametrize(("embed_dim", "n_heads"), [(128, 2), (192, 3)])
+@pytest.mark.parametrize("patch_size", [4, 8])
+def test_an_embedding_does_not_depend_on_the_position(embed_dim, n_heads, patch_size):
+    """Shuffled images get shuffled embeddings bit for bit, in float32 and in parts."""
+    n_patches = 32 // patch_size
+    vit = ConvStemViT(
+        (n_patches, n_patches),
+        n_channels=3,
+        patch_size=patch_size,
+        embed_dim=embed_dim,
+        n_heads=n_heads,
+        depth=2,
+    ).eval()
+    images = torch.rand(80, 3, 32, 32)
+    order = torch.randperm(80)
+    with torch.no_grad():
+        embedding, shuffled = vit(View(images)), vit(View(images[order]))
+    torch.testing.assert_close(shuffled, embedding[order], rtol=0, atol=0)
+
+
+def test_views_larger_than_the_cache_make_small_parts():
+    """At least 16 views pass at once, which are 8 pairs."""
+    tokens = torch.zeros(2, 4096, 384)
+    assert _memory.cache_rows(tokens) == 16
+    assert _memory.cache_rows(tokens, n_views=2) == 8
 
 
 def test_other_devices_take_a_batch_as_a_whole():
@@ -78,5 +105,5 @@ def test_other_devices_take_a_batch_as_a_whole():
 
 def test_pairs_pass_in_parts_of_half_as_many():
     """Two views of an image take twice the memory of one."""
-    tokens = torch.zeros(9, 65, 128)
+    tokens = torch.zeros(9, 65, 64)
     assert _memory.cache_rows(tokens, n_views=2) == _memory.cache_rows(tokens) // 2
