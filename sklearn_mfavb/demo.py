@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans
 
 from sklearn_mfavb.datasets import load_digit_images
 from sklearn_mfavb.estimators import MFAVBClustering
+from sklearn_mfavb.files import free_path
 from sklearn_mfavb.inspection import (
     ClusterGalleryDisplay,
     gather_findings,
@@ -30,7 +31,8 @@ def run_demo(*, seed: int, out: Path, json_file: Path | None = None) -> list[Rec
     seed : int
         Seed of both methods.
     out : pathlib.Path
-        Folder for ``clusters.png``; made if it does not exist.
+        Folder for ``clusters.png``, or ``clusters-2.png`` and so on if there is one;
+        made if it does not exist.
     json_file : pathlib.Path, default=None
         Where the figures are written as JSON; None writes none.
 
@@ -54,7 +56,7 @@ def run_demo(*, seed: int, out: Path, json_file: Path | None = None) -> list[Rec
         _measure("MFAVBClustering", mfavb, images, digits),
     ]
     print(_format_table(records))
-    picture = out / "clusters.png"
+    picture = free_path(out / "clusters.png")
     _draw_typical(mfavb, images).save(picture)
     print(f"The most typical members of every cluster: {picture}")
     if json_file is not None:

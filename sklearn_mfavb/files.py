@@ -1,10 +1,11 @@
-"""Files that are replaced as a whole, or not at all."""
+"""Files that are replaced as a whole or not at all, and names that are free."""
 
 import errno
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,3 +51,15 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def numbered(name: str) -> Iterator[str]:
+    """Yield a name of a file, and the same with -2, -3, ... before its extension."""
+    stem, extension = os.path.splitext(name)
+    return chain([name], (f"{stem}-{number}{extension}" for number in count(2)))
+
+
+def free_path(path: Path) -> Path:
+    """Return a path, or the first numbered one at which there is nothing."""
+    paths = map(path.with_name, numbered(path.name))
+    return next(each for each in paths if not os.path.lexists(each))

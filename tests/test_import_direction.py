@@ -65,7 +65,7 @@ ALLOWED = {
         "training",
         "views",
     },
-    "demo": {"datasets", "estimators", "inspection", "metrics"},
+    "demo": {"datasets", "estimators", "files", "inspection", "metrics"},
     "command_line": {
         "__init__",
         "demo",

@@ -29,6 +29,8 @@ def test_demo_prints_a_table_and_writes_picture_and_figures(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     figures = tmp_path / "deep" / "figures.json"
     out = tmp_path / "out"
+    out.mkdir()
+    (out / "clusters.png").write_text("mine", encoding="utf-8")
     arguments = ["demo", "--seed", "3", "--out", str(out), "--json", str(figures)]
     assert main(arguments) == 0
     printed = capsys.readouterr()
@@ -40,8 +42,9 @@ def test_demo_prints_a_table_and_writes_picture_and_figures(
         ["method", "acc", "nmi", "ari", "seconds"]
     ] * 2
     assert 0.7 < records[0]["acc"] < 0.85
-    with Image.open(out / "clusters.png") as picture:
+    with Image.open(out / "clusters-2.png") as picture:
         assert picture.size[0] > 500
+    assert (out / "clusters.png").read_text("utf-8") == "mine"
 
 
 def test_unwritable_folder_is_reported_before_the_work(tmp_path, capsys):

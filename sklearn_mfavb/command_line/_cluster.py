@@ -31,6 +31,10 @@ class TrainingEnd(Callback):
     def __init__(self, results: ResultFolder) -> None:
         self.results = results
 
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of what this run replaces, now that it can be trained."""
+        self.results.forget_earlier()
+
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Look at how far the last stage came."""
         self.results.keep_checkpoint()
@@ -58,9 +62,8 @@ def run(parsed: argparse.Namespace) -> None:
         results.resume()
     else:
         results.begin(overwrite=parsed.overwrite)
+        results.set_aside_training()
     estimator = make_estimator(parsed, results)
-    if not parsed.resume:
-        results.forget_training()
     doing = "going on with" if results.has_training else "clustering"
     say(f"{doing} {len(paths):,} files below {parsed.folder}")
     with _saying_how_to_go_on(results, parsed.words):
@@ -81,9 +84,10 @@ def run(parsed: argparse.Namespace) -> None:
         )
         if parsed.report:
             _write_report(estimator, paths, results, parsed)
-        results.finish()
+        results.finish(has_report=parsed.report)
     if end.is_early:
-        _say_where_it_stopped(end, parsed.words)
+        stage = estimator.history_[-1].get("stage")
+        _say_where_it_stopped(end, stage, parsed.words)
 
 
 def _fit(
@@ -127,13 +131,16 @@ def _write_report(
 
 @contextmanager
 def _saying_how_to_go_on(results: ResultFolder, words: Sequence[str]) -> Iterator[None]:
-    """Note on an error that training is kept, unless it would happen again."""
+    """Note on an error that training is kept, unless it would happen again.
+
+    Settings that make no sense and losses that are not finite end the training that
+    goes on where they ended this one. What fails when it has ended is worth a try.
+    """
     try:
         yield
-    except (ValueError, FloatingPointError):
-        raise
     except BaseException as error:
-        if results.has_training:
+        is_of_training = isinstance(error, ValueError | FloatingPointError)
+        if results.has_ended or (results.has_training and not is_of_training):
             error.add_note(
                 f"Training is kept in {results.path}. Go on with:\n"
                 f"  {continuation(words)}"
@@ -141,14 +148,17 @@ def _saying_how_to_go_on(results: ResultFolder, words: Sequence[str]) -> Iterato
         raise
 
 
-def _say_where_it_stopped(end: TrainingEnd, words: Sequence[str]) -> None:
+def _say_where_it_stopped(
+    end: TrainingEnd, stage: str | None, words: Sequence[str]
+) -> None:
     """Say that the results are not those of the whole training, and how to go on."""
+    where = "" if stage is None else f" of the stage {stage!r}"
     how = (
         f"Go on with:\n  {continuation(words)}"
         if end.results.has_training
         else "Nothing was kept to go on with."
     )
     say(
-        f"training stopped at epoch {end.n_epochs_} of {end.max_epochs_}: these are "
-        f"the results so far. {how}"
+        f"training stopped at epoch {end.n_epochs_} of {end.max_epochs_}{where}: these "
+        f"are the results so far. {how}"
     )

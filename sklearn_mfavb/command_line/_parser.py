@@ -53,7 +53,8 @@ def _add_cluster(commands: argparse._SubParsersAction) -> None:
         "--epochs",
         type=count,
         metavar="N",
-        help="passes over the images (default: 40; with --clip, by their number)",
+        help="passes over the images (default: 40; with --clip, by their number); "
+        "of scan and anchor in their main stage, the others by that",
     )
     parser.add_argument(
         "--time-budget",

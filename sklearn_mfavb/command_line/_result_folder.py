@@ -64,9 +64,19 @@ class ResultFolder:
         return self.path / "training-end.checkpoint"
 
     @property
+    def earlier_checkpoint(self) -> Path:
+        """That of the run before, until the run that replaces it begins to train."""
+        return self.path / "training-before.checkpoint"
+
+    @property
     def has_training(self) -> bool:
-        """Whether there is training to go on with."""
+        """Whether there is training of this run to go on with."""
         return self.checkpoint.exists() or self.last_checkpoint.exists()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether a stage of training ended in this run, results not yet written."""
+        return self.last_checkpoint.exists()
 
     def begin(self, *, overwrite: bool) -> None:
         """Make the folder, for new results.
@@ -84,7 +94,7 @@ class ResultFolder:
             If it cannot be written to: better known now than after the training.
         """
         if self._names() and not overwrite:
-            resume = ", or --resume to go on with it" if self.has_training else ""
+            resume = ", or --resume to go on with it" if self._kept() else ""
             raise ValueError(
                 f"--out {self.path} is not empty. Name a new folder, or add "
                 f"--overwrite to replace the results of an earlier run{resume}."
@@ -102,7 +112,7 @@ class ResultFolder:
             If it cannot be written to.
         """
         others = self._names() - {self.features.name}
-        if others and not self.has_training:
+        if others and not self._kept():
             seen = (
                 "holds results of a training that is complete"
                 if self.summary.exists()
@@ -113,8 +123,7 @@ class ResultFolder:
                 "folder, or add --overwrite to begin afresh."
             )
         self._make()
-        if self.last_checkpoint.exists() and not self.checkpoint.exists():
-            self.last_checkpoint.rename(self.checkpoint)
+        self._move_training(self.checkpoint)
 
     def keep_checkpoint(self) -> None:
         """Give the checkpoint a second name, which the end of `fit` leaves alone."""
@@ -126,14 +135,32 @@ class ResultFolder:
         except OSError:  # a file system without links
             shutil.copyfile(self.checkpoint, self.last_checkpoint)
 
-    def finish(self) -> None:
-        """Say that all results are written."""
-        self.last_checkpoint.unlink(missing_ok=True)
+    def set_aside_training(self) -> None:
+        """Keep the training of the run before, until this one begins to train."""
+        self._move_training(self.earlier_checkpoint)
 
-    def forget_training(self) -> None:
-        """Remove the checkpoint of an earlier run."""
-        self.checkpoint.unlink(missing_ok=True)
+    def forget_earlier(self) -> None:
+        """Remove the checkpoint of the run before."""
+        self.earlier_checkpoint.unlink(missing_ok=True)
+
+    def finish(self, *, has_report: bool) -> None:
+        """Say that all results are written; a page of other results must not stay."""
         self.last_checkpoint.unlink(missing_ok=True)
+        if not has_report:
+            self.report.unlink(missing_ok=True)
+
+    def _kept(self) -> list[Path]:
+        """List the checkpoints that are there, the one to go on with first."""
+        names = (self.checkpoint, self.last_checkpoint, self.earlier_checkpoint)
+        return [path for path in names if path.exists()]
+
+    def _move_training(self, name: Path) -> None:
+        """Give the training that could go on this name, and let no other stay."""
+        first, *others = self._kept() or [None]
+        for other in others:
+            other.unlink()
+        if first is not None:
+            first.rename(name)
 
     def _names(self) -> set[str]:
         """List what is in the folder."""

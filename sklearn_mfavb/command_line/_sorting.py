@@ -3,13 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable, Sequence
-from itertools import chain, count
 from pathlib import Path
 
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from sklearn_mfavb.command_line._telling import say
+from sklearn_mfavb.files import free_path, numbered
 
 
 def sort_files(
@@ -52,7 +52,7 @@ def sort_files(
         for path, label in tqdm(members, desc="sort", unit="file"):
             name = _free_name(os.path.basename(path), taken[label])
             _place_if_there(place, path, folders[label] / name)
-        target = _free_folder(out)
+        target = free_path(out / "clusters")
         unfinished.rename(target)
     except BaseException:
         # Of links, this removes the links, not what they lead to.
@@ -91,14 +91,6 @@ def _link(path: str, target: Path) -> None:
 
 def _free_name(name: str, taken: set[str]) -> str:
     """Return a name, numbered if it is taken; capital letters count as small ones."""
-    stem, extension = os.path.splitext(name)
-    names = chain([name], (f"{stem}-{number}{extension}" for number in count(2)))
-    free = next(each for each in names if each.casefold() not in taken)
+    free = next(each for each in numbered(name) if each.casefold() not in taken)
     taken.add(free.casefold())
     return free
-
-
-def _free_folder(out: Path) -> Path:
-    """Find the first name that is free."""
-    names = chain(["clusters"], (f"clusters-{number}" for number in count(2)))
-    return next(out / name for name in names if not os.path.lexists(out / name))

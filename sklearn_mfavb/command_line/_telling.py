@@ -15,8 +15,9 @@ def say(text: str) -> None:
 
 def continuation(words: Sequence[str]) -> str:
     """Write the command line, for a shell, that goes on with that of these words."""
-    kept = [word for word in words if word not in ("--overwrite", "--resume")]
-    return shlex.join([PROGRAM, *kept, "--resume"])
+    command, *rest = words
+    kept = [word for word in rest if word not in ("--overwrite", "--resume")]
+    return shlex.join([PROGRAM, command, "--resume", *kept])  # before a "--"
 
 
 def say_skipped(reasons: Sequence[tuple[str, str]]) -> None:

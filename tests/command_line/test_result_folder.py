@@ -34,6 +34,15 @@ def test_overwriting_replaces_results_only(photos, words, used, clustered):
     assert table == (clustered / "clusters.csv").read_bytes()
 
 
+def test_a_page_of_other_results_does_not_stay(photos, words, tmp_path):
+    """Results without a report replace those with one as a whole."""
+    with_report = [word for word in words(photos, tmp_path) if word != "--no-report"]
+    assert main(with_report) == 0
+    assert (tmp_path / "report.html").exists()
+    assert main(words(photos, tmp_path, "--overwrite")) == 0
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_complete_results_have_nothing_to_go_on_with(photos, words, clustered, capsys):
     """`--resume` does not train a second time what is complete."""
     before = (clustered / "model.mfavb").read_bytes()

@@ -84,8 +84,9 @@ def test_ctrl_c_before_the_first_epoch_is_short(
         (KeyboardInterrupt(), 130, "ended by Ctrl-C"),
         (OSError(28, "No space left on device", "model.mfavb"), 1, "No space left"),
         (RuntimeError("a bug"), 1, "Traceback"),
+        (ValueError("no image can be read"), 2, "no image can be read"),
     ],
-    ids=["a second Ctrl-C", "a full disk", "a bug"],
+    ids=["a second Ctrl-C", "a full disk", "a bug", "images that were taken away"],
 )
 def test_what_fails_after_training_does_not_lose_it(
     photos, words, clustered, tmp_path, capsys, monkeypatch, error, code, told
@@ -138,6 +139,37 @@ def test_overwriting_begins_afresh(photos, words, tmp_path, clustered):
     assert main(words(photos, out, "--overwrite")) == 0
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
     assert set(os.listdir(out)) == set(os.listdir(clustered))
+
+
+def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clustered):
+    """What is refused or ends before it trains leaves what it was to replace."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, "--time-budget", "0s")) == 0
+    assert main(words(photos, out, "--overwrite", "--n-clusters", "30")) == 2
+    assert main(words(photos, out, "--overwrite", "--clip-weights", "openai")) == 2
+    assert main(words(photos, out, "--resume")) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+    assert set(os.listdir(out)) == set(os.listdir(clustered))
+
+
+def test_the_stage_that_was_ended_is_named(photos, words, tmp_path, capsys):
+    """Epochs are counted by stage where there are several."""
+    budget = ("--method", "scan", "--time-budget", "0s")
+    assert main(words(photos, tmp_path / "out", *budget)) == 0
+    printed = capsys.readouterr().err
+    assert "stopped at epoch 1 of 3 of the stage 'pretext'" in printed
+
+
+def test_going_on_is_possible_after_two_hyphens(
+    photos, tmp_path, capsys, monkeypatch, read_summary
+):
+    """A folder whose name looks like an option is gone on with too."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-photos").symlink_to(photos)
+    given = "cluster --n-clusters 3 --epochs 2 --out out --no-report --time-budget 0s"
+    assert main([*given.split(), "--", "-photos"]) == 0
+    assert main(last_command(capsys.readouterr().err)) == 0
+    assert len(read_summary(tmp_path / "out")["history"]) == 2
 
 
 def test_going_on_begins_if_there_is_nothing(photos, words, tmp_path, clustered):
