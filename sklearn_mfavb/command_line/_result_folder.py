@@ -156,10 +156,10 @@ class ResultFolder:
 
     def _move_training(self, name: Path) -> None:
         """Give the training that could go on this name, and let no other stay."""
-        first, *others = self._kept() or [None]
-        for other in others:
-            other.unlink()
-        if first is not None:
+        if kept := self._kept():
+            first, *others = kept
+            for other in others:
+                other.unlink()
             first.rename(name)
 
     def _names(self) -> set[str]:

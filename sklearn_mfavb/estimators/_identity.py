@@ -1,6 +1,7 @@
 """What tells one training from another: parameters and images."""
 
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -46,15 +47,17 @@ def describe_training(
 
 
 def _describe(value: Any) -> str:
-    """Write a value; of objects whose text is their address, the type."""
+    """Write a value, without the addresses of objects and NumPy's names of numbers."""
     if isinstance(value, BaseEstimator):
         parameters = value.get_params(deep=False).items()
-        kept = [f"{k}={v!r}" for k, v in parameters if k not in _BESIDES_FEATURES]
+        kept = [
+            f"{name}={_describe(part)}"
+            for name, part in parameters
+            if name not in _BESIDES_FEATURES
+        ]
         return f"{type(value).__name__}({', '.join(kept)})"
-    text = repr(value)
-    if " at 0x" not in text:
-        return text
-    return getattr(value, "__qualname__", type(value).__qualname__)
+    plain = value.item() if isinstance(value, np.generic) else value
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(plain))
 
 
 def _fingerprint(dataset: ImageDataset) -> str:
