@@ -16,7 +16,7 @@ from sklearn_mfavb.estimators._inference import (
 )
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.neighbors import nearest_neighbors
-from sklearn_mfavb.training import ClusteringNet
+from sklearn_mfavb.training import ClusteringNet, autocast
 from sklearn_mfavb.views import View
 
 
@@ -51,7 +51,8 @@ class EmbeddingNeighbors:
             net.module_.eval().embed,
             dataset,
             batch_size=self.batch_size,
-            device=net.device,
+            device=torch.device(net.device),
+            autocast_dtype=net.autocast_dtype,
             reads_images=self.reads_images,
         )
         return nearest_neighbors(
@@ -64,19 +65,21 @@ def embed_dataset(
     dataset: ImageDataset,
     *,
     batch_size: int,
-    device: torch.device | str,
+    device: torch.device,
+    autocast_dtype: torch.dtype | None,
     reads_images: bool,
 ) -> NDArray[np.float32]:
-    """Embed the clean images of a data set, in its order."""
-    rows = apply_to_images(
-        embed,
-        dataset.source,
-        dataset.size,
-        batch_size=batch_size,
-        device=device,
-        features=_source_features(dataset),
-        reads_images=reads_images,
-    )
+    """Embed the clean images of a data set, in its order and training's arithmetic."""
+    with autocast(device, autocast_dtype):
+        rows = apply_to_images(
+            embed,
+            dataset.source,
+            dataset.size,
+            batch_size=batch_size,
+            device=device,
+            features=_source_features(dataset),
+            reads_images=reads_images,
+        )
     return select_rows(rows, dataset)
 
 

@@ -243,11 +243,13 @@ class NetworkTrainer(NetworkBuilder):
         self, embed: Callable[[View], Tensor], dataset: ImageDataset
     ) -> NDArray[np.float32]:
         """Embed the clean training images between two stages."""
+        device = resolve_device(self.device)
         return embed_dataset(
             embed,
             dataset,
             batch_size=self._resolve_batch_size(len(dataset)),
-            device=resolve_device(self.device),
+            device=device,
+            autocast_dtype=resolve_autocast(self.precision, device),
             reads_images=self._sees_images,
         )
 

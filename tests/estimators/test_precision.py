@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.base import clone
 
+from sklearn_mfavb import AnchorClustering, MFAVBClustering, SCANClustering
+from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.views import View
 
 
@@ -35,6 +38,33 @@ def test_bfloat16_is_near_float32(embed):
     assert rounded.dtype == np.float32
     error = np.linalg.norm(rounded - exact) / np.linalg.norm(exact - exact.mean(axis=0))
     assert 1e-5 < error < 0.1
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        SCANClustering(3, pretext_epochs=1, self_label_epochs=1),
+        AnchorClustering(3, pretrain_epochs=1),
+        MFAVBClustering(
+            3, positives="neighbors", neighbor_space="embedding", neighbor_refresh=1
+        ),
+    ],
+)
+def test_fitting_runs_in_one_arithmetic(estimator, shapes, precision, monkeypatch):
+    """Between epochs and stages too, where images are embedded to seek or to begin."""
+    seen = []
+
+    def embed(network, view):
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return network.backbone(network.normalize(view))
+
+    monkeypatch.setattr(ClusteringNetwork, "embed", embed)
+    settings = {"backbone": "resnet10t", "max_epochs": 2, "random_state": 0}
+    estimator = clone(estimator).set_params(precision=precision, **settings)
+    estimator.fit(shapes[0][:24])
+    assert len(seen) > 1
+    assert set(seen) == {precision == "bfloat16"}
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
