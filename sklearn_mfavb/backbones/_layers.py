@@ -34,12 +34,13 @@ def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:
     """Pass tokens through layers, and return only every so many of them.
 
     What the last layer would make of the others is not computed: of its 12 d^2
-    multiplications per token only the 2 d^2 for keys and values are left.
+    multiplications per token only the 2 d^2 for keys and values are left. Its parts are
+    called one by one, so that hooks of this layer as a whole do not run.
 
     Parameters
     ----------
     layers : iterable of torch.nn.Module
-        At least one layer of `make_layers`.
+        Layers of `make_layers`; none leave the tokens as they are.
     tokens : torch.Tensor of shape (batch_size, n_tokens, embed_dim)
     step : int
         Tokens 0, `step`, 2 `step`, ... are read.
@@ -49,6 +50,9 @@ def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:
     torch.Tensor of shape (batch_size, ceil(n_tokens / step), embed_dim)
         The same as from all layers in full.
     """
+    layers = list(layers)
+    if not layers:
+        return tokens[:, ::step]
     *layers_before, last = layers
     for layer in layers_before:
         tokens = layer(tokens)

@@ -33,6 +33,13 @@ def test_reading_some_tokens_gives_what_all_layers_give(depth, n_tokens, step):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 
+def test_no_layers_read_the_tokens_as_they_are():
+    """A network of depth 0 is its stem."""
+    tokens = torch.randn(3, 10, 32)
+    read = read_tokens(make_layers(0, 32, 2), tokens, step=5)
+    torch.testing.assert_close(read, tokens[:, [0, 5]], rtol=0, atol=0)
+
+
 @pytest.mark.parametrize(("shared_depth", "fused_depth"), [(1, 1), (2, 0), (0, 2)])
 def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
     """`read` and `read_pair` are the first tokens of `forward` and `forward_pair`."""
@@ -94,6 +101,26 @@ def test_views_larger_than_the_cache_make_small_parts():
     tokens = torch.zeros(2, 4096, 384)
     assert _memory.cache_rows(tokens) == 16
     assert _memory.cache_rows(tokens, n_views=2) == 8
+
+
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("is_contiguous", [True, False])
+def test_channels_last_are_the_same_images(n_channels, is_contiguous):
+    """Values and gradients are those of a convolution that gets them channels first."""
+    given = torch.randn(2, n_channels, 6, 5, dtype=torch.float64)
+    images = given if is_contiguous else given.transpose(2, 3)
+    images.requires_grad_()
+    convolution = torch.nn.Conv2d(n_channels, 4, 3, dtype=torch.float64)
+    weights = torch.randn_like(convolution(images))
+    arranged = _memory.channels_last_on_cpu(images)
+    assert arranged.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(arranged, images, rtol=0, atol=0, check_stride=False)
+
+    sources = (images, convolution.weight, convolution.bias)
+    ours = torch.autograd.grad((convolution(arranged) * weights).sum(), sources)
+    theirs = torch.autograd.grad((convolution(images) * weights).sum(), sources)
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
 
 
 def test_other_devices_take_a_batch_as_a_whole():
