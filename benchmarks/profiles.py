@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from methods import METHODS
+
 __all__ = ["PROFILES", "Profile"]
 
 Settings = Mapping[str, Any]
@@ -23,6 +25,7 @@ class Profile:
     seeds: tuple[int, ...]
     from_pixels: Mapping[str, Settings]  # by class
     from_features: Mapping[str, Settings]  # by class
+    methods: tuple[str, ...] = tuple(METHODS)
     # A class's REFERENCE goes before the settings from pixels.
     follows_reference: bool = False
     # Larger images are reduced to this longest side in pixels; smaller ones stay.
@@ -110,6 +113,25 @@ PROFILES: dict[str, Profile] = {
             "CueCoClustering": {"backbone": "resnet10t", "max_epochs": 20},
         },
         from_features=WITH_CLIP,
+    ),
+    # MFAVB has two pairs of every image, and by default half the images in a step: as
+    # many views, and twice the steps in an epoch. Here the others have these steps too.
+    "cpu_half_batches": Profile(
+        purpose="cpu, with the steps per epoch that MFAVB has by default",
+        datasets=("rsscn7", "fashion_mnist_test", "usps"),
+        seeds=(0,),
+        methods=("VTCCClustering", "ContrastiveClustering"),
+        longest_side=16,
+        sample_sizes={"usps": 2000, "fashion_mnist_test": 2000},
+        from_pixels={
+            "VTCCClustering": {"max_epochs": 20, "batch_size": 128},
+            "ContrastiveClustering": {
+                "backbone": "resnet10t",
+                "max_epochs": 20,
+                "batch_size": 128,
+            },
+        },
+        from_features={},
     ),
     # Where a class has a REFERENCE, it decides before what is said here. SCAN's is for
     # CIFAR-10 at 32 pixels and names no size, so that 224 holds for it too.

@@ -64,9 +64,8 @@ def parse_options() -> argparse.Namespace:
         "--methods",
         nargs="+",
         choices=METHODS,
-        default=list(METHODS),
         metavar="METHOD",
-        help=f"of: {'; '.join(METHODS)} (default: all)",
+        help=f"of: {'; '.join(METHODS)} (default: those of the profile)",
     )
     parser.add_argument("--datasets", nargs="+", help="default: those of the profile")
     parser.add_argument(
@@ -76,6 +75,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true")
     options = parser.parse_args()
     profile = PROFILES[options.profile]
+    options.methods = options.methods or profile.methods
     options.datasets = options.datasets or profile.datasets
     options.seeds = options.seeds or profile.seeds
     if options.data_dir is None and set(options.datasets) != {"digits"}:

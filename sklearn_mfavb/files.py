@@ -54,12 +54,41 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 
 def numbered(name: str) -> Iterator[str]:
-    """Yield a name of a file, and the same with -2, -3, ... before its extension."""
+    """Yield a name of a file, and the same with numbers before its extension.
+
+    Parameters
+    ----------
+    name : str
+        Without a folder.
+
+    Returns
+    -------
+    iterator of str
+        Without an end.
+
+    Examples
+    --------
+    >>> from itertools import islice
+    >>> from sklearn_mfavb.files import numbered
+    >>> list(islice(numbered("clusters.png"), 3))
+    ['clusters.png', 'clusters-2.png', 'clusters-3.png']
+    """
     stem, extension = os.path.splitext(name)
     return chain([name], (f"{stem}-{number}{extension}" for number in count(2)))
 
 
 def free_path(path: Path) -> Path:
-    """Return a path, or the first numbered one at which there is nothing."""
+    """Find a name at which there is nothing.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The name wanted.
+
+    Returns
+    -------
+    pathlib.Path
+        The first of `numbered` that is free, in the same folder.
+    """
     paths = map(path.with_name, numbered(path.name))
     return next(each for each in paths if not os.path.lexists(each))
