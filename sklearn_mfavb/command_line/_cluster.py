@@ -19,8 +19,8 @@ from sklearn_mfavb.report import write_report
 from sklearn_mfavb.training import TimeBudget
 
 
-class TrainingEnd(Callback):
-    """Keep the checkpoint when training ends, and remember how far it came.
+class KeepTraining(Callback):
+    """Keep the checkpoint of a stage that ends, and let go of what it replaces.
 
     Parameters
     ----------
@@ -32,19 +32,16 @@ class TrainingEnd(Callback):
         self.results = results
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of what this run replaces, now that it can be trained."""
+        """Begin a stage: the end of the one before is not that of training."""
+        self.results.forget_last_checkpoint()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Let go of the run before, as soon as there is something to go on with."""
         self.results.forget_earlier()
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Look at how far the last stage came."""
+        """Keep what `fit` removes when all stages are over."""
         self.results.keep_checkpoint()
-        self.n_epochs_ = sum("train_loss" in row for row in net.history)
-        self.max_epochs_ = net.max_epochs
-
-    @property
-    def is_early(self) -> bool:
-        """Whether there was more to train."""
-        return self.n_epochs_ < self.max_epochs_ or self.results.checkpoint.exists()
 
 
 def run(parsed: argparse.Namespace) -> None:
@@ -61,16 +58,16 @@ def run(parsed: argparse.Namespace) -> None:
     if parsed.resume:
         results.resume()
     else:
-        results.begin(overwrite=parsed.overwrite)
+        results.begin(overwrite=parsed.overwrite, can_resume=True)
         results.set_aside_training()
     estimator = make_estimator(parsed, results)
     doing = "going on with" if results.has_training else "clustering"
     say(f"{doing} {len(paths):,} files below {parsed.folder}")
     with _saying_how_to_go_on(results, parsed.words):
-        end = _fit(estimator, paths, results, time_budget=parsed.time_budget)
+        is_complete = _fit(estimator, paths, results, time_budget=parsed.time_budget)
         estimator.save(results.model)
         figures = {
-            "is_complete": not end.is_early,
+            "is_complete": is_complete,
             "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
             "history": estimator.history_,
         }
@@ -85,9 +82,8 @@ def run(parsed: argparse.Namespace) -> None:
         if parsed.report:
             _write_report(estimator, paths, results, parsed)
         results.finish(has_report=parsed.report)
-    if end.is_early:
-        stage = estimator.history_[-1].get("stage")
-        _say_where_it_stopped(end, stage, parsed.words)
+    if not is_complete:
+        _say_how_to_go_on(parsed.words)
 
 
 def _fit(
@@ -96,10 +92,9 @@ def _fit(
     results: ResultFolder,
     *,
     time_budget: float | None,
-) -> TrainingEnd:
-    """Train with a checkpoint, which results of the same run need no more."""
-    end = TrainingEnd(results)
-    callbacks: list[Callback] = [end]
+) -> bool:
+    """Train with a checkpoint; say whether that was all, or there is more to train."""
+    callbacks: list[Callback] = [KeepTraining(results)]
     if time_budget is not None:
         callbacks.append(TimeBudget(time_budget))
     estimator.set_params(callbacks=callbacks, checkpoint=results.checkpoint)
@@ -108,7 +103,7 @@ def _fit(
     estimator.set_params(callbacks=None, checkpoint=None)
     if estimator.clip is not None:
         estimator.set_params(clip__cache_dir=None)
-    return end
+    return not results.checkpoint.exists()  # `fit` removes it when all is trained
 
 
 def _write_report(
@@ -148,17 +143,9 @@ def _saying_how_to_go_on(results: ResultFolder, words: Sequence[str]) -> Iterato
         raise
 
 
-def _say_where_it_stopped(
-    end: TrainingEnd, stage: str | None, words: Sequence[str]
-) -> None:
+def _say_how_to_go_on(words: Sequence[str]) -> None:
     """Say that the results are not those of the whole training, and how to go on."""
-    where = "" if stage is None else f" of the stage {stage!r}"
-    how = (
-        f"Go on with:\n  {continuation(words)}"
-        if end.results.has_training
-        else "Nothing was kept to go on with."
-    )
     say(
-        f"training stopped at epoch {end.n_epochs_} of {end.max_epochs_}{where}: these "
-        f"are the results so far. {how}"
+        "training ended early: these are the results so far. Go on with:\n"
+        f"  {continuation(words)}"
     )

@@ -65,7 +65,7 @@ class ResultFolder:
 
     @property
     def earlier_checkpoint(self) -> Path:
-        """That of the run before, until the run that replaces it begins to train."""
+        """That of the run before, until the one that replaces it has its own."""
         return self.path / "training-before.checkpoint"
 
     @property
@@ -75,16 +75,18 @@ class ResultFolder:
 
     @property
     def has_ended(self) -> bool:
-        """Whether a stage of training ended in this run, results not yet written."""
+        """Whether the last stage that was begun has ended, results not yet written."""
         return self.last_checkpoint.exists()
 
-    def begin(self, *, overwrite: bool) -> None:
+    def begin(self, *, overwrite: bool, can_resume: bool = False) -> None:
         """Make the folder, for new results.
 
         Parameters
         ----------
         overwrite : bool
             Whether results of an earlier run may be replaced.
+        can_resume : bool, default=False
+            Whether the command could go on with training that is kept there.
 
         Raises
         ------
@@ -94,7 +96,8 @@ class ResultFolder:
             If it cannot be written to: better known now than after the training.
         """
         if self._names() and not overwrite:
-            resume = ", or --resume to go on with it" if self._kept() else ""
+            has_more = can_resume and self._kept()
+            resume = ", or --resume to go on with it" if has_more else ""
             raise ValueError(
                 f"--out {self.path} is not empty. Name a new folder, or add "
                 f"--overwrite to replace the results of an earlier run{resume}."
@@ -136,18 +139,23 @@ class ResultFolder:
             shutil.copyfile(self.checkpoint, self.last_checkpoint)
 
     def set_aside_training(self) -> None:
-        """Keep the training of the run before, until this one begins to train."""
+        """Keep the training of the run before, until there is some of this one."""
         self._move_training(self.earlier_checkpoint)
 
     def forget_earlier(self) -> None:
-        """Remove the checkpoint of the run before."""
-        self.earlier_checkpoint.unlink(missing_ok=True)
+        """Remove the checkpoint of the run before, if this one has its own."""
+        if self.checkpoint.exists():
+            self.earlier_checkpoint.unlink(missing_ok=True)
+
+    def forget_last_checkpoint(self) -> None:
+        """Remove the second name of the checkpoint."""
+        self.last_checkpoint.unlink(missing_ok=True)
 
     def finish(self, *, has_report: bool) -> None:
         """Say that all results are written; a page of other results must not stay."""
-        self.last_checkpoint.unlink(missing_ok=True)
         if not has_report:
             self.report.unlink(missing_ok=True)
+        self.forget_last_checkpoint()
 
     def _kept(self) -> list[Path]:
         """List the checkpoints that are there, the one to go on with first."""

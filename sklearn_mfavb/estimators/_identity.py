@@ -2,10 +2,14 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
+from functools import partial, singledispatch
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from torch import Tensor, nn
 
 from sklearn_mfavb.images import ImageDataset
 
@@ -38,7 +42,7 @@ def describe_training(
     return {
         "class": type(estimator).__name__,
         **{
-            name: _describe(value)
+            name: describe(value)
             for name, value in parameters.items()
             if name not in _BESIDES_TRAINING
         },
@@ -46,18 +50,69 @@ def describe_training(
     }
 
 
-def _describe(value: Any) -> str:
-    """Write a value, without the addresses of objects and NumPy's names of numbers."""
-    if isinstance(value, BaseEstimator):
-        parameters = value.get_params(deep=False).items()
-        kept = [
-            f"{name}={_describe(part)}"
-            for name, part in parameters
-            if name not in _BESIDES_FEATURES
-        ]
-        return f"{type(value).__name__}({', '.join(kept)})"
-    plain = value.item() if isinstance(value, np.generic) else value
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(plain))
+@singledispatch
+def describe(value: Any) -> str:
+    """Write a value so that equal ones have equal texts, and others hardly ever.
+
+    Parameters
+    ----------
+    value : object
+        Of objects whose text is their address, attributes are written; of networks
+        the layers, not the weights, for those are kept.
+
+    Returns
+    -------
+    str
+    """
+    text = repr(value)
+    nameless = re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+    if text == nameless or isinstance(value, FunctionType | type | nn.Module):
+        return nameless
+    try:
+        return f"{type(value).__qualname__}({describe(vars(value))})"
+    except (TypeError, RecursionError):  # no attributes, or ones that lead back to it
+        return nameless
+
+
+@describe.register
+def _(value: BaseEstimator) -> str:
+    parameters = value.get_params(deep=False)
+    kept = {
+        name: part for name, part in parameters.items() if name not in _BESIDES_FEATURES
+    }
+    return f"{type(value).__name__}({describe(kept)})"
+
+
+@describe.register
+def _(value: Mapping) -> str:
+    return ", ".join(f"{name}={describe(part)}" for name, part in value.items())
+
+
+@describe.register(list)
+@describe.register(tuple)
+def _(value: list | tuple) -> str:
+    return f"({', '.join(map(describe, value))})"
+
+
+@describe.register
+def _(value: partial) -> str:
+    return f"partial({describe([value.func, value.args, value.keywords])})"
+
+
+@describe.register
+def _(value: np.generic) -> str:
+    return describe(value.item())
+
+
+@describe.register
+def _(value: np.ndarray) -> str:
+    digest = hashlib.sha256(value.tobytes()).hexdigest()[:16]
+    return f"{value.dtype} of shape {value.shape} with the fingerprint {digest}"
+
+
+@describe.register
+def _(value: Tensor) -> str:
+    return describe(value.detach().cpu().numpy())
 
 
 def _fingerprint(dataset: ImageDataset) -> str:

@@ -154,6 +154,7 @@ class NetworkTrainer(NetworkBuilder):
         network = self._make_network(dataset).to(device)
         choose_attention(network, device)
         history: History = []
+        net: ClusteringNet | None = None
         try:
             for stage in self._enter_stages(network, dataset, log):
                 rows = log.past_rows()
@@ -169,9 +170,10 @@ class NetworkTrainer(NetworkBuilder):
                 log.leave(rows)
             log.complete()
         except KeyboardInterrupt:
-            if not history:
+            if net is None or not history:
                 raise
             warn_of_early_end(len(rows), stage.max_epochs, stage.name)
+        assert net is not None  # the last stage is run, whatever was kept
         return net, history
 
     def _enter_stages(

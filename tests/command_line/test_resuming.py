@@ -9,6 +9,7 @@ import pytest
 
 from sklearn_mfavb.command_line import main
 from sklearn_mfavb.estimators import BaseImageClusterer
+from sklearn_mfavb.objectives import SCANObjective
 from sklearn_mfavb.training import TermAverages
 
 TABLE = "clusters.csv"
@@ -50,7 +51,7 @@ def test_ctrl_c_leaves_results_and_the_way_to_go_on(
     )
     out = tmp_path / "out"
     assert ended.returncode == 0, ended.stderr
-    assert "stopped at epoch 2 of 3" in ended.stderr
+    assert "stopped after 2 of max_epochs=3 epochs" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert not read_summary(out)["is_complete"]
     assert (out / TABLE).exists()
@@ -114,7 +115,7 @@ def test_a_time_budget_ends_training_and_can_go_on(
     out = tmp_path / "out"
     assert main(words(photos, out, "--time-budget", "0s")) == 0
     printed = capsys.readouterr().err
-    assert "stopped at epoch 1 of 3" in printed
+    assert "stopped after 1 of max_epochs=3 epochs" in printed
     assert len(read_summary(out)["history"]) == 1
     assert main(last_command(printed)) == 0
     assert len(read_summary(out)["history"]) == 2
@@ -152,12 +153,41 @@ def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clust
     assert set(os.listdir(out)) == set(os.listdir(clustered))
 
 
-def test_the_stage_that_was_ended_is_named(photos, words, tmp_path, capsys):
-    """Epochs are counted by stage where there are several."""
-    budget = ("--method", "scan", "--time-budget", "0s")
-    assert main(words(photos, tmp_path / "out", *budget)) == 0
+def test_training_is_overwritten_when_there_is_other_training(
+    photos, words, tmp_path, clustered, monkeypatch
+):
+    """What ends in its first epoch leaves what it was to replace."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, "--time-budget", "0s")) == 0
+
+    def press(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TermAverages, "on_batch_end", press)
+        assert main(words(photos, out, "--overwrite", "--seed", "1")) == 130
+    assert main(words(photos, out, "--resume")) == 0
+    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
+    assert set(os.listdir(out)) == set(os.listdir(clustered))
+
+
+def test_going_on_is_not_advised_where_it_would_fail_again(
+    photos, words, tmp_path, capsys, monkeypatch
+):
+    """A loss that is not finite in a later stage is not finite the next time."""
+    average = TermAverages.on_epoch_end
+
+    def explode(self, net, **kwargs):
+        if isinstance(net.criterion_, SCANObjective):
+            raise FloatingPointError("The loss is not finite in epoch 1")
+        average(self, net, **kwargs)
+
+    monkeypatch.setattr(TermAverages, "on_epoch_end", explode)
+    assert main(words(photos, tmp_path / "out", "--method", "scan")) == 1
     printed = capsys.readouterr().err
-    assert "stopped at epoch 1 of 3 of the stage 'pretext'" in printed
+    assert "not finite" in printed
+    assert "--resume" not in printed
+    assert (tmp_path / "out" / CHECKPOINT).exists()
 
 
 def test_going_on_is_possible_after_two_hyphens(

@@ -15,6 +15,7 @@ from skorch.callbacks import Callback
 import sklearn_mfavb
 from sklearn_mfavb import AnchorClustering, MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
+from sklearn_mfavb.training import _checkpoint
 
 RESNET = {"backbone": "resnet10t"}
 FITS = {
@@ -151,6 +152,23 @@ MFAVBClustering(
     name = "MFAVBClustering"
     resumed = build(name, checkpoint=path).fit(images)
     np.testing.assert_array_equal(resumed.labels_, build(name).fit(images).labels_)
+
+
+def test_ctrl_c_between_stages_that_are_kept_is_one(images, tmp_path, monkeypatch):
+    """While neighbours are sought anew, before any epoch of this process."""
+    monkeypatch.setattr(_checkpoint, "_SHARE_OF_TIME", np.inf)  # keep every epoch
+    path = tmp_path / "training.ckpt"
+    with pytest.raises(Killed):
+        build("SCANClustering", checkpoint=path, callbacks=[KillAt(4)]).fit(images)
+    before = path.read_bytes()
+
+    def press(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sklearn_mfavb.SCANClustering, "_mine_neighbors", press)
+    with pytest.raises(KeyboardInterrupt):
+        build("SCANClustering", checkpoint=path).fit(images)
+    assert path.read_bytes() == before
 
 
 def test_ctrl_c_leaves_the_checkpoint(images, tmp_path):
