@@ -76,6 +76,42 @@ def score_table(records: list[Record]) -> list[str]:
     return table(header, rows)
 
 
+def overview(records: list[Record]) -> Iterator[str]:
+    """Yield the accuracy of all methods on all data sets, by what they look at."""
+    for features in sorted(distinct(records, "features"), key=str):
+        chosen = select(records, features=features)
+        datasets = distinct(chosen, "dataset")
+        columns = [
+            accuracy_column(select(chosen, dataset=dataset)) for dataset in datasets
+        ]
+        methods = distinct(chosen, "method")
+        rows = [
+            [method, *(column.get(method, "") for column in columns)]
+            for method in methods
+        ]
+        n_seeds = [
+            len(select(chosen, method=method, dataset=dataset))
+            for method in methods
+            for dataset in distinct(select(chosen, method=method), "dataset")
+        ]
+        seeds = " to ".join(map(str, sorted({min(n_seeds), max(n_seeds)})))
+        looks_at = "pixels alone" if features is None else f"features: {features}"
+        yield from ("", f"ACC, {looks_at}; seeds: {seeds}.", "")
+        yield from table(["method", *datasets], rows)
+
+
+def accuracy_column(records: list[Record]) -> dict[str, str]:
+    """Return the accuracy of each method on one data set."""
+    runs_of = {
+        name: select(records, method=name) for name in distinct(records, "method")
+    }
+    best = max(mean_of(runs, "acc") for runs in runs_of.values())
+    return {
+        name: mean_and_deviation(runs, "acc", f"{best:.3f}")
+        for name, runs in runs_of.items()
+    }
+
+
 def mean_of(runs: list[Record], key: str) -> float:
     """Return the mean over seeds."""
     return float(np.mean([run[key] for run in runs]))
@@ -117,7 +153,7 @@ def report(records: list[Record]) -> Iterator[str]:
     for profile in distinct(records, "profile"):
         chosen = select(records, profile=profile)
         purpose = PROFILES[profile].purpose if profile in PROFILES else "unknown now"
-        yield from ("", f"## Profile {profile}: {purpose}")
+        yield from ("", f"## Profile {profile}: {purpose}", *overview(chosen))
         for dataset in distinct(chosen, "dataset"):
             runs = select(chosen, dataset=dataset)
             yield from ("", f"### {dataset} ({profile})", "", conditions(runs), "")

@@ -1,7 +1,7 @@
 """Fit the whole family and its baselines, and record what came of it.
 
-    python benchmarks/run.py --data-dir DIR [--profile smoke|cpu|paper]
-        [--methods ...] [--datasets ...] [--seeds ...] [--results FILE] [--again]
+    python benchmarks/run.py --data-dir DIR [--profile NAME] [--methods ...]
+        [--datasets ...] [--seeds ...] [--results FILE] [--again]
 
 DIR is what `sklearn_mfavb.datasets.load_images` takes; ``digits`` need none. Each
 (method, data set, seed, profile) is one fit in a process of its own, and one line in
@@ -76,6 +76,8 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     profile = PROFILES[options.profile]
     options.methods = options.methods or profile.methods
+    if unknown := ", ".join(set(options.methods) - set(profile.methods)):
+        parser.error(f"--profile {options.profile} has no settings for {unknown}.")
     options.datasets = options.datasets or profile.datasets
     options.seeds = options.seeds or profile.seeds
     if options.data_dir is None and set(options.datasets) != {"digits"}:

@@ -8,8 +8,16 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+ROOT = Path(__file__).parents[1]
+BENCHMARKS = ROOT / "benchmarks"
 REPORT = """\
+ACC, pixels alone; seeds: 1 to 2.
+
+| method | digits |
+| --- | --- |
+| k-means on pixels | **0.800** |
+| MFAVBClustering | 0.700 ± 0.100 |
+
 ### digits (cpu)
 
 1797 images of 8 x 8 pixels, 10 clusters; device: cpu; threads: 1.
@@ -132,7 +140,37 @@ def test_report_averages_over_seeds_and_marks_the_best(tmp_path):
     path = tmp_path / "family.jsonl"
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     done = run_program("report.py", "--results", path)
-    assert done.stdout[done.stdout.index("### digits") :] == REPORT
+    assert done.stdout[done.stdout.index("ACC, pixels") :] == REPORT
+
+
+def test_tables_of_the_family_are_those_of_the_records():
+    """The page and the summary show what the report makes of what is recorded."""
+    report = run_program("report.py").stdout
+    assert (BENCHMARKS / "results" / "family.md").read_text("utf-8") == report
+    profiles = {text.split(":")[0]: text for text in report.split("## Profile ")[1:]}
+    overviews = {
+        profile: text[text.index("ACC, ") : text.index("\n\n### ")]
+        for profile, text in profiles.items()
+    }
+    measured = (ROOT / "docs" / "measured.md").read_text("utf-8")
+    assert all(overview in measured for overview in overviews.values())
+    assert overviews["cpu"] in (ROOT / "README.md").read_text("utf-8")
+    assert "MFAVBClustering" in overviews["cpu"]
+
+
+def test_tables_of_the_speed_are_those_of_the_records():
+    """The page shows what the report makes of what is recorded."""
+    report = run_program("report.py", "--speed").stdout
+    assert (BENCHMARKS / "results" / "speed.md").read_text("utf-8") == report
+
+
+@pytest.mark.parametrize("name", ["digits.py", "clip_clustering.py"])
+def test_tables_of_measured_are_those_of_the_records(name):
+    """Every table of the report stands on the page."""
+    page = (ROOT / "docs" / "measured.md").read_text("utf-8")
+    blocks = run_program(name, "--report").stdout.strip().split("\n\n")
+    assert any(block.startswith("|") for block in blocks)
+    assert [block for block in blocks if block not in page] == []
 
 
 def test_report_without_records_says_what_to_do(tmp_path):
@@ -140,3 +178,11 @@ def test_report_without_records_says_what_to_do(tmp_path):
     done = run_program("report.py", "--results", tmp_path / "nothing.jsonl")
     assert done.returncode == 2
     assert "nothing.jsonl holds no records: run run.py first." in done.stderr
+
+
+def test_a_profile_refuses_methods_that_it_has_no_settings_for(tmp_path):
+    """Before anything is fitted, and by name."""
+    options = ["--profile", "cpu_half_batches", "--data-dir", tmp_path]
+    done = run_program("run.py", *options, "--methods", "MFAVBClustering")
+    assert done.returncode == 2
+    assert "cpu_half_batches has no settings for MFAVBClustering." in done.stderr

@@ -13,10 +13,12 @@ from sphinx.application import Sphinx
 _ROOT = Path(__file__).resolve().parents[2]
 _DOCS = _ROOT / "docs"
 _PAGES = {
-    _ROOT / "README.md": _DOCS / "measured.md",
+    _ROOT / "README.md": _DOCS / "index.md",
     _ROOT / "CHANGELOG.md": _DOCS / "whats_new.md",
     _ROOT / "CONTRIBUTING.md": _DOCS / "contributing.md",
     _ROOT / "benchmarks" / "README.md": _DOCS / "benchmarks.md",
+    _ROOT / "benchmarks" / "results" / "family.md": _DOCS / "family_tables.md",
+    _ROOT / "benchmarks" / "results" / "speed.md": _DOCS / "speed.md",
 }
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>[\w./-]+\.(?:md|png))")
 
