@@ -104,6 +104,7 @@ def mfavb_without_clip(data: LabelledImages, seed: int) -> NDArray:
 METHODS: dict[str, Method] = {
     **{name: baseline(cluster) for name, cluster in BASELINES.items()},
     "MFAVB": mfavb(),
+    "MFAVB, float32": mfavb(precision="float32"),
     "MFAVB, across_pairs": mfavb(contrast="across_pairs"),
     "MFAVB, fused": mfavb(shared_depth=1, fused_depth=1),
     "MFAVB, fused, more noise": mfavb(
