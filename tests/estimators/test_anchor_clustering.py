@@ -54,7 +54,8 @@ def test_centers_start_at_kmeans_of_the_embeddings(shapes, pretrain_epochs):
     """
     images, _ = shapes
     record = RecordStarts(images)
-    make(pretrain_epochs=pretrain_epochs, callbacks=[record]).fit(images)
+    settings = {"callbacks": [record], "precision": "float32"}
+    make(pretrain_epochs=pretrain_epochs, **settings).fit(images)
     assert len(record.starts) == 1 + (pretrain_epochs > 0)
     embedding, centers = record.starts[-1]
     nearest = torch.cdist(embedding, centers).argmin(dim=1)

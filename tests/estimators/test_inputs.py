@@ -163,6 +163,7 @@ def test_neighbours_count_readable_files_only(tmp_path):
 
     class Net:
         device = "cpu"
+        autocast_dtype = None
 
         class module_(torch.nn.Module):
             @staticmethod
