@@ -5,6 +5,7 @@ to the page, and links inside it start from where the page is. Where a link show
 name of a file, the page shows a title.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def rewrite(text: str, file: Path) -> str:
         target = (file.parent / link["path"]).resolve()
         page = _PAGES.get(target, target)
         shown = _title(page) if link["text"].endswith(".md") else link["text"]
-        return f"[{shown}](/{page.relative_to(_DOCS)}"
+        # Pictures of the benchmarks lie outside; Sphinx copies them from there.
+        return f"[{shown}](/{Path(os.path.relpath(page, _DOCS)).as_posix()}"
 
     return _LINK.sub(lead, text)
 
