@@ -9,16 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from recording import Record
+from tables import by_method
 
 N_COLUMNS = 4
-
-
-def by_method(records: list[Record]) -> dict[str, list[Record]]:
-    """Return the records of each method, one for each seed."""
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record["method"], []).append(record)
-    return groups
 
 
 def title(records: list[Record]) -> str:

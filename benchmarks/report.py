@@ -20,7 +20,7 @@ from methods import METHODS
 from profiles import PROFILES
 from recording import RESULTS, Record, read_file
 from speed_report import latest_cases, list_settings, report_speed
-from tables import distinct, select, table
+from tables import by_method, distinct, select, table
 
 SCORES = {"ACC": "acc", "NMI": "nmi", "ARI": "ari"}
 NOTE = (
@@ -53,9 +53,7 @@ def mean_and_deviation(runs: list[Record], key: str, best: str) -> str:
 
 def score_table(records: list[Record]) -> list[str]:
     """Compare the methods on one data set."""
-    runs_of = {
-        name: select(records, method=name) for name in distinct(records, "method")
-    }
+    runs_of = by_method(records)
     best = {
         key: f"{max(mean_of(runs, key) for runs in runs_of.values()):.3f}"
         for key in SCORES.values()
@@ -102,9 +100,7 @@ def overview(records: list[Record]) -> Iterator[str]:
 
 def accuracy_column(records: list[Record]) -> dict[str, str]:
     """Return the accuracy of each method on one data set."""
-    runs_of = {
-        name: select(records, method=name) for name in distinct(records, "method")
-    }
+    runs_of = by_method(records)
     best = max(mean_of(runs, "acc") for runs in runs_of.values())
     return {
         name: mean_and_deviation(runs, "acc", f"{best:.3f}")

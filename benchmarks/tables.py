@@ -4,7 +4,15 @@ from typing import Any
 
 from recording import Record
 
-__all__ = ["distinct", "select", "table"]
+__all__ = ["by_method", "distinct", "select", "table"]
+
+
+def by_method(records: list[Record]) -> dict[str, list[Record]]:
+    """Return the records of each method, one for each seed."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record["method"], []).append(record)
+    return groups
 
 
 def distinct(records: list[Record], key: str) -> list[Any]:
