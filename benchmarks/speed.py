@@ -18,7 +18,6 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -48,12 +47,6 @@ def list_cases(plan: Plan) -> dict[str, Callable[[], Record]]:
         "ceilings": partial(measure_ceilings, plan),
         "train_vtcc": partial(measure_training, plan, plan.vtcc),
         "train_mfavb": partial(measure_training, plan, plan.mfavb),
-        **{
-            f"train_{name}_compiled": partial(
-                measure_training, plan, replace(workload, compile=True)
-            )
-            for name, workload in (("vtcc", plan.vtcc), ("mfavb", plan.mfavb))
-        },
         "share_vtcc": partial(measure_share, plan),
         "predict_vtcc": partial(measure_prediction, plan, plan.vtcc),
         "predict_mfavb": partial(measure_prediction, plan, plan.mfavb),

@@ -63,7 +63,6 @@ def measure_training(plan: Plan, workload: Workload) -> Record:
         "n_steps": plan.n_steps,
         "n_parameters": rounds.n_parameters,
         "precision": rounds.precision,
-        "warm_up_seconds": rounds.warm_up_seconds,
         "reference_workers": n_workers,
         "reference_seconds_by_workers": by_workers,
         "seconds": rounds.seconds,

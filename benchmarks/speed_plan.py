@@ -45,13 +45,11 @@ class Workload:
     batch_size: int
     n_predicted: int
     embed_dim: int | Literal["auto"] = "auto"
-    compile: bool = False
 
     def __str__(self) -> str:
         """Name the network and what passes it."""
         name = self.estimator.__name__.removesuffix("Clustering")
-        compiled = ", compile=True" if self.compile else ""
-        return f"{name}, {self.image_size} px, batches of {self.batch_size}{compiled}"
+        return f"{name}, {self.image_size} px, batches of {self.batch_size}"
 
     @property
     def size(self) -> ViTSize:
@@ -66,7 +64,6 @@ class Workload:
             image_size=self.image_size,
             batch_size=self.batch_size,
             embed_dim=self.embed_dim,
-            compile=self.compile,
             device=str(device),
             random_state=0,
         )

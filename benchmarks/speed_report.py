@@ -22,8 +22,6 @@ NOTE = (
 TARGETS = {
     "train_vtcc": ("at least 5 x", "at least 4 x"),
     "train_mfavb": ("at least 5 x", "at least 4 x"),
-    "train_vtcc_compiled": ("at least 5 x", "at least 4 x"),
-    "train_mfavb_compiled": ("at least 5 x", "at least 4 x"),
     "share_vtcc": ("at least 40 %", "at least 45 %"),
     "predict_vtcc": ("at least 4 x", "at least 3 x"),
     "predict_mfavb": ("at least 4 x", "at least 3 x"),

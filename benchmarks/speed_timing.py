@@ -61,15 +61,12 @@ class Rounds(Callback):
         self.seconds: Seconds = {"ours": [], **{name: [] for name in rivals}}
         self.n_done = 0
         self.start = 0.0
-        self.warm_up_seconds = 0.0
 
     def on_epoch_begin(
         self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
-        """Remember the data set, and when it all began."""
+        """Remember the data set."""
         self.dataset = dataset_train
-        if not self.n_done:
-            self.start = read_clock(torch.device(net.device))
 
     def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Read the clock at the end of a round."""
@@ -77,11 +74,10 @@ class Rounds(Callback):
         if self.n_done % self.n_steps:
             return
         device = torch.device(net.device)
-        seconds = round(read_clock(device) - self.start, N_DIGITS)
-        if self.n_done == self.n_steps:
-            self.warm_up_seconds = seconds
-        else:
-            self.seconds["ours"].append(seconds)
+        if self.n_done > self.n_steps:
+            self.seconds["ours"].append(
+                round(read_clock(device) - self.start, N_DIGITS)
+            )
             for name, measure in self.rivals.items():
                 seconds = measure(net, self.dataset)
                 self.seconds[name].append(round(seconds, N_DIGITS))

@@ -149,18 +149,6 @@ class ClusteringNetwork(nn.Module):
         pair = self.normalize(first), self.normalize(second)
         return self.read(torch.cat(self.backbone.forward_pair(*pair))).split()
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile every backbone in place; heads cost too little to gain from it.
-
-        Parameters
-        ----------
-        *args, **kwargs
-            As for `torch.nn.Module.compile`.
-        """
-        for part in self.modules():
-            if isinstance(part, Backbone):
-                part.compile(*args, **kwargs)
-
     def read(self, embedding: Tensor) -> ViewOutput:
         """Pass embeddings, of shape (batch_size, embed_dim), through all heads."""
         return ViewOutput(

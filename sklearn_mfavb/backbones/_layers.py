@@ -1,6 +1,6 @@
 """Transformer layers, and the last of them for the tokens that are read."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from torch import Tensor, nn
@@ -28,13 +28,6 @@ def make_layers(depth: int, embed_dim: int, n_heads: int) -> nn.Sequential:
             for _ in range(depth)
         )
     )
-
-
-def find_layers(network: nn.Module) -> Iterator[nn.Module]:
-    """Find the layers of `make_layers` in a network, wherever they are."""
-    from timm.models.vision_transformer import Block
-
-    return (part for part in network.modules() if isinstance(part, Block))
 
 
 def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:

@@ -1,18 +1,11 @@
 """A vision transformer with a convolutional stem."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
 from sklearn_mfavb.backbones._conv_stem import ConvStem
-from sklearn_mfavb.backbones._layers import (
-    LayerNorm,
-    find_layers,
-    make_layers,
-    read_tokens,
-)
+from sklearn_mfavb.backbones._layers import LayerNorm, make_layers, read_tokens
 from sklearn_mfavb.backbones._memory import cache_rows
 from sklearn_mfavb.views import View
 
@@ -172,20 +165,6 @@ class ConvStemViT(Backbone):
     def forward(self, view: View) -> Tensor:
         """Embed single views; see `Backbone.forward`."""
         return self.norm(self.encode(self.embed(view)))
-
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Compile the stem and each layer by itself, in place.
-
-        All layers of a width share their code, where the network as a whole would be
-        unrolled over the parts of a batch: a minute of compiling for ten times as much.
-
-        Parameters
-        ----------
-        *args, **kwargs
-            As for `torch.nn.Module.compile`.
-        """
-        for part in filter(None, [self.stem, *find_layers(self.layers)]):
-            part.compile(*args, **kwargs)
 
 
 def initialize_like_vtcc(vit: ConvStemViT) -> ConvStemViT:

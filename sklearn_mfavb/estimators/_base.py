@@ -40,7 +40,6 @@ from sklearn_mfavb.training import (
     ClusteringNet,
     TrainingLog,
     Unkept,
-    check_compiler,
     local_seed,
     resolve_device,
 )
@@ -190,9 +189,6 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
 
     def _fit(self, X: Any, clip_features: Any, task: FitTask) -> Self:
         """Fit; what it leaves half done when it fails is undone by `fit`."""
-        device = resolve_device(self.device)
-        if self.compile:
-            check_compiler(device)
         source = self._read_images(X, reset=True)
         size = self._resolve_image_size(source)
         dataset = self._readable_dataset(source, size, self.n_clusters)
@@ -202,6 +198,7 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
             # Files that vanished before they were embedded take no part.
             dataset.indices = find_readable(source, self.n_clusters)
             dataset.features = torch.from_numpy(features[dataset.indices])
+        device = resolve_device(self.device)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         log = self._open_log(dataset, seed, device)
         conclude = partial(

@@ -67,10 +67,7 @@ def apply_to_images(
             None if features is None else torch.from_numpy(features[indices]),
         )
         filled = View(*(_fill_up(part, block, device) for part in view))
-        # Training may be compiled; this is not, so that labels do not depend on it, and
-        # no time goes into code for shapes that are seen once.
-        with torch.compiler.set_stance("force_eager"):
-            blocks.append(function(filled).float().cpu().numpy())
+        blocks.append(function(filled).float().cpu().numpy())
     outputs = np.concatenate(blocks)[:n_samples]
     outputs[list(source.unreadable)] = np.nan
     return outputs

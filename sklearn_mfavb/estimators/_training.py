@@ -91,10 +91,6 @@ class NetworkTrainer(NetworkBuilder):
         loss: `EarlyStopping` needs ``monitor="train_loss"``. One that stops training
         stops it for good, whatever stages are to follow. Those of scikit-learn are set
         by `set_callbacks`.
-    compile : bool, default=False
-        Whether to train on code that torch.compile makes of the network. On a CPU that
-        takes a C++ compiler and about a minute at the beginning; steps then take a
-        tenth less time. Prediction is the same as without.
     checkpoint : str or path-like, default=None
         File in which training is kept, after every epoch or, if writing takes long,
         after some. A fit that was killed goes on where it stood: fit again, with the
@@ -110,7 +106,6 @@ class NetworkTrainer(NetworkBuilder):
     schedule: Literal["cosine", "constant"] = "cosine"
     weight_decay: float = 0.05
     callbacks: list | None = None
-    compile: bool = False
     checkpoint: str | os.PathLike[str] | None = None
 
     _parameter_constraints: ClassVar[dict] = {
@@ -124,7 +119,6 @@ class NetworkTrainer(NetworkBuilder):
         "schedule": [StrOptions(set(_SCHEDULES))],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "callbacks": [list, tuple, None],
-        "compile": ["boolean"],
         "checkpoint": [str, os.PathLike, None],
     }
 
@@ -159,8 +153,6 @@ class NetworkTrainer(NetworkBuilder):
         """Build a network and pass it through all stages, until one is cut short."""
         network = self._make_network(dataset).to(device)
         choose_attention(network, device)
-        if self.compile:
-            network.compile(dynamic=False)
         history: History = []
         net: ClusteringNet | None = None
         try:

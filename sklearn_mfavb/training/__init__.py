@@ -12,7 +12,6 @@ from sklearn_mfavb.training._log import TrainingLog, Unkept
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
     autocast,
-    check_compiler,
     local_seed,
     resolve_autocast,
     resolve_device,
@@ -34,7 +33,6 @@ __all__ = [
     "WarmupCosine",
     "autocast",
     "balanced_batches",
-    "check_compiler",
     "local_seed",
     "resolve_autocast",
     "resolve_device",

@@ -95,35 +95,6 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(is_native)
 
 
-def check_compiler(device: torch.device) -> None:
-    """Make torch.compile forget all code, and raise if it cannot make any here.
-
-    Of one piece of a program torch keeps code for eight shapes, and lets others pass as
-    they are. Without forgetting, a network would train on other code, and round
-    differently, after other networks had been trained in the same process.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the network will run.
-
-    Raises
-    ------
-    RuntimeError
-        If there is no compiler.
-    """
-    torch.compiler.reset()
-    try:
-        torch.compile(torch.sin)(torch.zeros(1, device=device))
-    except Exception as error:
-        reason = str(error).strip().splitlines()
-        raise RuntimeError(
-            "compile=True needs what torch.compile needs, on a CPU a C++ compiler: "
-            "install it, or set compile=False. "
-            f"It said: {reason[0] if reason else type(error).__name__}"
-        ) from error
-
-
 @contextmanager
 def local_seed(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside the block and leave the user's random state as it was.
