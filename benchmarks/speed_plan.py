@@ -173,7 +173,7 @@ FULL = Plan(
     matrix_flop=2e11,
     copied_bytes=2**30,
     n_rows=100_000,
-    n_embedded=32,
+    n_embedded=64,
     is_quick=False,
 )
 

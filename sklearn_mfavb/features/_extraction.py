@@ -15,6 +15,12 @@ from sklearn_mfavb.images import ImageSource
 
 Rows = NDArray[np.float32]
 
+# After freeing so much, glibc keeps twice as much of what is freed later, instead of
+# giving it back to the system after every operation; it does so for no more than 32
+# MiB. 128 pictures of 256 pixels through ViT-B/16 on two cores: 14.6 images/s for 12.1,
+# and 0.1 million page faults for 1.3.
+_BYTES_ON_HEAP = 2**25 - 2**16
+
 
 class ImageEncoder(Protocol):
     """What an extraction needs of an encoder: `Encoder` has it."""
@@ -68,6 +74,7 @@ def extract_features(
     """
     n_samples = len(source)
     extraction = _Extraction(source, encoder, precision, store)
+    np.empty(_BYTES_ON_HEAP, dtype=np.uint8)  # freed at once, and never touched
     features = np.empty((n_samples, encoder.feature_dim), dtype=np.float32)
     bar = tqdm(total=n_samples, unit="image", disable=not progress)
     with bar, nullcontext() if store is None else store:

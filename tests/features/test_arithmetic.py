@@ -44,3 +44,11 @@ def test_residuals_stay_exact(tiny, tiny_weights):
         tokens = tower.transformer(torch.zeros(1, 5, 16))
         assert tower.conv1(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
         assert tokens.dtype == torch.float32
+
+
+def test_features_do_not_depend_on_what_passes_together(tiny, tiny_weights):
+    """Many images, embedded part by part, are as each by itself."""
+    encoder = load_encoder(tiny().model, tiny_weights)
+    images = torch.rand(21, 3, 40, 30)
+    alone = torch.cat([encoder.embed(image[None]) for image in images])
+    torch.testing.assert_close(encoder.embed(images), alone, rtol=1e-4, atol=1e-5)
