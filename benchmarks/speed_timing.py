@@ -49,7 +49,8 @@ class Rounds(Callback):
 
     From the end of one step to the end of another passes all that a step costs users:
     reading, views, forward and backward pass, optimizer, callbacks and, where an epoch
-    has as many steps as a round, what comes between two epochs. A first round warms up.
+    has as many steps as a round, what comes between two epochs. A first round warms up,
+    and so does the first step of each.
     """
 
     def __init__(
@@ -71,10 +72,13 @@ class Rounds(Callback):
     def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Read the clock at the end of a round."""
         self.n_done += 1
-        if self.n_done % self.n_steps:
-            return
         device = torch.device(net.device)
-        if self.n_done > self.n_steps:
+        n_in_round = self.n_done % (self.n_steps + 1)
+        if n_in_round == 1:
+            self.start = read_clock(device)
+        if n_in_round:
+            return
+        if self.n_done > self.n_steps + 1:
             self.seconds["ours"].append(
                 round(read_clock(device) - self.start, N_DIGITS)
             )
@@ -85,7 +89,6 @@ class Rounds(Callback):
             self.precision = str(net.autocast_dtype or torch.float32).split(".")[1]
             self.n_parameters = count_parameters(net.module_)
             raise EnoughRounds
-        self.start = read_clock(device)
 
 
 def time_fit(

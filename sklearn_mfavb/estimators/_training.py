@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar, Literal
@@ -36,6 +37,7 @@ from sklearn_mfavb.training import (
     WarmupConstant,
     WarmupCosine,
     balanced_batches,
+    keep_freed_memory,
     resolve_autocast,
     resolve_device,
 )
@@ -236,7 +238,8 @@ class NetworkTrainer(NetworkBuilder):
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
         try:
-            net.fit(dataset, None, epochs=stage.max_epochs - log.n_kept_epochs())
+            with keep_freed_memory() if device.type == "cpu" else nullcontext():
+                net.fit(dataset, None, epochs=stage.max_epochs - log.n_kept_epochs())
         finally:
             progress.close()
         return net

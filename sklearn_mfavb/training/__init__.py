@@ -8,6 +8,7 @@ from sklearn_mfavb.training._callbacks import (
     TermAverages,
 )
 from sklearn_mfavb.training._checkpoint import Checkpoint
+from sklearn_mfavb.training._freed_memory import keep_freed_memory
 from sklearn_mfavb.training._log import TrainingLog, Unkept
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
@@ -33,6 +34,7 @@ __all__ = [
     "WarmupCosine",
     "autocast",
     "balanced_batches",
+    "keep_freed_memory",
     "local_seed",
     "resolve_autocast",
     "resolve_device",
