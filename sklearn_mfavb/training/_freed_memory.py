@@ -21,8 +21,8 @@ def keep_freed_memory() -> Iterator[None]:
 
     A training step takes what the one before it freed: hundreds of MiB, which glibc
     gives back to the system and then has from it page by page. At 32 pixels and 256
-    images that was 85,000 page faults a step, and steps took 1.33 s for 1.02 without
-    them (two cores). Afterwards all is given back. Nothing is done where there is no
+    images that was 85,000 page faults a step; a step took 1.33 s with them and 1.02
+    without (two cores). Afterwards all is given back. Nothing is done where there is no
     glibc, or where the environment says what it is to do.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
