@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import resource
 import signal
 import time
 import traceback
@@ -10,6 +9,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
+
+from recording import read_peak
 
 __all__ = ["Ended", "call", "kill_after", "run_command"]
 
@@ -98,7 +99,7 @@ def _work(
     import warnings
 
     warnings.simplefilter("ignore")
-    before = _peak_mib()
+    before = read_peak()
     sender.send("begun")
     began_at = time.perf_counter()
     value, error, raised_in = None, "", ""
@@ -108,9 +109,4 @@ def _work(
         error = f"{type(raised).__name__}: {raised}"
         raised_in = traceback.extract_tb(raised.__traceback__)[-1].filename
     seconds = time.perf_counter() - began_at
-    sender.send(Ended(value, error, raised_in, seconds, _peak_mib() - before))
-
-
-def _peak_mib() -> float:
-    """Return the peak of resident memory (Linux counts kilobytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    sender.send(Ended(value, error, raised_in, seconds, read_peak() - before))

@@ -1,8 +1,6 @@
 """One run of the benchmark: load a set, fit a method, and tell all about it."""
 
 import math
-import resource
-import sys
 import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,6 +12,7 @@ from jobs import Job, MissingFeatures
 from methods import METHODS, Method
 from numpy.typing import NDArray
 from profiles import PROFILES, Profile
+from recording import read_peak
 from scipy.stats import entropy
 
 import sklearn_mfavb
@@ -125,7 +124,7 @@ def fit_baseline(method: Method, data: Data, profile: Profile, seed: int) -> Fit
     start = time.perf_counter()
     labels = cluster(rows, n_clusters=data.n_clusters, seed=seed)
     seconds = time.perf_counter() - start
-    peak_mib = read_peak()
+    peak_mib = round(read_peak(), 1)
     # These are the spaces in which the estimators' score looks for neighbours.
     neighbors = nearest_neighbors(space, N_SCORE_NEIGHBORS)
     return Fit(
@@ -152,7 +151,7 @@ def fit_estimator(method: Method, data: Data, profile: Profile, seed: int) -> Fi
     start = time.perf_counter()
     estimator.fit(data.images, **features)
     seconds = time.perf_counter() - start
-    peak_mib = read_peak()
+    peak_mib = round(read_peak(), 1)
     on_gpu = torch.device(estimator.net_.device).type == "cuda"
     return Fit(
         labels=estimator.labels_,
@@ -186,13 +185,6 @@ def choose_settings(
         height, width = (max(1, round(side * scale)) for side in data.image_size)
         settings["image_size"] = (height, width)
     return settings
-
-
-def read_peak() -> float:
-    """Return the peak resident memory of this process so far, in MiB."""
-    units_per_mib = 2**20 if sys.platform == "darwin" else 2**10
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / units_per_mib, 1)
 
 
 def json_safe(value: Any) -> Any:

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from recording import append_record
+from recording import append_record, read_peak
 
 from sklearn_mfavb.datasets import load_images
 from sklearn_mfavb.metrics import clustering_summary
@@ -51,14 +51,9 @@ def cluster(photos: Path, n_clusters: int, out: Path) -> dict[str, float]:
     )
     return {
         "seconds": round(time.perf_counter() - began_at, 1),
-        "peak_mib": peak_mib(resource.RUSAGE_CHILDREN),
-        "peak_mib_of_this_program": peak_mib(resource.RUSAGE_SELF),
+        "peak_mib": round(read_peak(resource.RUSAGE_CHILDREN), 1),
+        "peak_mib_of_this_program": round(read_peak(), 1),
     }
-
-
-def peak_mib(who: int) -> float:
-    """Return the peak of resident memory (Linux counts kilobytes)."""
-    return round(resource.getrusage(who).ru_maxrss / 1024, 1)
 
 
 def read_results(out: Path, classes: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ how much the peak resident memory rose above what was resident before the fit.
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,7 +14,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from recording import append_record
+from recording import append_record, read_peak
 
 from sklearn_mfavb import MFAVBClustering
 
@@ -33,11 +32,6 @@ def write_map(path: Path) -> None:
     images.flush()
 
 
-def peak_bytes() -> int:
-    """Return the peak resident memory of this process so far (Linux: kilobytes)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
 def fit(path: Path) -> dict[str, float]:
     """Fit one epoch at 32 pixels; a fit on 500 images first loads what any fit loads.
 
@@ -52,14 +46,14 @@ def fit(path: Path) -> dict[str, float]:
         "random_state": 0,
     }
     MFAVBClustering(**parameters).fit(np.load(path, mmap_mode="r")[:500])
-    before = peak_bytes()
+    before = read_peak()
     images = np.load(path, mmap_mode="r")
     start = time.perf_counter()
     MFAVBClustering(**parameters).fit(images)
     return {
         "map_gib": images.nbytes / 2**30,
-        "rise_gib": (peak_bytes() - before) / 2**30,
-        "before_gib": before / 2**30,
+        "rise_gib": (read_peak() - before) / 2**10,
+        "before_gib": before / 2**10,
         "seconds": time.perf_counter() - start,
     }
 

@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,12 @@ def append_to_file(path: Path, record: Record) -> None:
         if file.tell() and not _ends_line(file):
             line = f"\n{line}"
         file.write(f"{line}\n".encode())
+
+
+def read_peak(who: int = resource.RUSAGE_SELF) -> float:
+    """Return the peak resident memory of this process, or of its children, in MiB."""
+    units_per_mib = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(who).ru_maxrss / units_per_mib
 
 
 def _ends_line(file: Any) -> bool:

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from fitting import read_peak
 from jobs import PRELOADED
-from recording import Record
+from recording import Record, read_peak
 from speed_plan import N_CLUSTERS, Curve, Plan, Point, make_images
 from speed_timing import N_DIGITS, time_call, time_fit
 

@@ -3,7 +3,6 @@
 import math
 import os
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import ClassVar, Literal
@@ -238,7 +237,7 @@ class NetworkTrainer(NetworkBuilder):
             **({} if self.verbose > 1 else {"callbacks__print_log": None}),
         )
         try:
-            with keep_freed_memory() if device.type == "cpu" else nullcontext():
+            with keep_freed_memory():
                 net.fit(dataset, None, epochs=stage.max_epochs - log.n_kept_epochs())
         finally:
             progress.close()
