@@ -11,7 +11,6 @@ import argparse
 import csv
 import json
 import re
-import resource
 import subprocess
 import sys
 import time
@@ -51,7 +50,7 @@ def cluster(photos: Path, n_clusters: int, out: Path) -> dict[str, float]:
     )
     return {
         "seconds": round(time.perf_counter() - began_at, 1),
-        "peak_mib": round(read_peak(resource.RUSAGE_CHILDREN), 1),
+        "peak_mib": round(read_peak(of_children=True), 1),
         "peak_mib_of_this_program": round(read_peak(), 1),
     }
 

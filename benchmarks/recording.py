@@ -4,7 +4,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -53,8 +52,11 @@ def append_to_file(path: Path, record: Record) -> None:
         file.write(f"{line}\n".encode())
 
 
-def read_peak(who: int = resource.RUSAGE_SELF) -> float:
+def read_peak(*, of_children: bool = False) -> float:
     """Return the peak resident memory of this process, or of its children, in MiB."""
+    import resource  # is not everywhere, and reports do without
+
+    who = resource.RUSAGE_CHILDREN if of_children else resource.RUSAGE_SELF
     units_per_mib = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(who).ru_maxrss / units_per_mib
 

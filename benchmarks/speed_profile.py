@@ -16,22 +16,23 @@ N_PROFILED = 4
 # What the profiler writes down lies between the blocks of memory that steps use again,
 # and the largest no longer fit. Without spare memory in the process they came from the
 # system anew, and ReLU's backward pass took five times as long as without a profile.
-SPARE_BYTES = 2**30
+N_SPARE = 2**30  # bytes
 N_ITEMS = 10
 
 
 class ProfiledSteps(Callback):
     """Profile steps of a fit, each from the end of the step before to its own."""
 
-    def __init__(self, activities: list[ProfilerActivity]) -> None:
+    def __init__(self, activities: list[ProfilerActivity], n_spare: int) -> None:
         self.activities = activities
+        self.n_spare = n_spare  # bytes
         self.n_done = 0
 
     def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Start after the warm-up, and stop some steps later."""
         self.n_done += 1
         if self.n_done == N_WARM_UP:
-            torch.ones(SPARE_BYTES, dtype=torch.uint8)
+            torch.ones(self.n_spare, dtype=torch.uint8)
             self.profile = profile(activities=self.activities)
             self.profile.start()
         elif self.n_done == N_WARM_UP + N_PROFILED:
@@ -43,7 +44,7 @@ def profile_step(plan: Plan, workload: Workload) -> Record:
     """Record the ten largest items of a step, by the time that is theirs alone."""
     on_gpu = plan.device.type == "cuda"
     activities = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_gpu else [])]
-    steps = ProfiledSteps(activities)
+    steps = ProfiledSteps(activities, 0 if plan.is_quick or on_gpu else N_SPARE)
     n_steps = N_WARM_UP + N_PROFILED  # of one epoch, so that none ends within
     images = make_images(n_steps * workload.batch_size, workload.image_size)
     with suppress(EnoughRounds):

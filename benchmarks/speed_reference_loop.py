@@ -103,8 +103,8 @@ class PlainTraining:
             num_workers=n_workers,
             pin_memory=self.device.type == "cuda",
         )
-        batches = iter(loader)
         with memory_as_usual():
+            batches = iter(loader)
             self.step(next(batches))
             start = read_clock(self.device)
             for _ in range(n_steps):
@@ -160,14 +160,15 @@ def memory_as_usual() -> Iterator[None]:
     if not hasattr(libc, "mallopt"):
         yield
         return
-    trim_threshold, mmap_threshold = -1, -3
+    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
     libc.mallopt(trim_threshold, 2**26)
     libc.mallopt(mmap_threshold, 2**25)
+    libc.mallopt(mmap_max, 2**16)
     try:
         yield
     finally:
-        libc.mallopt(trim_threshold, 2**31 - 1)
-        libc.mallopt(mmap_threshold, 2**31 - 1)
+        libc.mallopt(trim_threshold, -1)
+        libc.mallopt(mmap_max, 0)
 
 
 def try_workers(measure: Callable[[int], float]) -> dict[int, float]:

@@ -52,8 +52,8 @@ class Rounds(Callback):
 
     From the end of one step to the end of another passes all that a step costs users:
     reading, views, forward and backward pass, optimizer, callbacks and, where an epoch
-    has as many steps as a round, what comes between two epochs. A first round warms up,
-    and so do the first steps of each.
+    has as many steps as are timed, what comes between two epochs. A first round warms
+    up, and so do the first steps of each.
     """
 
     def __init__(

@@ -8,12 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 # Numbers of <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-# Never trim: steps of more than 2 GiB, the largest threshold, would lose it all at
-# once. Blocks come from the heap up to the largest threshold that mallopt takes.
-_KEEPING = {_M_TRIM_THRESHOLD: -1, _M_MMAP_THRESHOLD: 2**31 - 1}
-# Where glibc's own adaptation to a program ends; after mallopt it adapts no more.
-_USUAL = {_M_TRIM_THRESHOLD: 2**26, _M_MMAP_THRESHOLD: 2**25}
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_MMAP_MAX = -1, -3, -4
+# Never trim, and take no block from the system by itself: every glibc does that, while
+# those before 2.35 refuse mmap thresholds of more than 32 MiB.
+_KEEPING = {_M_TRIM_THRESHOLD: -1, _M_MMAP_MAX: 0}
+# Thresholds where glibc's own adaptation to a program ends; after mallopt it adapts no
+# more.
+_USUAL = {_M_TRIM_THRESHOLD: 2**26, _M_MMAP_THRESHOLD: 2**25, _M_MMAP_MAX: 2**16}
 _WISHES = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}
 
 
@@ -24,18 +25,18 @@ def keep_freed_memory() -> Iterator[None]:
     A training step takes what the one before it freed: hundreds of MiB, which glibc
     gives back to the system and then has from it page by page. At 32 pixels and 256
     images that was 75,000 page faults a step or more; a step took 1.19 s with them and
-    0.91 without (two cores). Afterwards all is given back. Nothing is done where there is no
-    glibc, or where the environment says what it is to do.
+    0.91 without (two cores). Afterwards all is given back. Nothing is done where there
+    is no glibc, or where the environment says what it is to do.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or _WISHES & os.environ.keys():
         yield
         return
-    for threshold, keeping in _KEEPING.items():
-        libc.mallopt(threshold, keeping)
+    for parameter, keeping in _KEEPING.items():
+        libc.mallopt(parameter, keeping)
     try:
         yield
     finally:
-        for threshold, usual in _USUAL.items():
-            libc.mallopt(threshold, usual)
+        for parameter, usual in _USUAL.items():
+            libc.mallopt(parameter, usual)
         libc.malloc_trim(0)
