@@ -24,9 +24,9 @@ def keep_freed_memory() -> Iterator[None]:
 
     A training step takes what the one before it freed: hundreds of MiB, which glibc
     gives back to the system and then has from it page by page. At 32 pixels and 256
-    images that was 75,000 page faults a step or more; a step took 1.19 s with them and
-    0.91 without (two cores). Afterwards all is given back. Nothing is done where there
-    is no glibc, or where the environment says what it is to do.
+    images that was 67,000 to 113,000 page faults a step; a step took 1.19 s with them
+    and 0.91 without (two cores). Afterwards all is given back. Nothing is done where
+    there is no glibc, or where the environment says what it is to do.
     """
     libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
     if not hasattr(libc, "mallopt") or _WISHES & os.environ.keys():
