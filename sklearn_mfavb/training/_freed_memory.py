@@ -15,7 +15,10 @@ _KEEPING = {_M_TRIM_THRESHOLD: -1, _M_MMAP_MAX: 0}
 # Thresholds where glibc's own adaptation to a program ends; after mallopt it adapts no
 # more.
 _USUAL = {_M_TRIM_THRESHOLD: 2**26, _M_MMAP_THRESHOLD: 2**25, _M_MMAP_MAX: 2**16}
-_WISHES = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}
+_WISHES = {
+    *("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_"),
+    "GLIBC_TUNABLES",
+}
 
 
 @contextmanager

@@ -15,7 +15,12 @@ from sklearn_mfavb.datasets import make_shape_images
 from sklearn_mfavb.features import Encoder
 from sklearn_mfavb.training import keep_freed_memory
 
-WISHES = {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"}
+WISHES = {
+    "MALLOC_TRIM_THRESHOLD_": "1000000",
+    "MALLOC_MMAP_THRESHOLD_": "1000000",
+    "MALLOC_MMAP_MAX_": "1000",
+    "GLIBC_TUNABLES": "glibc.malloc.arena_test=8",
+}
 
 # glibc looks for more room than an aligned block then keeps, so that one need not fit
 # where a block of its own size was: hence a larger one before it.
@@ -42,7 +47,7 @@ def count_page_faults(**environment):
     """Take and free memory in a process whose heap nothing else has touched."""
     if "glibc" not in platform.libc_ver():
         pytest.skip("no glibc here")
-    others = {name: os.environ[name] for name in os.environ.keys() - WISHES}
+    others = {name: os.environ[name] for name in os.environ.keys() - WISHES.keys()}
     done = subprocess.run(
         [sys.executable, "-c", COUNT_PAGE_FAULTS],
         env={**others, **environment},
@@ -63,9 +68,10 @@ def test_memory_is_kept_inside_and_given_back_after():
     assert faults["after"] > faults["before"] / 2
 
 
-def test_wishes_of_the_user_stand():
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"])
+def test_wishes_of_the_user_stand(name):
     """Where the environment says what becomes of freed memory, nothing is changed."""
-    faults = count_page_faults(MALLOC_TRIM_THRESHOLD_="1000000")
+    faults = count_page_faults(**{name: WISHES[name]})
     assert faults["inside"] > faults["before"] / 2
 
 
@@ -98,6 +104,14 @@ def is_kept(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     stand_for_libc(library, monkeypatch)
     return lambda: library.trim_threshold == -1
+
+
+@pytest.mark.parametrize("name", WISHES)
+def test_nothing_is_asked_of_glibc_against_a_wish(is_kept, monkeypatch, name):
+    """Every variable by which a user sets what we would set is one."""
+    monkeypatch.setenv(name, WISHES[name])
+    with keep_freed_memory():
+        assert not is_kept()
 
 
 def test_libraries_without_the_setting_are_left_alone(monkeypatch):
