@@ -5,13 +5,10 @@ sets it up. What is usual in several forms is taken as it is fastest: blur by Pi
 ``loss.item()``, pinned memory, and the number of workers that suits the machine best.
 """
 
-import ctypes
 import os
 import random
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +19,8 @@ from speed_timing import N_DIGITS, read_clock
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 from torchvision import transforms  # type: ignore[import-untyped]
+
+from sklearn_mfavb.training._freed_memory import KEEPING, USUAL, ask_glibc
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -156,19 +155,11 @@ def memory_as_usual() -> Iterator[None]:
 
     The thresholds are the highest that glibc comes to by itself (mallopt(3)).
     """
-    libc: Any = ctypes.CDLL(None) if sys.platform == "linux" else None
-    if not hasattr(libc, "mallopt"):
-        yield
-        return
-    trim_threshold, mmap_threshold, mmap_max = -1, -3, -4
-    libc.mallopt(trim_threshold, 2**26)
-    libc.mallopt(mmap_threshold, 2**25)
-    libc.mallopt(mmap_max, 2**16)
+    ask_glibc(USUAL)
     try:
         yield
     finally:
-        libc.mallopt(trim_threshold, -1)
-        libc.mallopt(mmap_max, 0)
+        ask_glibc(KEEPING)
 
 
 def try_workers(measure: Callable[[int], float]) -> dict[int, float]:
