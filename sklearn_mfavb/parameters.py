@@ -1,0 +1,80 @@
+"""Groups of rarely used parameters, as small objects inside an estimator."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from sklearn.base import BaseEstimator
+
+
+class ParameterGroup(BaseEstimator):
+    """Base of small objects that hold parameters and nothing else.
+
+    Like any scikit-learn estimator they have `get_params` and `set_params`, so that
+    `clone`, ``repr`` and `GridSearchCV` (``training__learning_rate``) reach them.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {}
+
+
+class GroupedParameters(BaseEstimator):
+    """Base of estimators some of whose parameters are a `ParameterGroup`.
+
+    A group is None by default, which stands for the group's own defaults. Its
+    parameters can be listed and set nevertheless.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb import MFAVBClustering
+    >>> clusterer = MFAVBClustering(3).set_params(training__learning_rate=0.01)
+    >>> clusterer.training
+    Training(learning_rate=0.01)
+    """
+
+    _groups: ClassVar[Mapping[str, Callable[[], ParameterGroup]]] = {}
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the parameters of nested objects too.
+
+        Returns
+        -------
+        dict of str to object
+        """
+        params = super().get_params(deep=deep)
+        if deep:
+            for name in self._groups:
+                nested = self._group(name).get_params()
+                params.update({f"{name}__{key}": value for key, value in nested.items()})
+        return params
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, also those of nested objects: ``group__parameter``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : object
+        """
+        nested = {key.partition("__")[0] for key in params if "__" in key}
+        for name in nested & self._groups.keys() - params.keys():
+            setattr(self, name, self._group(name))
+        return super().set_params(**params)
+
+    def _group(self, name: str) -> Any:
+        """Return a group of parameters, or its defaults where it is None."""
+        group = getattr(self, name)
+        return group if isinstance(group, BaseEstimator) else self._groups[name]()
+
+    def _validate_params(self) -> None:
+        """Validate the parameters, those of the groups included."""
+        super()._validate_params()
+        for name in self._groups:
+            self._group(name)._validate_params()
