@@ -106,6 +106,10 @@ class CenterHead(nn.Module):
         super().__init__()
         self.centers = nn.Parameter(torch.randn(n_clusters, embed_dim))
 
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay spares, as timm's models do."""
+        return {"centers"}
+
     def forward(self, embedding: Tensor) -> Tensor:
         """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
         return student_t_assignment(embedding, self.centers)

@@ -1,4 +1,4 @@
-"""Which views are made of a batch, and which of them are contrasted."""
+"""Pairs of views: how they are drawn from a batch, and which outputs must agree."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -9,11 +9,11 @@ from torch import Tensor
 from sklearn_mfavb.networks import ViewOutput
 from sklearn_mfavb.views import View, unit_pixels
 
-Augmentation = Callable[[View], View]
+Augment = Callable[[View], View]
 Positives = list[tuple[ViewOutput, ...]]
 
 
-class Contrast(Protocol):
+class Pairs(Protocol):
     """Views of a batch, and the outputs that must agree."""
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, ...]:
@@ -42,7 +42,7 @@ class WithinPair:
     ``"index"`` and ``"partner_index"`` say which images they are.
     """
 
-    def __init__(self, first: Augmentation, second: Augmentation) -> None:
+    def __init__(self, first: Augment, second: Augment) -> None:
         self.first = first
         self.second = second
 
@@ -80,7 +80,7 @@ class AcrossPairs:
         Augmentations of the first and second view of either pair: from View to View.
     """
 
-    def __init__(self, first: Augmentation, second: Augmentation) -> None:
+    def __init__(self, first: Augment, second: Augment) -> None:
         self.first = first
         self.second = second
 
@@ -115,7 +115,7 @@ class SeparateViews:
         Augmentations of images and of partners: from View to View.
     """
 
-    def __init__(self, first: Augmentation, second: Augmentation) -> None:
+    def __init__(self, first: Augment, second: Augment) -> None:
         self.first = first
         self.second = second
 
@@ -149,7 +149,7 @@ class CleanAndAugmented:
         One for each augmented view: from View to View.
     """
 
-    def __init__(self, *augmentations: Augmentation) -> None:
+    def __init__(self, *augmentations: Augment) -> None:
         self.augmentations = augmentations
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
@@ -174,7 +174,7 @@ class CleanAndAugmented:
         return [stack.split(len(self.augmentations) + 1) for stack in outputs]
 
 
-CONTRASTS: dict[str, type[AcrossPairs | WithinPair]] = {
+PAIRS: dict[str, type[AcrossPairs | WithinPair]] = {
     "across_pairs": AcrossPairs,
     "within_pair": WithinPair,
 }

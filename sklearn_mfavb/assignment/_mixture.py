@@ -1,4 +1,4 @@
-"""Labels out of embeddings: a mixture with balanced parts, read as one linear layer."""
+"""A Gaussian mixture with balanced sizes, evaluated as one linear layer."""
 
 import warnings
 
@@ -13,12 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 _MOST_ROUNDS = 40
-_SETTLED = 1e-4  # share of labels that may still change
+_SETTLED = 1e-4  # share of labels that still change when it stops
 _BALANCE_ROUNDS = 20
+_BLOCK_ROWS = 4096
 
 
-class MixtureReadout(nn.Module):
-    r"""Gaussian mixture on embeddings, one shape for all clusters, of balanced sizes.
+class MixtureAssigner(nn.Module):
+    r"""Gaussian mixture on embeddings with one covariance and balanced sizes.
 
     Embeddings are centred and brought to unit length, :math:`x`. With means
     :math:`\mu_k` and the covariance :math:`\Sigma` that all clusters share, the
@@ -61,10 +62,10 @@ class MixtureReadout(nn.Module):
     Examples
     --------
     >>> import numpy as np, torch
-    >>> from sklearn_mfavb.readout import MixtureReadout
+    >>> from sklearn_mfavb.assignment import MixtureAssigner
     >>> embedding = np.repeat(np.eye(3, dtype=np.float32), 4, axis=0)
-    >>> readout = MixtureReadout(3, 3).fit(embedding, random_state=0)
-    >>> readout(torch.eye(3)).argmax(dim=1).unique().tolist()
+    >>> assigner = MixtureAssigner(3, 3).fit(embedding, random_state=0)
+    >>> assigner(torch.eye(3)).argmax(dim=1).unique().tolist()
     [0, 1, 2]
     """
 
@@ -96,7 +97,7 @@ class MixtureReadout(nn.Module):
 
     def fit(
         self, embedding: NDArray[np.float32], *, random_state: int
-    ) -> "MixtureReadout":
+    ) -> "MixtureAssigner":
         """Find the clusters of embeddings.
 
         Parameters
@@ -108,8 +109,8 @@ class MixtureReadout(nn.Module):
 
         Returns
         -------
-        MixtureReadout
-            Itself.
+        MixtureAssigner
+            The module itself.
 
         Raises
         ------
@@ -121,13 +122,13 @@ class MixtureReadout(nn.Module):
                 "Embeddings are not finite: the network has diverged. Try a lower "
                 "learning_rate or precision='float32'."
             )
-        center = embedding.mean(axis=0)
-        rows = normalize((embedding - center).astype(np.float64))
+        center = embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
+        rows = normalize(embedding - center, copy=False)
         n_clusters = len(self.bias)
         labels = _kmeans_labels(rows, n_clusters, random_state)
         for _ in range(_MOST_ROUNDS):
-            weight, bias = self._maximize(rows, np.eye(n_clusters)[labels])
-            before, labels = labels, (rows @ weight.T + bias).argmax(axis=1)
+            weight, bias = self._maximize(rows, labels)
+            before, labels = labels, _likeliest(rows, weight, bias)
             if (labels != before).mean() <= _SETTLED:
                 break
         self.center.copy_(torch.from_numpy(center))
@@ -136,40 +137,69 @@ class MixtureReadout(nn.Module):
         return self
 
     def _maximize(
-        self, rows: NDArray[np.float64], members: NDArray[np.float64]
+        self, rows: NDArray[np.float32], labels: NDArray[np.int64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Estimate the mixture from one-hot labels, as weight and bias of a layer."""
+        """Estimate the mixture from labels, as weight and bias of a layer."""
         n_samples, embed_dim = rows.shape
-        mass = members.sum(axis=0) + 1e-9  # a cluster may have lost its last member
-        means = (members.T @ rows) / mass[:, None]
-        within = (rows.T @ rows - (means.T * mass) @ means) / n_samples
-        spread = max(float(rows.var(axis=0).mean()), 1e-12)
+        n_clusters = len(self.bias)
+        sums, moments = np.zeros((n_clusters, embed_dim)), np.zeros((embed_dim,) * 2)
+        for block in _blocks(n_samples):
+            part = rows[block].astype(np.float64)
+            sums += np.eye(n_clusters)[labels[block]].T @ part
+            moments += part.T @ part
+        # A cluster may have lost its last member.
+        mass = np.bincount(labels, minlength=n_clusters) + 1e-9
+        means = sums / mass[:, None]
+        within = (moments - (means.T * mass) @ means) / n_samples
+        variance = np.diag(moments) / n_samples - (sums.sum(axis=0) / n_samples) ** 2
+        spread = max(float(variance.mean()), 1e-12)
         covariance = within + self.shrinkage * spread * np.eye(embed_dim)
         precise = np.linalg.solve(covariance, means.T).T  # (n_clusters, embed_dim)
         weight = precise / self.temperature
         offset = -0.5 * (precise * means).sum(axis=1) / self.temperature
-        logits = rows @ weight.T + offset
-        level = self.balance * _balancing_offset(logits)
+        level = self.balance * _balancing_offset(rows, weight, offset)
         share = (1 - self.balance) * np.log(mass / n_samples)
         return weight, offset + level + share
 
 
-def _balancing_offset(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Find what to add to logits so that all clusters get the same mass."""
-    n_clusters = logits.shape[1]
-    offset = np.zeros(n_clusters)
+def _blocks(n_samples: int) -> list[slice]:
+    """Split rows into blocks, so that memory does not grow with rows times clusters."""
+    starts = range(0, n_samples, _BLOCK_ROWS)
+    return [slice(start, start + _BLOCK_ROWS) for start in starts]
+
+
+def _likeliest(
+    rows: NDArray[np.float32], weight: NDArray[np.float64], bias: NDArray[np.float64]
+) -> NDArray[np.int64]:
+    """Return the cluster of the largest logit for every row."""
+    parts = [
+        (rows[block] @ weight.T + bias).argmax(axis=1) for block in _blocks(len(rows))
+    ]
+    return np.concatenate(parts)
+
+
+def _balancing_offset(
+    rows: NDArray[np.float32], weight: NDArray[np.float64], offset: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Find what to add to the logits so that all clusters get the same mass."""
+    n_clusters = len(offset)
+    level = np.zeros(n_clusters)
     for _ in range(_BALANCE_ROUNDS):
-        mass = softmax(logits + offset, axis=1).mean(axis=0)
-        offset -= np.log(n_clusters * mass + 1e-12)
-    return offset
+        mass = np.zeros(n_clusters)
+        for block in _blocks(len(rows)):
+            logits = rows[block] @ weight.T + (offset + level)
+            mass += softmax(logits, axis=1).sum(axis=0)
+        level -= np.log(n_clusters * mass / len(rows) + 1e-12)
+    return level
 
 
 def _kmeans_labels(
-    rows: NDArray[np.float64], n_clusters: int, random_state: int
+    rows: NDArray[np.float32], n_clusters: int, random_state: int
 ) -> NDArray[np.int64]:
-    """Label rows by k-means; fewer distinct rows than clusters are no reason to warn.
+    """Label rows by k-means.
 
-    Whoever asked for the clusters is told how many of them hold images.
+    Fewer distinct rows than clusters are no reason to warn here: the estimator warns of
+    empty clusters.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
