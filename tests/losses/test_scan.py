@@ -1,4 +1,4 @@
-"""Tests of agreement with neighbors, of balance and of self-labelling."""
+"""Tests of agreement with neighbors, of balance and of self-labeling."""
 
 import math
 
