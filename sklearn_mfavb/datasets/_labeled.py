@@ -1,4 +1,4 @@
-"""What every loader returns."""
+"""Images with their classes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class LabelledImages(NamedTuple):
+class LabeledImages(NamedTuple):
     """Images with their classes, which are for scoring only.
 
     Attributes
     ----------
     images : ndarray of uint8 of shape (n_samples, height, width) or \
             (n_samples, height, width, 3), or list of str
-        The pictures, or the paths of their files: the estimators take either.
+        The images, or the paths of their files: the estimators take either.
     target : ndarray of int64 of shape (n_samples,)
         The class of each image, from 0 to `n_classes - 1`.
     target_names : list of str
@@ -24,13 +24,6 @@ class LabelledImages(NamedTuple):
         What was read from where, to be stated beside results.
     features : mapping of str to ndarray of shape (n_samples, ...)
         What was stored with the images by name, such as their embeddings; often empty.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.datasets import load_images
-    >>> images, target, target_names, *_ = load_images("digits")
-    >>> images.shape, target[:3].tolist(), target_names[:3]
-    ((1797, 8, 8), [0, 1, 2], ['0', '1', '2'])
     """
 
     images: NDArray[np.uint8] | list[str]
