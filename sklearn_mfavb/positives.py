@@ -201,8 +201,16 @@ def _embedding_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
     return apply_to_views(embed, search.dataset, search.runtime), "cosine"
 
 
+def _projection_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+    """Return projections of the instance head (SCAN)."""
+    network = search.network.eval()
+    project = lambda view: network.instance_head(network.embed(view))  # noqa: E731
+    return apply_to_views(project, search.dataset, search.runtime), "cosine"
+
+
 _SPACES: dict[str, Callable[[NeighborSearch], tuple[Rows, Metric]]] = {
     "embedding": _embedding_rows,
     "features": _feature_rows,
     "pixels": _pixel_rows,
+    "projection": _projection_rows,
 }

@@ -168,8 +168,8 @@ def _encode_views(
         for positions in torch.arange(len(dataset)).split(_BLOCK):
             clean = source.read(dataset.indices[positions.numpy()], source.image_size)
             view = augment(unit_pixels(clean))
-            rows = [e.scale(e.transformer.embed(view)) for e in encoders]
-            features.append(torch.cat([torch.from_numpy(r) for r in rows], dim=1))
+            rows = [torch.from_numpy(each.embed(view)) for each in encoders]
+            features.append(torch.cat(rows, dim=1))
             if dataset.size is not None:
                 images.append(_shrink(view, dataset.size))
     shape = (n_views, len(dataset))

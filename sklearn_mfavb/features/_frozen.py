@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils import check_array
+from torch import Tensor
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
 from sklearn_mfavb.images import ImageSource
@@ -44,6 +45,12 @@ class FrozenEncoder:
         """Center unit vectors, and bring their entries to a mean square of one."""
         length = np.float32(np.sqrt(rows.shape[1]))
         return _unit_rows(_unit_rows(rows) - self.mean) * length
+
+    def embed(self, images: Tensor) -> Rows:
+        """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
+        encoder = self.transformer.build_encoder()  # type: ignore[union-attr]
+        rows = encoder.embed(images, precision=self.transformer.precision)
+        return self.scale(rows.cpu().numpy())
 
 
 def is_precomputed(encoder: Any) -> bool:

@@ -93,16 +93,16 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
             "partner_images" and "partner_features": what there is of them.
         """
         index = np.asarray(positions, dtype=np.int64)
-        batch = self._serve(index, "")
+        batch = self.serve(index)
         if self.neighbors is not None:
             column = torch.randint(
                 self.neighbors.shape[1], (len(index),), device="cpu"
             ).numpy()
-            batch.update(self._serve(self.neighbors[index, column], "partner_"))
+            batch.update(self.serve(self.neighbors[index, column], "partner_"))
         return batch
 
-    def _serve(self, index: np.ndarray, prefix: str) -> dict[str, torch.Tensor]:
-        """Read images and features of some positions."""
+    def serve(self, index: np.ndarray, prefix: str = "") -> dict[str, torch.Tensor]:
+        """Read images and features of some positions, without partners."""
         served = {prefix + "index": torch.from_numpy(index)}
         if self.source is not None and self.size is not None:
             images = self.source.read(self.indices[index], self.size)
@@ -110,6 +110,18 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         if self.features is not None:
             served[prefix + "features"] = self.features[torch.from_numpy(index)]
         return served
+
+    def expand(self, rows: np.ndarray) -> np.ndarray:
+        """Spread rows of the images that take part over all images of the source.
+
+        Rows of images that do not take part, or turned out to be unreadable, are NaN.
+        """
+        if self.source is None:
+            return rows
+        expanded = np.full((len(self.source), *rows.shape[1:]), np.nan, rows.dtype)
+        expanded[self.indices] = rows
+        expanded[list(self.source.unreadable)] = np.nan
+        return expanded
 
     @staticmethod
     def collate(batch: Batch) -> Batch:
