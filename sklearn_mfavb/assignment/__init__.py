@@ -2,13 +2,14 @@
 
 from sklearn_mfavb.assignment._estimator import EstimatorAssigner
 from sklearn_mfavb.assignment._fit import ASSIGNMENTS, Evidence, fit_assigner
-from sklearn_mfavb.assignment._heads import balanced_contrast, choose_head
+from sklearn_mfavb.assignment._heads import HeadLoss, balanced_contrast, choose_head
 from sklearn_mfavb.assignment._mixture import MixtureAssigner
 
 __all__ = [
     "ASSIGNMENTS",
     "EstimatorAssigner",
     "Evidence",
+    "HeadLoss",
     "MixtureAssigner",
     "balanced_contrast",
     "choose_head",

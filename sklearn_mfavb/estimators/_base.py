@@ -3,7 +3,7 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from numbers import Integral, Real
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -16,55 +16,42 @@ from sklearn.base import (
     _fit_context,
 )
 from sklearn.utils import Tags, check_random_state
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb.assignment import (
-    ASSIGNMENTS,
-    Evidence,
-    balanced_contrast,
-    fit_assigner,
+from sklearn_mfavb.assignment import balanced_contrast
+from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
+from sklearn_mfavb.estimators._fit import (
+    Recipe,
+    continue_history,
+    fit_model,
+    warn_of_empty_clusters,
 )
-from sklearn_mfavb.augmentation import AUGMENTATIONS
-from sklearn_mfavb.backbones import ViT
 from sklearn_mfavb.estimators._inputs import (
     make_dataset,
     open_inputs,
     resolve_image_size,
     score_labels,
 )
-from sklearn_mfavb.estimators._model import ClusteringModel, view_shape
-from sklearn_mfavb.estimators._network import (
-    continue_history,
-    prepare_network,
-    warn_of_empty_clusters,
-)
+from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.estimators._views import Augmentation
 from sklearn_mfavb.features import FrozenEncoder, fit_encoders
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
-from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
     LARGEST_BATCH,
     Runtime,
     Stage,
     Training,
-    apply_to_views,
     auto_batch_size,
-    embed_in,
-    isolated,
     open_checkpoint,
     resolve_autocast,
     resolve_device,
-    train,
 )
 from sklearn_mfavb.views import ViewShape
 
 Rows = NDArray[np.float32]
-_COUNT = Interval(Integral, 1, None, closed="left")
 
 
 class BaseImageClusterer(
@@ -82,29 +69,7 @@ class BaseImageClusterer(
 
     _groups: ClassVar[dict[str, Any]] = {"reading": Reading, "training": Training}
 
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "n_clusters": [_COUNT],
-        "encoder": [str, HasMethods(["fit_transform", "transform"]), list, tuple, None],
-        "use_pixels": ["boolean", StrOptions({"auto"})],
-        "image_size": [StrOptions({"auto"}), _COUNT, tuple, list],
-        "augmentation": [
-            StrOptions({"auto", *AUGMENTATIONS}),
-            Augmentation,
-            callable,
-            tuple,
-        ],
-        "positives": [StrOptions({"auto", "augmentation", "neighbors"}), Neighbors],
-        "balance": [Interval(Real, 0, None, closed="left")],
-        "assignment": [StrOptions(set(ASSIGNMENTS)), HasMethods(["fit", "predict"])],
-        "backbone": [str, ViT, callable],
-        "max_epochs": [StrOptions({"auto"}), _COUNT],
-        "batch_size": [StrOptions({"auto"}), _COUNT],
-        "device": [str, torch.device],
-        "random_state": ["random_state"],
-        "verbose": ["verbose"],
-        "reading": [Reading, None],
-        "training": [Training, None],
-    }
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = COMMON_CONSTRAINTS
 
     n_clusters: int
     encoder: Any
@@ -353,71 +318,45 @@ class BaseImageClusterer(
         return make_dataset(source, size, rows, self.n_clusters), encoders
 
     def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
-        """Train a network, find how embeddings are labeled, and return them."""
+        """Fit a model, take over what it learned, and return the embeddings."""
         source, training = dataset.source, self._group("training")
-        image_format = None if source is None else source.format
         device = resolve_device(self.device)
-        dtype = resolve_autocast(training.precision, device)
-        runtime = Runtime(device, dtype, self._resolve_batch_size(dataset))
+        inference = self._runtime(device)
+        runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
-        seed = seed if checkpoint is None else checkpoint.seed
-        before = self._continued()
-        with isolated(seed, device):
-            shape = view_shape(encoders, image_format, dataset.size)
-            network = prepare_network(
-                self._make_network(shape), dataset, device, before and before.network
-            )
-            setup = FitSetup(
-                network=network,
-                dataset=dataset,
-                encoders=encoders,
-                shape=shape,
-                runtime=runtime,
-                n_clusters=self.n_clusters,
-                continues=before is not None,
-            )
-            history = train(
-                network,
-                self._plan(setup),
-                dataset,
-                training=training,
-                runtime=runtime,
-                checkpoint=checkpoint,
-                verbose=self.verbose,
-            )
-            embedding = apply_to_views(
-                embed_in(network, self._runtime(device)), dataset, runtime
-            )
-            evidence = Evidence(
-                embedding=embedding,
-                n_clusters=self.n_clusters,
-                heads=network.cluster_heads,
-                neighbors=dataset.neighbors,
-                balance=self.balance,
-                head_loss=self._head_loss,
-                seed=seed,
-                device=device,
-            )
-            assigner = fit_assigner(self.assignment, evidence)
-        self.model_ = ClusteringModel(
-            encoders, image_format, dataset.size, network, assigner
+        before = getattr(self, "model_", None) if training.warm_start else None
+        recipe = Recipe(
+            n_clusters=self.n_clusters,
+            make_network=self._make_network,
+            plan=self._plan,
+            assignment=self.assignment,
+            balance=self.balance,
+            head_loss=self._head_loss,
         )
+        model, history, embedding = fit_model(
+            recipe,
+            dataset,
+            encoders,
+            training=training,
+            runtime=runtime,
+            inference=inference,
+            seed=seed if checkpoint is None else checkpoint.seed,
+            checkpoint=checkpoint,
+            before=before,
+            verbose=self.verbose,
+        )
+        probabilities = model.assign(embedding, inference)
+        self.model_ = model
         self.history_ = continue_history(self.history_ if before else [], history)
         self.n_iter_ = len(self.history_)
         self.image_size_ = dataset.size
-        probabilities = self.model_.assign(embedding, self._runtime(device))
         self.labels_ = _labels(dataset.expand(probabilities))
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
         if checkpoint is not None:
             checkpoint.close()
         return embedding
-
-    def _continued(self) -> ClusteringModel | None:
-        """Return the model that a fit continues, with warm_start."""
-        is_continued = self._group("training").warm_start
-        return getattr(self, "model_", None) if is_continued else None
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
         """Read and encode new images as `fit` did."""
