@@ -1,141 +1,111 @@
 """Every image of a source through an encoder, or out of a store."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_mfavb.features._arithmetic import Precision
-from sklearn_mfavb.features._cache import FeatureStore, hash_file, hash_images
+from sklearn_mfavb.features._input import read_resized
 from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.features._store import FeatureStore, Rows, hash_file, hash_images
 from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.training import keep_freed_memory
 
-Rows = NDArray[np.float32]
-
-
-class ImageEncoder(Protocol):
-    """What an extraction needs of an encoder: `Encoder` has it."""
-
-    @property
-    def feature_dim(self) -> int:
-        """Length of an embedding."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What the encoder expects of images."""
-
-    def embed(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images of any size."""
-
-    def embed_fitted(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images of the encoder's size."""
+# From images, which are either resized for the encoder or of any one size, to features.
+Embed = Callable[[Tensor, bool], Tensor]
 
 
 def extract_features(
     source: ImageSource,
-    encoder: ImageEncoder,
+    embed: Embed,
     *,
+    preprocessing: Preprocessing,
+    feature_dim: int,
     batch_size: int,
-    precision: Precision = "auto",
-    store: FeatureStore | None = None,
-    progress: bool = False,
+    store: FeatureStore | None,
+    verbose: int,
 ) -> Rows:
     """Embed every image of a source; rows of unreadable ones are NaN.
 
-    Parameters
-    ----------
-    source : ImageSource
-        Grey or RGB images.
-    encoder : Encoder
-        Where it runs is where it is.
-    batch_size : int
-        Most images read and embedded at once.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type of the matrix products, as `Encoder.embed` takes it.
-    store : FeatureStore, default=None
-        Features of this encoder and precision: found there rather than computed, and
-        added to it.
-    progress : bool, default=False
-        Whether to show a bar.
-
-    Returns
-    -------
-    features : ndarray of float32 of shape (n_samples, feature_dim)
-        Not normalised.
+    `embed` is called for images whose features are not in the store, which takes them.
     """
-    n_samples = len(source)
-    extraction = _Extraction(source, encoder, precision, store)
-    features = np.empty((n_samples, encoder.feature_dim), dtype=np.float32)
-    bar = tqdm(total=n_samples, unit="image", disable=not progress)
-    # 128 pictures of 256 pixels through ViT-B/16 on two cores: 14.6 images/s for 12.1.
-    with bar, nullcontext() if store is None else store, keep_freed_memory():
-        for start in range(0, n_samples, batch_size):
-            indices = np.arange(start, min(start + batch_size, n_samples))
-            features[indices] = extraction.rows(indices)
-            bar.update(len(indices))
+    features = np.full((len(source), feature_dim), np.nan, dtype=np.float32)
+    extraction = _Extraction(source, embed, preprocessing, store)
+    bar = tqdm(
+        total=len(source), desc="encoding images", unit="image", disable=not verbose
+    )
+    with bar, store or nullcontext():
+        for start in range(0, len(source), batch_size):
+            stop = min(start + batch_size, len(source))
+            for index, row in extraction.rows(np.arange(start, stop)).items():
+                features[index] = row
+            bar.update(stop - start)
     features[list(source.unreadable)] = np.nan
     return features
 
 
+@dataclass(frozen=True)
 class _Extraction:
-    """One batch at a time."""
+    """Features of one batch at a time."""
 
-    def __init__(
-        self,
-        source: ImageSource,
-        encoder: ImageEncoder,
-        precision: Precision,
-        store: FeatureStore | None,
-    ) -> None:
-        self._source = source
-        self._encoder = encoder
-        self._precision = precision
-        self._store = store
+    source: ImageSource
+    embed: Embed
+    preprocessing: Preprocessing
+    store: FeatureStore | None
 
-    def rows(self, indices: NDArray[np.int64]) -> Rows:
-        """Return the features of some images."""
-        store, paths = self._store, self._source.paths
-        if store is None:
-            return self._embed(self._read(indices))
+    def rows(self, batch: NDArray[np.int64]) -> dict[int, Rows]:
+        """Return the features of those images of a batch that can be read."""
+        store, paths = self.store, self.source.paths
+        batch = self._readable(batch)
+        if store is None or not len(batch):
+            return self._compute(batch)
+        images = None
         if paths is None:
-            images = self._read(indices)
+            images = self._read(batch)
             keys: list[Any] = hash_images(images)
         else:
-            images = None
-            keys = [self._hash_file(paths, i) for i in indices]
-        found: list[Any] = [store.find(key) for key in keys]
-        missing = np.array([i for i, row in enumerate(found) if row is None], dtype=int)
-        if len(missing):
-            wanted = self._read(indices[missing]) if images is None else images[missing]
-            rows = self._embed(wanted)
-            for position, row in zip(missing, rows, strict=True):
-                found[position] = row
-            unreadable = self._source.unreadable
-            well = [
-                keys[i] is not None and indices[i] not in unreadable for i in missing
-            ]
-            store.add([keys[i] for i in missing[well]], rows[well])
-        return np.stack(found)
+            n_channels = self.source.n_channels
+            keys = [hash_file(paths[i], n_channels=n_channels) for i in batch]
+        found = [store.find(key) for key in keys]
+        missing = np.flatnonzero([row is None for row in found])
+        made = self._compute(
+            batch[missing], images if images is None else images[missing]
+        )
+        kept = {
+            keys[k]: made[i]
+            for k, i in zip(missing, batch[missing].tolist(), strict=True)
+            if i in made and keys[k] is not None
+        }
+        if kept:
+            store.add(list(kept), np.stack(list(kept.values())))
+        stored = zip(batch.tolist(), found, strict=True)
+        return {i: row for i, row in stored if row is not None} | made
 
-    def _hash_file(self, paths: list[str], index: int) -> bytes | None:
-        """Make a key of a file, unless it is known to be unreadable."""
-        if index in self._source.unreadable:
-            return None
-        return hash_file(paths[index], n_channels=self._source.n_channels)
+    def _readable(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Leave out the images that are known to be unreadable."""
+        return indices[[i not in self.source.unreadable for i in indices.tolist()]]
+
+    def _compute(
+        self, indices: NDArray[np.int64], images: Tensor | None = None
+    ) -> dict[int, Rows]:
+        """Embed images, which are read here if they were not before."""
+        if not len(indices):
+            return {}
+        images = self._read(indices) if images is None else images
+        readable = self._readable(indices)
+        if len(readable) < len(indices):
+            images = images[np.flatnonzero(np.isin(indices, readable))]
+        if not len(readable):
+            return {}
+        rows = self.embed(images, not self.source.has_one_size).cpu().numpy()
+        return dict(zip(readable.tolist(), rows, strict=True))
 
     def _read(self, indices: NDArray[np.int64]) -> Tensor:
-        """Read images: as they are if they have one size, else fitted one by one."""
-        if self._source.has_one_size:
-            return self._source.read(indices, self._source.image_size)
-        preprocessing = self._encoder.preprocessing
-        return self._source.read(indices, preprocessing.size, fit=preprocessing.fit)
-
-    def _embed(self, images: Tensor) -> Rows:
-        """Embed what was read."""
-        is_fitted = not self._source.has_one_size
-        embed = self._encoder.embed_fitted if is_fitted else self._encoder.embed
-        return embed(images, precision=self._precision).cpu().numpy()
+        """Read images: as they are if they have one size, else resized one by one."""
+        if self.source.has_one_size:
+            return self.source.read(indices, self.source.image_size)
+        return read_resized(self.source, indices, self.preprocessing)

@@ -16,34 +16,21 @@ N_LISTED = 5
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file or a torch checkpoint.
 
-    Parameters
-    ----------
-    path : str or path-like
-        A file that ends in ``.safetensors``, or one that ``torch.save`` wrote with a
-        dict of tensors, alone or under "state_dict" or "model".
-
-    Returns
-    -------
-    weights : dict of str to torch.Tensor
-        Without the prefix "module." of parallel training.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file holds anything else than weights. Code in it is never run.
+    A checkpoint is a dict of tensors, alone or under "state_dict" or "model"; the
+    prefix "module." of parallel training is removed. Code in it is never run: a file
+    that holds anything but weights raises ValueError.
     """
+    path = os.fspath(path)
     try:
-        content = _read_any(os.fspath(path))
+        content = _read_any(path)
     except FileNotFoundError:
         raise
     # Both readers raise errors of many kinds for a broken file.
     except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"pretrained={os.fspath(path)!r} cannot be read as weights (a safetensors "
-            "file, or a dict of tensors written by torch.save): "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"pretrained={path!r} cannot be read as weights (a safetensors file, or a "
+            f"dict of tensors written by torch.save): {reason}"
         ) from error
     weights = {
         name: tensor
@@ -51,19 +38,9 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         if isinstance(tensor, Tensor)
     }
     if not weights:
-        raise ValueError(f"pretrained={os.fspath(path)!r} holds no weights.")
-    return _without_prefix(weights, "module.")
-
-
-def image_tower_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Pick the weights of the image tower: all under "visual.", else everything."""
-    prefix = "visual."
-    picked = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in weights.items()
-        if name.startswith(prefix)
-    }
-    return picked or weights
+        raise ValueError(f"pretrained={path!r} holds no weights.")
+    prefix = "module." if all(name.startswith("module.") for name in weights) else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
 
 
 def load_weights(
@@ -104,14 +81,7 @@ def _unwrap(content: Any) -> Mapping[str, Any]:
     return content if isinstance(content, Mapping) else {}
 
 
-def _without_prefix(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Remove a prefix that all names have."""
-    if not all(name.startswith(prefix) for name in weights):
-        return weights
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-
-
 def _list_names(kind: str, names: set[str]) -> str:
-    """Say how many names there are, and the first few."""
+    """Return the number of names and the first few."""
     first = ", ".join(sorted(names)[:N_LISTED])
     return f"{len(names)} {kind} ({first}{', ...' if len(names) > N_LISTED else ''})"
