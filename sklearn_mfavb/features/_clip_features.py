@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sklearn_mfavb.features._build import Pretrained, load_encoder, rebuild_encoder
 from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
-from sklearn_mfavb.features._extraction import extract_features
+from sklearn_mfavb.features._extraction import Extraction
 from sklearn_mfavb.features._fingerprint import fingerprint_encoder
 from sklearn_mfavb.features._input import as_paths, check_channels, open_source
 from sklearn_mfavb.features._preprocessing import Preprocessing
@@ -85,8 +85,6 @@ class CLIPFeatures(
         How the X given to `fit` was read.
     n_features_in_ : int
         Number of columns of that X, if it was two-dimensional.
-    feature_names_in_ : ndarray of str
-        Names of the columns of that X, if it was a dataframe of pixels.
 
     See Also
     --------
@@ -173,19 +171,7 @@ class CLIPFeatures(
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
-        """Check images and embed them, looking at files once.
-
-        Parameters
-        ----------
-        X : array-like, path or sequence
-            Images, as for `fit`.
-        y : Ignored
-            Not used; present for consistency with scikit-learn.
-
-        Returns
-        -------
-        features : ndarray of float32 of shape (n_samples, feature_dim)
-        """
+        """Do what `fit` and `transform` do, looking at files once."""
         return self.extract(self._open(X, is_fit=True))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
@@ -209,15 +195,8 @@ class CLIPFeatures(
         check_channels(source)
         store = self._open_store()
         feature_dim, preprocessing = self._describe(store)
-        return extract_features(
-            source,
-            self._embed,
-            preprocessing=preprocessing,
-            feature_dim=feature_dim,
-            batch_size=self.batch_size,
-            store=store,
-            verbose=self.verbose,
-        )
+        extraction = Extraction(source, self._embed, preprocessing, feature_dim, store)
+        return extraction.run(self.batch_size, verbose=self.verbose)
 
     def build_encoder(self) -> Encoder:
         """Build ``encoder_``, unless it is there; return it on the device."""

@@ -42,11 +42,6 @@ class Encoder(nn.Module):
         different ones.
     architecture : dict, default=None
         How to build `tower` again, for a model that is saved without pickle.
-
-    Attributes
-    ----------
-    feature_dim : int
-        Length of an embedding.
     """
 
     _place: Tensor

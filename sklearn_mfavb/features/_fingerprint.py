@@ -13,8 +13,6 @@ from typing import Any
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 1
 
-LIBRARIES = ("open_clip_torch", "timm")
-
 
 def fingerprint_encoder(model: str, pretrained: Any) -> str:
     """Identify weights, architecture and preprocessing of an encoder.
@@ -22,11 +20,12 @@ def fingerprint_encoder(model: str, pretrained: Any) -> str:
     A file of weights counts with its content; a tag by its name and the version of the
     library, which pins what is downloaded.
     """
+    libraries = ("open_clip_torch", "timm")
     facts = {
         "format": FORMAT,
         "model": model,
         "config": _open_clip_config(model),
-        "versions": [importlib.metadata.version(name) for name in LIBRARIES],
+        "versions": [importlib.metadata.version(name) for name in libraries],
         "weights": _hash_file(pretrained) if is_file(pretrained) else pretrained,
     }
     content = json.dumps(facts, sort_keys=True).encode()
@@ -35,20 +34,17 @@ def fingerprint_encoder(model: str, pretrained: Any) -> str:
 
 def is_file(pretrained: Any) -> bool:
     """Whether `pretrained` is a path rather than the name of a tag."""
-    is_name = isinstance(pretrained, str)
-    return isinstance(pretrained, os.PathLike) or (
-        is_name and os.path.isfile(pretrained)
-    )
+    is_text = isinstance(pretrained, str)
+    return os.path.isfile(pretrained) if is_text else hasattr(pretrained, "__fspath__")
 
 
 def _hash_file(path: str | os.PathLike[str]) -> str:
     """Hash the content of a file of weights."""
     try:
         status = os.stat(path)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"pretrained={os.fspath(path)!r}: there is no such file."
-        ) from error
+    except FileNotFoundError:
+        text = f"pretrained={os.fspath(path)!r}: there is no such file."
+        raise FileNotFoundError(text) from None
     stamp = status.st_size, status.st_mtime_ns, status.st_ctime_ns
     return _hash_content(os.path.realpath(path), stamp)
 

@@ -35,10 +35,10 @@ Rows = NDArray[np.float32]
 class FeatureStore:
     """Rows of features by key, of one encoder, in a folder.
 
-    The folder holds files of a few hundred rows, each an array of features and one of
-    keys. Files are only added, and appear whole, so that processes may share the folder
-    and a run that is killed loses little. Used as a context manager, the store writes
-    what it still holds at the end of the block, also when that is interrupted.
+    It holds files of a few hundred rows, each an array of features and one of keys.
+    Files are only added, and appear whole: processes may share the folder, and a run
+    that is killed loses little. As a context manager, the store writes what it holds at
+    the end of the block, also when that is interrupted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -62,12 +62,9 @@ class FeatureStore:
         self.flush()
 
     def find(self, key: bytes | None) -> Rows | None:
-        """Return the features of a key, or None if there are none or they are damaged.
-
-        None is the key of nothing.
-        """
+        """Return the features of a key; None if there are none or they are damaged."""
         if key is None or key in self._pending:
-            return None if key is None else self._pending[key]
+            return self._pending[key] if key else None
         if key not in self._places:
             return None
         path, row = self._places[key]

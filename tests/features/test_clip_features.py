@@ -11,9 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -186,13 +184,6 @@ def test_nested_parameters(tiny):
     assert clone(transformer).get_params()["reading__on_error"] == "skip"
     with pytest.raises(ValueError, match="on_error"):
         tiny(reading=Reading(on_error="leave")).transform("nowhere")
-
-
-def test_pipeline(tiny, pictures):
-    """The transformer goes before k-means, from a folder to labels."""
-    clustering = make_pipeline(tiny(), KMeans(2, n_init=2, random_state=0))
-    labels = clustering.fit_predict(pictures)
-    assert_array_equal(clustering.predict(pictures), labels)
 
 
 def test_bfloat16(tiny, photos):
