@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import clip_baselines
 import numpy as np
 import torch
+from image_sets import load_image_set
 from jobs import Job, MissingFeatures
 from methods import METHODS, Method
 from numpy.typing import NDArray
@@ -16,7 +17,6 @@ from recording import read_peak
 from scipy.stats import entropy
 
 import sklearn_mfavb
-from sklearn_mfavb.datasets import load_images
 from sklearn_mfavb.images import check_images
 from sklearn_mfavb.metrics import clustering_summary, neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
@@ -83,7 +83,7 @@ def measure(job: Job) -> dict[str, Any]:
 
 def load(job: Job, profile: Profile) -> Data:
     """Load a set, or the random images of it that the profile takes."""
-    loaded = load_images(job.run.dataset, job.data_dir)
+    loaded = load_image_set(job.run.dataset, job.data_dir)
     n_images = len(loaded.target)
     n_kept = min(n_images, profile.sample_sizes.get(job.run.dataset, n_images))
     rows = np.sort(np.random.default_rng(0).permutation(n_images)[:n_kept])

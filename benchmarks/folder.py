@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from image_sets import load_image_set
 from PIL import Image
 from recording import append_record, read_peak
 
-from sklearn_mfavb.datasets import load_images
 from sklearn_mfavb.metrics import clustering_summary
 
 N_IN_FOLDER = 1000
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="fashion_mnist_test")
     options = parser.parse_args()
     photos, out = options.out / "photos", options.out / "clusters"
-    loaded = load_images(options.dataset, options.data_dir)
+    loaded = load_image_set(options.dataset, options.data_dir)
     if isinstance(loaded.images, list):
         parser.error(f"{options.dataset} is a folder already; name a set of arrays")
     photos.mkdir(parents=True)

@@ -3,7 +3,7 @@
     python benchmarks/run.py --data-dir DIR [--profile NAME] [--methods ...]
         [--datasets ...] [--seeds ...] [--results FILE] [--again]
 
-DIR is what `sklearn_mfavb.datasets.load_images` takes; ``digits`` need none. Each
+DIR holds the sets, as ``image_sets.py`` tells; ``digits`` need none. Each
 (method, data set, seed, profile) is one fit in a process of its own, and one line in
 ``results/family.jsonl``. What is recorded is not run again, unless `--again` says so;
 several of these programs may share a file. The settings of the profiles are in

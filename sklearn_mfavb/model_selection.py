@@ -26,7 +26,7 @@ class NClustersSelector(BaseEstimator):
 
     Every number of clusters from `min_clusters` to `max_clusters` is tried, and the one
     of the highest mean silhouette [1]_ is chosen. Rows are compared by their angle
-    around the mean: brought to unit length, centred, and to unit length again. With
+    around the mean: brought to unit length, centerd, and to unit length again. With
     :math:`d` their squared distances, which are twice the cosine distance, the
     silhouette of row :math:`i` in its cluster :math:`A` is
 
@@ -157,7 +157,7 @@ class NClustersSelector(BaseEstimator):
         random_state = check_random_state(self.random_state)
         if self.max_samples is not None and len(X) > self.max_samples:
             X = X[random_state.permutation(len(X))[: self.max_samples]]
-        rows = _centred_directions(X)
+        rows = _centerd_directions(X)
         self._check_range(rows)
         seed = random_state.randint(np.iinfo(np.int32).max)
         self.n_clusters_values_ = np.arange(self.min_clusters, self.max_clusters + 1)
@@ -196,7 +196,7 @@ class NClustersSelector(BaseEstimator):
         return kmeans.fit_predict(rows)
 
 
-def _centred_directions(X: Rows) -> Rows:
+def _centerd_directions(X: Rows) -> Rows:
     """Return unit rows around the mean, without the direction that all rows share."""
     unit = normalize(X)
     unit -= unit.mean(axis=0)

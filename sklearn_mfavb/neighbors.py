@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by blocks, and pixels as features to find them in."""
+"""Exact nearest neighbors by blocks, and pixels as features to find them in."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -32,7 +32,7 @@ def nearest_neighbors(
     features : ndarray or torch.Tensor of shape (n_samples, n_features)
         Finite values. Compared in float32, or in float64 if they come so.
     n_neighbors : int
-        Number of neighbours of each row, at least 1. There are only `n_samples - 1`
+        Number of neighbors of each row, at least 1. There are only `n_samples - 1`
         other rows: a larger number is lowered to that.
     metric : {"euclidean", "cosine"}, default="euclidean"
         What is close: a small distance, or a small angle. A row of zeros has cosine 0
@@ -46,7 +46,7 @@ def nearest_neighbors(
     Returns
     -------
     ndarray of int64 of shape (n_samples, min(n_neighbors, n_samples - 1))
-        Row numbers. A row is not its own neighbour, though its duplicates are. Equally
+        Row numbers. A row is not its own neighbor, though its duplicates are. Equally
         close rows are in ascending order; which of them are kept, if there is not room
         for all, is left open.
 
@@ -110,7 +110,7 @@ def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:
     """
     scale = 255 if images.dtype == torch.uint8 else 1
     height, width = images.shape[2:]
-    is_strip = height == 1  # neighbouring features mean nothing: not to be averaged
+    is_strip = height == 1  # neighboring features mean nothing: not to be averaged
     sides = (min(height, max_side), width if is_strip else min(width, max_side))
     return functional.adaptive_avg_pool2d(images.float() / scale, sides).flatten(1)
 
@@ -152,7 +152,7 @@ def _closest_first(similarity: Tensor, n_neighbors: int) -> Tensor:
 
 
 def _check_arguments(features: Tensor, n_neighbors: int, metric: str) -> None:
-    """Raise ValueError for arguments that have no neighbours to give."""
+    """Raise ValueError for arguments that have no neighbors to give."""
     if features.ndim != 2 or len(features) == 0:
         raise ValueError(
             "features must be of shape (n_samples, n_features) with at least one row, "

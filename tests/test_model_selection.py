@@ -153,7 +153,7 @@ def test_at_most_max_samples_rows_are_compared(monkeypatch):
 
 
 def test_input_is_left_alone(rows):
-    """Rows are not normalised in place, even if none are drawn."""
+    """Rows are not normalized in place, even if none are drawn."""
     before = rows.copy()
     NClustersSelector(max_clusters=5).fit(rows)
     assert_array_equal(rows, before)

@@ -1,4 +1,4 @@
-"""The scikit-learn side: parameters and images in, labels out."""
+"""scikit-learn estimators: images or features in, labels out."""
 
 from sklearn_mfavb.estimators._anchor import AnchorClustering
 from sklearn_mfavb.estimators._base import BaseImageClusterer
@@ -6,10 +6,12 @@ from sklearn_mfavb.estimators._cc import ContrastiveClustering
 from sklearn_mfavb.estimators._cueco import CueCoClustering
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
 from sklearn_mfavb.estimators._scan import SCANClustering
+from sklearn_mfavb.estimators._views import Augmentation
 from sklearn_mfavb.estimators._vtcc import VTCCClustering
 
 __all__ = [
     "AnchorClustering",
+    "Augmentation",
     "BaseImageClusterer",
     "ContrastiveClustering",
     "CueCoClustering",

@@ -115,7 +115,7 @@ def test_parameters_have_one_row_per_image_and_no_step_reads_values(name, image_
 def test_rows_of_features_are_never_moved_or_blurred(name):
     """A 1 x W strip with one bright pixel keeps it where it was, in both views."""
     images = torch.full((8, 1, 1, 80), 0.1)
-    images[..., 20] = 0.4  # black and white would both be black when solarised
+    images[..., 20] = 0.4  # black and white would both be black when solarized
     for view in make_views(name, (1, 80)):
         augmented = view(images)[:, 0, 0]
         rest = torch.cat((augmented[:, :20], augmented[:, 21:]), dim=1)
@@ -135,8 +135,8 @@ def test_views_pickle_and_copy(name):
         assert torch.equal(twin.apply(images, parameters), expected)
 
 
-def test_presets_blur_large_photographs_only_and_solarise_the_second_view():
-    """Blur starts at 64 pixels; the first view is never solarised."""
+def test_presets_blur_large_photographs_only_and_solarize_the_second_view():
+    """Blur starts at 64 pixels; the first view is never solarized."""
 
     def kinds(view):
         return {type(transform) for transform in view.transforms}
@@ -220,7 +220,7 @@ def test_what_cannot_augment_is_refused(augmentation):
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["photographs", "aerial", "characters"])
 def test_devices_agree_and_nothing_waits_for_the_gpu(name):
-    """The same parameters give the same images on a GPU, without synchronising."""
+    """The same parameters give the same images on a GPU, without synchronizing."""
     images = torch.rand(4, 3, 64, 64, device="cuda")
     view = make_views(name, (64, 64))[1]
     torch.cuda.set_sync_debug_mode("error")
@@ -231,7 +231,7 @@ def test_devices_agree_and_nothing_waits_for_the_gpu(name):
     parameters = view.draw(images)
     on_gpu = view.apply(images, parameters).cpu()
     on_cpu = view.apply(images.cpu(), _to_cpu(parameters))
-    # A pixel near solarisation's threshold may flip between devices.
+    # A pixel near solarization's threshold may flip between devices.
     assert ((on_gpu - on_cpu).abs() < 1e-4).float().mean() > 0.999
 
 

@@ -8,7 +8,7 @@ import scipy.sparse
 import torch
 from PIL import Image
 
-from sklearn_mfavb.images import check_images, is_table
+from sklearn_mfavb.images import is_table, open_images
 
 pd = pytest.importorskip("pandas")
 
@@ -71,14 +71,14 @@ def paths(tmp_path):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_same_pixels(kind, paths):
     """Whatever holds the images, they are read alike, at native and other sizes."""
-    source = check_images(KINDS[kind](paths))
+    source = open_images(KINDS[kind](paths))
     assert (len(source), source.n_channels, source.image_size) == (5, 3, (6, 6))
     assert (source.paths is not None) == ("path" in kind or kind == "folder")
     batch = read_all(source)
     assert batch.dtype == torch.uint8
     np.testing.assert_array_equal(batch, EXPECTED)
     some = source.read([4, 1], (7, 3))
-    assert torch.equal(some, check_images(IMAGES).read([4, 1], (7, 3)))
+    assert torch.equal(some, open_images(IMAGES).read([4, 1], (7, 3)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -89,39 +89,39 @@ def test_every_kind_fits_every_format(kind, paths):
         # Rows for a format with channels first are read with channels first.
         if fitted is EXPECTED and kind in ("rows", "dataframe"):
             new = EXPECTED.reshape(5, -1)
-        source = check_images(new, format=check_images(fitted).format)
+        source = open_images(new, format=open_images(fitted).format)
         np.testing.assert_array_equal(read_all(source), EXPECTED)
 
 
 def test_lists_of_numbers():
     """Lists of lists of numbers are rows."""
     rows = [[0.0, 0.25, 0.5, 1.0], [1.0, 0.0, 0.0, 0.0]]
-    assert read_all(check_images(rows)).flatten(1).tolist() == rows
+    assert read_all(open_images(rows)).flatten(1).tolist() == rows
 
 
 def test_objects_that_are_numbers():
     """Objects that are numbers are converted."""
     rows = np.array([[0.0, 0.25, 0.5, 1.0]], dtype=object)
-    assert read_all(check_images(rows)).flatten().tolist() == rows[0].tolist()
+    assert read_all(open_images(rows)).flatten().tolist() == rows[0].tolist()
 
 
 def test_bfloat16():
     """Tensors of a type that NumPy lacks are read too."""
     images = torch.eye(6).expand(2, 6, 6).to(torch.bfloat16)
-    torch.testing.assert_close(read_all(check_images(images))[:, 0], images.float())
+    torch.testing.assert_close(read_all(open_images(images))[:, 0], images.float())
 
 
 def test_tensors_with_gradients():
     """Tensors that ask for gradients are read without them."""
     assert not read_all(
-        check_images(torch.rand(2, 6, 6, requires_grad=True))
+        open_images(torch.rand(2, 6, 6, requires_grad=True))
     ).requires_grad
 
 
 @pytest.mark.gpu
 def test_tensors_on_a_gpu():
     """Tensors on a GPU are read into main memory."""
-    batch = read_all(check_images(torch.from_numpy(IMAGES).cuda()))
+    batch = read_all(open_images(torch.from_numpy(IMAGES).cuda()))
     np.testing.assert_array_equal(batch, EXPECTED)
 
 
@@ -131,7 +131,7 @@ def test_memory_maps_are_not_copied(tmp_path, dtype):
     np.save(tmp_path / "images.npy", np.zeros((6, 25), dtype=dtype))
     rows = np.load(tmp_path / "images.npy", mmap_mode="r")
     for images in (rows, rows.reshape(6, 5, 5), rows.reshape(6, 5, 5, 1)):
-        source = check_images(images)
+        source = open_images(images)
         assert isinstance(source.images, np.memmap)
         assert np.shares_memory(source.images, rows)
         assert source.read([5, 0], (5, 5)).shape == (2, 1, 5, 5)
@@ -141,7 +141,7 @@ def test_arrays_and_tensors_are_not_copied():
     """Arrays and tensors are read where they are, and batches are copies."""
     images = IMAGES.copy()
     for given in (images, torch.from_numpy(images)):
-        source = check_images(given)
+        source = open_images(given)
         assert np.shares_memory(source.images, images)
         read_all(source).zero_()
     np.testing.assert_array_equal(images, IMAGES)
@@ -150,22 +150,22 @@ def test_arrays_and_tensors_are_not_copied():
 def test_resizing_is_antialiased():
     """Shrinking averages: a fine chessboard becomes grey, in bytes and floats."""
     board = np.indices((16, 16)).sum(axis=0)[None] % 2
-    floats = check_images(board.astype(np.float32)).read([0], (4, 4))
-    whole = check_images(board.astype(np.uint8) * 255).read([0], (4, 4))
+    floats = open_images(board.astype(np.float32)).read([0], (4, 4))
+    whole = open_images(board.astype(np.uint8) * 255).read([0], (4, 4))
     torch.testing.assert_close(floats, torch.full((1, 1, 4, 4), 0.5), atol=0.01, rtol=0)
     assert (whole.int() - 127).abs().max() <= 1
 
 
 def test_verifying_arrays_does_nothing():
     """Arrays were checked whole already."""
-    source = check_images(IMAGES)
+    source = open_images(IMAGES)
     source.verify((4, 4))
     assert source.unreadable == {}
 
 
 def test_sources_and_formats_pickle():
     """Sources on arrays and formats survive pickling."""
-    source = check_images(IMAGES)
+    source = open_images(IMAGES)
     copy = pickle.loads(pickle.dumps(source))
     assert copy.format == source.format
     assert hash(copy.format) == hash(source.format)
@@ -191,7 +191,7 @@ def test_sources_and_formats_pickle():
 def test_refused_types(X, seen):
     """Input of no accepted kind is refused with what was seen."""
     with pytest.raises(TypeError, match=seen):
-        check_images(X)
+        open_images(X)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_refused_types(X, seen):
 def test_refused_values(X, seen):
     """Input of an accepted kind that holds no images is refused with the reason."""
     with pytest.raises(ValueError, match=seen):
-        check_images(X)
+        open_images(X)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +218,7 @@ def test_refused_values(X, seen):
 def test_sparse_input(X):
     """Sparse input is refused."""
     with pytest.raises(TypeError, match="Sparse input"):
-        check_images(X)
+        open_images(X)
 
 
 @pytest.mark.parametrize(

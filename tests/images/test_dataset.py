@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sklearn_mfavb.images import ImageDataset, check_images
+from sklearn_mfavb.images import ImageDataset, open_images
 
 
 @pytest.fixture
 def source():
     """Return ten images, each filled with its own number."""
     numbers = np.arange(10, dtype=np.uint8)
-    return check_images(np.broadcast_to(numbers[:, None, None], (10, 4, 8)))
+    return open_images(np.broadcast_to(numbers[:, None, None], (10, 4, 8)))
 
 
 def numbers_of(images):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import open_images
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
@@ -15,7 +15,7 @@ COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
 def read_file(image, path, **options):
     """Save a picture, read it back and return its pixels, channels last."""
     image.save(path, **options)
-    source = check_images([path])
+    source = open_images([path])
     return source.read([0], source.image_size)[0].permute(1, 2, 0).numpy()
 
 
@@ -106,14 +106,14 @@ def test_sixteen_bits(tmp_path, extension):
 def test_deep_modes(dtype, factor):
     """Modes I and F are scaled to 8 bits by what their values can mean."""
     image = Image.fromarray((GREY.astype(float) * factor).astype(dtype))
-    source = check_images([image])
+    source = open_images([image])
     np.testing.assert_array_equal(source.read([0], (4, 6))[0, 0], GREY)
 
 
 @pytest.mark.parametrize("value", [-1, 70000, np.nan])
 def test_deep_values_without_meaning(value):
     """Deep values that are no 16-bit grey are refused."""
-    source = check_images([Image.fromarray(np.full((2, 2), value, dtype=np.float32))])
+    source = open_images([Image.fromarray(np.full((2, 2), value, dtype=np.float32))])
     with pytest.raises(ValueError, match=r"image 0.*mode F.*outside 0 to 65535"):
         source.verify((2, 2))
 
@@ -169,6 +169,6 @@ def test_large_jpeg_is_decoded_smaller(tmp_path):
     image = Image.fromarray(np.broadcast_to(ramp, (480, 640)).copy())
     path = tmp_path / "a.jpg"
     image.save(path, quality=95)
-    small = check_images([path]).read([0], (24, 32)).int()
-    exact = check_images(np.asarray(image)[None]).read([0], (24, 32)).int()
+    small = open_images([path]).read([0], (24, 32)).int()
+    exact = open_images(np.asarray(image)[None]).read([0], (24, 32)).int()
     assert (small - exact).abs().max() <= 2

