@@ -64,9 +64,14 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         self.source = source
         self.size = None if source is None else size
         self.features = None if features is None else torch.as_tensor(features)
-        n_images = len(self.features if source is None else source)  # type: ignore
+        n_images = len(features) if source is None else len(source)
         everything = np.arange(n_images, dtype=np.int64)
         self.indices = everything if indices is None else everything[indices]
+        if features is not None and len(features) != len(self.indices):
+            raise ValueError(
+                f"features has {len(features)} rows, but there are "
+                f"{len(self.indices)} images: one row per image is expected."
+            )
         self.neighbors: np.ndarray | None = None
 
     def __len__(self) -> int:

@@ -34,10 +34,7 @@ def is_deep(image: Image.Image) -> bool:
 
 
 def decode(
-    image: Image.Image,
-    *,
-    n_channels: int,
-    to_bytes: Callable[[np.ndarray], np.ndarray],
+    image: Image.Image, n_channels: int, to_bytes: Callable[[np.ndarray], np.ndarray]
 ) -> np.ndarray:
     """Return (n_channels, height, width) bytes: grayscale for one channel, else RGB.
 

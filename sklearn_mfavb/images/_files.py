@@ -6,13 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from sklearn_mfavb.images._folders import (
-    HEIF_ADVICE,
-    HEIF_EXTENSIONS,
-    readable_formats,
-)
+from sklearn_mfavb.images._folders import readable_formats
 from sklearn_mfavb.images._format import ImageFormat
 from sklearn_mfavb.images._pictures import PictureSource
 from sklearn_mfavb.images._reading import Reading
@@ -42,7 +38,7 @@ class FileSource(PictureSource):
             raise ValueError("it is no regular file")
         # Not by its path: Pillow 13.0 maps plain TIFF files into memory then, and
         # scrambles those that are to be rotated.
-        with open(path, "rb") as file, _identify(file, path) as image:
+        with open(path, "rb") as file, Image.open(file) as image:
             if side is not None:
                 # Decoding a photo at 1/2 to 1/8 scale is several times faster. A side
                 # serves both axes, as the image may yet be rotated.
@@ -53,13 +49,3 @@ class FileSource(PictureSource):
         """Apply a function to indices, by several threads."""
         with ThreadPoolExecutor(N_THREADS) as threads:
             return list(threads.map(function, indices))
-
-
-def _identify(file: Any, path: str) -> Image.Image:
-    """Open an image with Pillow; the error for HEIC says what is missing."""
-    try:
-        return Image.open(file)
-    except UnidentifiedImageError as error:
-        if os.path.splitext(path)[1].lower() in HEIF_EXTENSIONS:
-            raise ValueError(f"{error}; {HEIF_ADVICE}") from error
-        raise

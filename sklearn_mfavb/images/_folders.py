@@ -1,8 +1,10 @@
 """Image files below a folder, and the files there that are none."""
 
+import importlib
 import os
 from collections import Counter, deque
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -31,17 +33,6 @@ def list_images(
     -------
     list of str
         Sorted paths.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> from sklearn_mfavb.images import list_images
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Image.new("L", (4, 4)).save(Path(folder, "dot.png"))
-    ...     [Path(path).name for path in list_images(folder)]
-    ['dot.png']
     """
     return search_folder(folder, on_error=on_error)[0]
 
@@ -51,10 +42,9 @@ def search_folder(
 ) -> tuple[list[str], dict[str, str]]:
     """Find the image files below a folder, and the files that are none.
 
-    Files are images if Pillow can decode their extension or, without an extension,
-    their content; HEIC if the package pillow-heif is installed. Hidden files and
-    folders are left out. Linked folders are searched too, every real folder once, but
-    not those above `folder`.
+    Images have an extension that Pillow can decode, with pillow-heif also HEIC, or no
+    extension and such content. Hidden files and folders are left out. Linked folders
+    are searched too, every real folder once, but not those above `folder`.
 
     Parameters
     ----------
@@ -70,32 +60,29 @@ def search_folder(
     ignored : dict of str to str
         Path and reason of everything visible that was not looked at.
     """
-    if Path(folder).is_file():
+    root = os.fspath(folder)
+    if os.path.isfile(root):
         raise ValueError(
-            f"X is the path of one file, {os.fspath(folder)!r}: pass [path] for one "
-            "image, or the path of a folder."
+            f"X is the path of one file, {root!r}: pass [path] for one image, or the "
+            "path of a folder."
         )
-    if not os.path.isdir(folder):  # to Path, an empty name is the working folder
-        raise FileNotFoundError(f"There is no folder {os.fspath(folder)!r}.")
-    paths: list[str] = []
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"There is no folder {root!r}.")
     ignored: dict[str, str] = {}
-    for path in _visible_files(os.fspath(folder), ignored, on_error):
-        reason = _why_no_image(path)
-        if reason is None:
-            paths.append(path)
-        else:
-            ignored[path] = reason
+    files = list(_visible_files(root, ignored, on_error))
+    ignored.update((path, why) for path in files if (why := _why_no_image(path)))
+    paths = sorted(set(files) - ignored.keys())
     if not paths:
         raise ValueError(
-            f"No image files are below the folder {os.fspath(folder)!r}: files with "
-            "the extensions known to Pillow (.png, .jpg, .webp, ...) are read. "
+            f"No image files are below the folder {root!r}: files with the extensions "
+            "known to Pillow (.png, .jpg, .webp, ...) are read. "
             f"{summarize_ignored(ignored)}"
         )
-    return sorted(paths), dict(sorted(ignored.items()))
+    return paths, dict(sorted(ignored.items()))
 
 
 def summarize_ignored(ignored: dict[str, str]) -> str:
-    """Summarize in one line what was not looked at.
+    """Summarize in one line what was not looked at; empty if there is nothing.
 
     Parameters
     ----------
@@ -105,7 +92,6 @@ def summarize_ignored(ignored: dict[str, str]) -> str:
     Returns
     -------
     str
-        Empty if nothing was ignored.
 
     Examples
     --------
@@ -127,12 +113,8 @@ def summarize_ignored(ignored: dict[str, str]) -> str:
 def readable_formats() -> dict[str, str]:
     """Return the format of each extension that Pillow can decode."""
     Image.init()
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        pass
-    else:
-        register_heif_opener()
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
     decodable = Image.OPEN.keys() - IDENTIFIED_ONLY | {"MPO"}  # MPO opens as JPEG
     extensions = Image.registered_extensions()
     return {end: name for end, name in extensions.items() if name in decodable}
@@ -152,8 +134,10 @@ def _visible_files(root: str, ignored: dict[str, str], on_error: str) -> Iterato
         for entry in _open_folder(folder, ignored, on_error):
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
-                (links if entry.is_symlink() else folders).append(entry.path)
+            # A link to itself is an error to entry.is_dir().
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                (links if is_link else folders).append(entry.path)
             else:
                 yield entry.path
 
@@ -182,15 +166,11 @@ def _why_no_image(path: str) -> str | None:
         return None if is_known else f"{extension} is no extension of images"
     # TGA files have no mark: other files would be taken for one.
     names = sorted(set(formats.values()) - {"TGA", "MPO"})
-    try:
-        if os.path.isfile(path):
-            with Image.open(path, formats=names):
-                return None
-    except Image.DecompressionBombError:
-        return None
     # Pillow's readers raise errors of any kind for files that are no images.
-    except Exception:
-        pass
+    with suppress(Exception):
+        if os.path.isfile(path):  # a pipe would be waited for
+            with open(path, "rb") as file, Image.open(file, formats=names):
+                return None
     return "it has no extension and is no image"
 
 

@@ -56,7 +56,9 @@ class DatasetSource(ItemSource):
         headers = self._read_headers(probes)
         learns_range = self._fitted is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.
-        are_gray = all(each.is_pil and each.n_channels == 1 for each in headers.values())
+        are_gray = all(
+            each.is_pil and each.n_channels == 1 for each in headers.values()
+        )
         if learns_range or are_gray:
             rest = sorted(set(range(n_items)) - set(probes))
             headers.update(self._read_headers(rest))

@@ -27,9 +27,8 @@ from sklearn_mfavb.images._items import DatasetSource, ItemSource
 from sklearn_mfavb.images._layout import batch_layout, fitted_layout, row_layout
 from sklearn_mfavb.images._pixels import (
     check_pixels,
+    learn_range,
     measure_range,
-    natural_range,
-    pixel_rule,
     range_of,
 )
 from sklearn_mfavb.images._reading import Reading
@@ -122,14 +121,14 @@ def _open_sequence(
     if not items:
         raise ValueError(_describe_empty((0,)))
     kinds = {_kind(item) for item in items}
-    if "path" in kinds and kinds <= {"path", "missing value"}:
+    if kinds <= {"path", "missing value"}:
         paths = ["" if _is_missing(path) else os.fspath(path) for path in items]
         return FileSource(paths, reading=reading, format=format)
     if kinds == {"PIL image"}:
         return ItemSource(items, reading=reading, format=format)
     if kinds == {"array"}:
         return _open_arrays(items, reading, format)
-    if kinds <= {"number", "missing value"} or kinds == {"list"}:
+    if kinds in ({"number"}, {"list"}):
         try:
             array = np.asarray(items)
         except ValueError as error:
@@ -162,24 +161,19 @@ def _open_array(
     shape = tuple(images.shape)
     _check_shape(shape)
     dtype = take(images, slice(0, 0)).dtype
-    rule = pixel_rule(reading.pixel_range)
-    if format is not None:
-        layout = fitted_layout(shape, format)
-    elif len(shape) == 2:
-        layout = row_layout(shape[1], reading.image_shape, reading.channel_axis)
+    fitted = format
+    if fitted is None:
+        if len(shape) == 2:
+            layout = row_layout(shape[1], reading.image_shape, reading.channel_axis)
+        else:
+            layout = batch_layout(shape, reading.channel_axis)
+        learned = learn_range(
+            reading.pixel_range, dtype, lambda: measure_range(iterate_chunks(images))
+        )
+        fitted = ImageFormat(*layout, *learned, reading.resize)
     else:
-        layout = batch_layout(shape, reading.channel_axis)
-    if format is None:
-        given: Any = reading.pixel_range
-        pixel_range = natural_range(dtype)
-        if rule == "fixed":
-            pixel_range = float(given[0]), float(given[1])
-        elif rule == "data":
-            pixel_range = measure_range(iterate_chunks(images))
-        fitted = ImageFormat(*layout, pixel_range, rule, reading.resize)
-    else:
-        fitted = format
-    if format is not None or rule != "data":
+        layout = fitted_layout(shape, fitted)
+    if format is not None or not fitted.accepts_any_value:
         check_pixels(
             iterate_chunks(images),
             dtype,
@@ -199,13 +193,8 @@ def _check_shape(shape: tuple[int, ...]) -> None:
             "(n, n_channels, height, width) are expected. Reshape your data: "
             "one row is X.reshape(1, -1)."
         )
-    if shape[0] == 0:
+    if 0 in shape:
         raise ValueError(_describe_empty(shape))
-    if math.prod(shape) == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is "
-            "required."
-        )
 
 
 def _kind(item: Any) -> str:
@@ -237,10 +226,10 @@ def _is_dataset(X: Any) -> bool:
 
 
 def _describe_empty(shape: tuple[int, ...]) -> str:
-    """Return, in scikit-learn's words, that there are no images."""
+    """Return, in scikit-learn's words, that there are no images or no pixels."""
+    noun = "feature(s)" if shape[0] else "sample(s)"
     return (
-        f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is "
-        "required."
+        f"Found array with 0 {noun} (shape={shape}) while a minimum of 1 is required."
     )
 
 

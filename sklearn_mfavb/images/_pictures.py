@@ -8,18 +8,21 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
-from sklearn_mfavb.images._format import ImageFormat, Range, Size
+from sklearn_mfavb.images._folders import HEIF_ADVICE, HEIF_EXTENSIONS
+from sklearn_mfavb.images._format import ImageFormat, PixelRule, Range, Size
 from sklearn_mfavb.images._pixels import (
     BYTE_RANGE,
+    UNIT_RANGE,
     check_pixels,
     full_scale,
     is_eight_bit,
+    join_ranges,
+    learn_range,
     measure_range,
     natural_range,
-    pixel_rule,
     range_of,
     scale,
 )
@@ -89,6 +92,24 @@ class PictureSource(ImageSource):
         It may be smaller than it is if both sides are at least twice `side`.
         """
 
+    def complete_format(self) -> ImageFormat:
+        """Return the format, with one range of all images with more than 8 bits."""
+        if self.format.deep_range is not None or not self._may_be_deep:
+            return self.format
+        deep_range = self.format.pixel_range
+        if self.format.pixel_rule != "fixed":
+            found = self._map(
+                lambda index: self._try(self._measure_deep, index), self._may_be_deep
+            )
+            measured = [each for each in found if each]
+            deep_range = full_scale(
+                [limits for limits, _ in measured],
+                are_integers=all(is_integer for _, is_integer in measured),
+                is_observed=self._reading.pixel_range == "data",
+            )
+        self.format = replace(self.format, deep_range=deep_range)
+        return self.format
+
     def verify(self, size: Size) -> None:
         """Read what has not been read yet, so that broken images show now."""
         super().verify(size)
@@ -120,18 +141,18 @@ class PictureSource(ImageSource):
 
     def _check_values(self, image: np.ndarray) -> Range:
         """Return the range of an array; raise if its values cannot be pixels."""
-        rule = pixel_rule(self._reading.pixel_range)
-        given: Any = self._reading.pixel_range
-        pixel_range = given if rule == "fixed" else natural_range(image.dtype)
-        if self._fitted is not None:
-            rule = self._fitted.pixel_rule
-            pixel_range = range_of(image.dtype, self._fitted)
-        return check_pixels([image], image.dtype, rule=rule, pixel_range=pixel_range)
+        dtype = image.dtype
+        if self._fitted is None:
+            pixel_range, rule = learn_range(
+                self._reading.pixel_range, dtype, lambda: natural_range(dtype)
+            )
+        else:
+            pixel_range, rule = range_of(dtype, self._fitted), self._fitted.pixel_rule
+        return check_pixels([image], dtype, rule=rule, pixel_range=pixel_range)
 
     def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
         """Load each image once and return the batch for each target."""
-        if self.format.deep_range is None and self._may_be_deep:
-            self._learn_deep_range()
+        self.complete_format()
         images = self._map(lambda i: self._load_or_zeros(i, targets), indices.tolist())
         if not images:
             empty = [(0, self.n_channels, *size) for size, _ in targets]
@@ -155,30 +176,13 @@ class PictureSource(ImageSource):
         """Return an image as (n_channels, any height, any width)."""
         with self._open(index, side) as image:
             if isinstance(image, Image.Image):
-                pixels = torch.from_numpy(
-                    decode(
-                        image, n_channels=self.n_channels, to_bytes=self._deep_to_bytes
-                    )
-                )
-                return _convert(pixels, self._dtype)
+                pixels = decode(image, self.n_channels, self._deep_to_bytes)
+                return _convert(torch.from_numpy(pixels), self._dtype)
             if len(image) != self.n_channels:
                 raise ValueError(f"it has {len(image)} channels, not {self.n_channels}")
             self._check_values(image)
-            pixels = scale(image, range_of(image.dtype, self.format))
-            return _convert(pixels, self._dtype)
-
-    def _learn_deep_range(self) -> None:
-        """Learn one range of all images with more than 8 bits."""
-        found = self._map(
-            lambda index: self._try(self._measure_deep, index), self._may_be_deep
-        )
-        measured = [each for each in found if each]
-        deep_range = full_scale(
-            [limits for limits, _ in measured],
-            are_integers=all(is_integer for _, is_integer in measured),
-            rule=pixel_rule(self._reading.pixel_range),
-        )
-        self.format = replace(self.format, deep_range=deep_range)
+            scaled = scale(image, range_of(image.dtype, self.format))
+            return _convert(scaled, self._dtype)
 
     def _measure_deep(self, index: int) -> tuple[Range, bool] | tuple[()]:
         """Return the range of a deep image and whether it has integers."""
@@ -186,7 +190,7 @@ class PictureSource(ImageSource):
             if not isinstance(image, Image.Image) or not is_deep(image):
                 return ()
             limits = measure_range([np.asarray(image)])
-            if limits[0] < 0 and pixel_rule(self._reading.pixel_range) == "auto":
+            if limits[0] < 0 and self._reading.pixel_range == "auto":
                 raise ValueError(
                     f"its values are {limits[0]:g} to {limits[1]:g}, but black is 0: "
                     "pass pixel_range=(low, high), or 'data' for the observed range"
@@ -195,13 +199,10 @@ class PictureSource(ImageSource):
 
     def _deep_to_bytes(self, values: np.ndarray) -> np.ndarray:
         """Convert the values of a deep image to bytes."""
-        deep_range = self.format.deep_range or BYTE_RANGE
-        is_fixed = self.format.pixel_rule == "fixed"
-        low, high = self.format.pixel_range if is_fixed else deep_range
-        if is_fixed:
-            check_pixels([values], values.dtype, rule="fixed", pixel_range=(low, high))
-        width = high - low if high > low else 1.0
-        unit = (values.astype(np.float64) - low) / width
+        low, high = pixel_range = self.format.deep_range or UNIT_RANGE
+        rule: PixelRule = "fixed" if self.format.pixel_rule == "fixed" else "data"
+        check_pixels([values], values.dtype, rule=rule, pixel_range=pixel_range)
+        unit = (values.astype(np.float64) - low) / (high - low or 1.0)
         # Brighter than any image in fit is white: a sensor would be saturated.
         return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)
 
@@ -211,7 +212,7 @@ class PictureSource(ImageSource):
             return function(index)
         # Pillow's readers and users' datasets raise errors of any kind.
         except Exception as error:
-            reason = _reason(error)
+            reason = _reason(error, self._name(index))
             if self._reading.on_error == "skip":
                 self.unreadable[index] = reason
                 return None
@@ -237,12 +238,14 @@ class PictureSource(ImageSource):
             )
 
 
-def _reason(error: Exception) -> str:
-    """Return why an image cannot be read."""
+def _reason(error: Exception, name: str) -> str:
+    """Return why an image cannot be read, and what would help."""
     reason = f"{type(error).__name__}: {error}".rstrip(".")
     if isinstance(error, Image.DecompressionBombError):
         return f"{reason}. If it is yours, raise PIL.Image.MAX_IMAGE_PIXELS"
-    return reason
+    is_heif = name.lower().rstrip(")").endswith(tuple(HEIF_EXTENSIONS))
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    return f"{reason}; {HEIF_ADVICE}" if is_heif and is_unknown else reason
 
 
 def _check_pil_channels(format: ImageFormat) -> None:
@@ -258,16 +261,13 @@ def _learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     """Return the format of the images passed to fit."""
     size = _median_size([header.size for header in headers])
     n_channels = _common_channels(headers)
-    rule = pixel_rule(reading.pixel_range)
-    arrays = [header for header in headers if not header.is_pil]
-    pixel_range = natural_range(np.result_type(*(header.dtype for header in headers)))
-    if rule == "fixed":
-        low, high = reading.pixel_range
-        pixel_range = float(low), float(high)
-    elif rule == "data" and arrays:
-        lows, highs = zip(*(header.limits for header in arrays), strict=True)
-        pixel_range = min(lows), max(highs)
-    elif not arrays:
+    ranges = [header.limits for header in headers if not header.is_pil]
+    pixel_range, rule = learn_range(
+        reading.pixel_range,
+        np.result_type(*(header.dtype for header in headers)),
+        lambda: join_ranges(ranges) if ranges else BYTE_RANGE,
+    )
+    if rule == "data" and not ranges:
         rule = "auto"
     axis = None if n_channels == 1 else reading.channel_axis
     shape = (n_channels, *size) if axis == 1 else (*size, n_channels)

@@ -1,6 +1,6 @@
 """Values of pixels: which numbers are black and white."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,18 @@ UNIT_RANGE: Range = (0.0, 1.0)
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
 
 
-def pixel_rule(pixel_range: Any) -> PixelRule:
-    """Return the rule for a value of the parameter pixel_range."""
-    if not isinstance(pixel_range, str):
-        return "fixed"
-    return "data" if pixel_range == "data" else "auto"
-
-
 def natural_range(dtype: np.dtype) -> Range:
     """Return the range that images of this type have by convention."""
     return BYTE_RANGE if dtype == np.uint8 else UNIT_RANGE
+
+
+def learn_range(
+    given: Any, dtype: np.dtype, measure: Callable[[], Range]
+) -> tuple[Range, PixelRule]:
+    """Return range and rule of images in fit, for a value of pixel_range."""
+    if not isinstance(given, str):
+        return (float(given[0]), float(given[1])), "fixed"
+    return (measure(), "data") if given == "data" else (natural_range(dtype), "auto")
 
 
 def range_of(dtype: np.dtype, format: ImageFormat) -> Range:
@@ -105,14 +107,17 @@ def is_eight_bit(dtype: np.dtype, pixel_range: Range) -> bool:
     return dtype == np.uint8 and pixel_range == BYTE_RANGE
 
 
-def full_scale(ranges: list[Range], *, are_integers: bool, rule: PixelRule) -> Range:
+def join_ranges(ranges: list[Range]) -> Range:
+    """Return the smallest and the largest value of all."""
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
+
+
+def full_scale(ranges: list[Range], *, are_integers: bool, is_observed: bool) -> Range:
     """Return black and white of files with more than 8 bits, from their ranges."""
-    if not ranges:
-        return UNIT_RANGE
-    low = min(smallest for smallest, _ in ranges)
-    high = max(largest for _, largest in ranges)
-    if rule == "data":
-        return low, high
+    if not ranges or is_observed:
+        return join_ranges(ranges) if ranges else UNIT_RANGE
+    high = join_ranges(ranges)[1]
     scales = FULL_SCALES if are_integers else [1]
     return 0.0, float(next((white for white in scales if high <= white), high))
 

@@ -85,7 +85,7 @@ class Reading(ParameterGroup):
 
 def _is_shape(shape: Sequence[Any]) -> bool:
     """Whether a sequence can be the shape of an image."""
-    are_lengths = all(isinstance(n, Integral) and (n == -1 or n > 0) for n in shape)
+    are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
     return len(shape) in (2, 3) and are_lengths and list(shape).count(-1) <= 1
 
 

@@ -40,21 +40,17 @@ class ImageSource(ABC):
     paths : list of str or None
         Paths of the files; None for images from memory.
     format : ImageFormat
-        How the images are read, for :func:`open_images` to read others likewise.
-        Complete once pixels have been read.
+        How images are read, for :func:`open_images`; see `complete_format`.
     unreadable : dict of int to str
-        Index of each image that could not be read, and why. Filled while reading, with
-        ``on_error="skip"``.
+        Index and reason of images that could not be read so far (on_error="skip").
     ignored : dict of str to str
-        Path of each file in a folder that was not looked at, and why.
+        Path and reason of files in a folder that were not looked at.
 
     Examples
     --------
     >>> import numpy as np
     >>> from sklearn_mfavb.images import open_images
     >>> source = open_images(np.zeros((5, 8, 8, 3), dtype=np.uint8))
-    >>> len(source), source.n_channels, source.image_size
-    (5, 3, (8, 8))
     >>> source.read([0, 4], (16, 16)).shape
     torch.Size([2, 3, 16, 16])
     """
@@ -93,6 +89,13 @@ class ImageSource(ABC):
         """What was not looked at, in one line; empty if there is nothing."""
         return summarize_ignored(self.ignored)
 
+    def complete_format(self) -> ImageFormat:
+        """Return the format, once what no header tells has been learned.
+
+        That is the range of files with more than 8 bits, which are decoded for it.
+        """
+        return self.format
+
     @abstractmethod
     def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
         """Load each image once and return the batch for each target."""
@@ -119,21 +122,21 @@ class ImageSource(ABC):
             white as 0 and 1. Unreadable images are zeros.
         """
         wanted = np.asarray(indices, dtype=np.int64)
-        size = (int(size[0]), int(size[1]))
-        target = (size, resize or RESIZE[self.format.resize])
+        target = (_as_size(size), resize or RESIZE[self.format.resize])
         kept = self._kept
         if kept is None:
             return self._load_marked(wanted, [target])[0]
-        missing = np.unique(wanted[~kept.is_filled[wanted]])
         to_keep = (kept.size, RESIZE[self.format.resize])
+        missing = np.unique(wanted[~kept.is_filled[wanted]])
         if target == to_keep:
             if len(missing):
                 kept.fill(missing, self._load_marked(missing, [target])[0])
             return kept.take(wanted)
-        if not len(missing):
-            return self._load_marked(wanted, [target])[0]
-        images, copies = self._load_marked(wanted, [target, to_keep])
-        kept.fill(wanted, copies)
+        # Loaded once for both sizes.
+        targets = [target, to_keep] if len(missing) else [target]
+        images, *copies = self._load_marked(wanted, targets)
+        for copy in copies:
+            kept.fill(wanted, copy)
         return images
 
     def keep(self, size: Size) -> None:
@@ -147,11 +150,10 @@ class ImageSource(ABC):
         size : tuple of int
             Height and width in pixels.
         """
-        size = (int(size[0]), int(size[1]))
-        is_kept = self._kept is not None and self._kept.size == size
+        is_kept = self._kept is not None and self._kept.size == _as_size(size)
         if not self.is_constant or is_kept:
             return
-        shape = (len(self), self.n_channels, *size)
+        shape = (len(self), self.n_channels, *_as_size(size))
         try:
             self._kept = KeptImages(shape, self._dtype)
         except OSError as error:
@@ -185,6 +187,11 @@ class ImageSource(ABC):
         batches = self._load(indices, targets)
         self._was_read[indices] = True
         return batches
+
+
+def _as_size(size: Sequence[int]) -> Size:
+    """Return height and width as Python's numbers, to be compared."""
+    return int(size[0]), int(size[1])
 
 
 class KeptImages:
@@ -224,7 +231,7 @@ def _allocate(shape: tuple[int, ...], dtype: type) -> np.ndarray:
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         file.truncate(n_bytes)
-        return np.memmap(file, dtype, "r+", shape=shape)  # type: ignore[call-overload]
+        return np.memmap(file, dtype, "r+", shape=shape)
 
 
 class ArraySource(ImageSource):
@@ -241,14 +248,14 @@ class ArraySource(ImageSource):
         super().__init__(
             len(images),
             format=format,
-            image_size=self._as_images(batch).shape[2:],  # type: ignore[arg-type]
+            image_size=self._as_images(batch).shape[2:],
             dtype=torch.uint8 if is_bytes else torch.float32,
         )
         self._was_read[:] = True  # arrays are checked when they are opened
 
     def keep(self, size: Size) -> None:
         """Keep images at a size, unless the array already has it."""
-        if tuple(size) != self.image_size or is_on_disk(self.images):
+        if _as_size(size) != self.image_size or is_on_disk(self.images):
             super().keep(size)
 
     def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:

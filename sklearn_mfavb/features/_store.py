@@ -6,14 +6,15 @@ import os
 import time
 import zipfile
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.files import replace_file
 
 KEY_BYTES = 16
@@ -28,37 +29,23 @@ PART_BYTES = 2**20
 # carries checksums, so changed bytes are found too.
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
+Rows = NDArray[np.float32]
+
 
 class FeatureStore:
-    """Keep rows of features by key in files of a few hundred rows.
+    """Rows of features by key, of one encoder, in a folder.
 
-    Used as a context manager, it writes what it still holds at the end of the block,
-    also when the block is interrupted.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where the files are; made if it is missing.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import numpy as np
-    >>> from sklearn_mfavb.features import FeatureStore
-    >>> key = b"sixteen bytes..."
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     with FeatureStore(Path(folder)) as store:
-    ...         store.add([key], np.ones((1, 3), dtype=np.float32))
-    ...     FeatureStore(Path(folder)).find(key)
-    array([1., 1., 1.], dtype=float32)
+    It holds files of a few hundred rows, each an array of features and one of keys.
+    Files are only added, and appear whole: processes may share the folder, and a run
+    that is killed loses little. As a context manager, the store writes what it holds at
+    the end of the block, also when that is interrupted.
     """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self._pending: dict[bytes, NDArray[np.float32]] = {}
-        self._opened: dict[Path, NDArray[np.float32] | None] = {}
+        self._pending: dict[bytes, Rows] = {}
+        self._opened: dict[Path, Rows | None] = {}
         self._places: dict[bytes, tuple[Path, int]] = {}
         for path in sorted(folder.glob("*.npz")):
             keys = _read_array(path, "keys")
@@ -70,32 +57,14 @@ class FeatureStore:
         """Return the store."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Write what is left."""
         self.flush()
 
-    def find(self, key: bytes | None) -> NDArray[np.float32] | None:
-        """Return the features kept under a key.
-
-        Parameters
-        ----------
-        key : bytes or None
-            None is the key of nothing.
-
-        Returns
-        -------
-        features : ndarray of float32 of shape (feature_dim,) or None
-            None if there are none, or their file is damaged.
-        """
-        if key is None:
-            return None
-        if key in self._pending:
-            return self._pending[key]
+    def find(self, key: bytes | None) -> Rows | None:
+        """Return the features of a key; None if there are none or they are damaged."""
+        if key is None or key in self._pending:
+            return self._pending[key] if key else None
         if key not in self._places:
             return None
         path, row = self._places[key]
@@ -104,16 +73,8 @@ class FeatureStore:
         features = self._opened[path]
         return None if features is None else features[row]
 
-    def add(self, keys: list[bytes], features: NDArray[np.float32]) -> None:
-        """Keep features, and write them once there are a few hundred.
-
-        Parameters
-        ----------
-        keys : list of bytes of length n_samples
-            Sixteen bytes each.
-        features : ndarray of float32 of shape (n_samples, feature_dim)
-            The rows to keep.
-        """
+    def add(self, keys: list[bytes], features: Rows) -> None:
+        """Keep a row for each key, and write them once there are a few hundred."""
         self._pending.update(zip(keys, features, strict=True))
         if len(self._pending) >= SHARD_ROWS:
             self.flush()
@@ -133,33 +94,30 @@ class FeatureStore:
             self._places[key] = (path, row)
         self._pending = {}
 
-    def read_note(self) -> dict[str, Any] | None:
-        """Return what was noted about all features here; None if nothing was."""
+    def read_note(self) -> tuple[int, Preprocessing] | None:
+        """Return the encoder's feature_dim and preprocessing, if they were noted."""
         try:
-            return json.loads((self.folder / "encoder.json").read_text("utf-8"))
-        except (OSError, ValueError):
+            told = json.loads((self.folder / "encoder.json").read_text("utf-8"))
+            preprocessing = Preprocessing.from_dict(told["preprocessing"])
+            return int(told["feature_dim"]), preprocessing
+        except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def write_note(self, note: dict[str, Any]) -> None:
-        """Note something about all features here.
-
-        Parameters
-        ----------
-        note : dict
-            Anything that JSON can hold.
-        """
+    def write_note(self, feature_dim: int, preprocessing: Preprocessing) -> None:
+        """Note what is needed of the encoder when all features are here."""
+        note = {"feature_dim": feature_dim, "preprocessing": asdict(preprocessing)}
         with replace_file(self.folder / "encoder.json") as file:
             file.write(json.dumps(note).encode())
 
 
 def hash_images(images: Tensor) -> list[bytes]:
-    """Make a key of the pixels, shape and type of each image of a batch."""
+    """Return a key of the pixels, shape and type of each image of a batch."""
     kind = f"{tuple(images.shape[1:])} {images.dtype}".encode()
     return [_key(kind, [image.tobytes()]) for image in images.contiguous().numpy()]
 
 
 def hash_file(path: str, *, n_channels: int) -> bytes | None:
-    """Make a key of a file's content, read as grey or RGB; None if it has none."""
+    """Return a key of a file's content, read as grayscale or RGB; None without one."""
     try:
         with open(path, "rb") as file:
             parts = iter(lambda: file.read(PART_BYTES), b"")
