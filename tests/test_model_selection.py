@@ -1,18 +1,15 @@
 """The number of clusters, found without labels."""
 
-import pickle
 import subprocess
 import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
@@ -186,21 +183,6 @@ def test_only_a_range_may_be_tried(rows):
     selector = NClustersSelector(6, 6, random_state=0).fit(rows)
     assert selector.n_clusters_ == 6
     assert_array_equal(selector.n_clusters_values_, [6])
-
-
-def test_dataframe_columns_are_remembered(rows):
-    """A dataframe is rows with names."""
-    frame = pd.DataFrame(rows).add_prefix("clip")
-    selector = NClustersSelector(max_clusters=5, random_state=0).fit(frame)
-    assert list(selector.feature_names_in_) == list(frame.columns)
-
-
-def test_clone_and_pickle(rows):
-    """Parameters survive cloning, and what was found survives pickling."""
-    selector = NClustersSelector(3, 7, n_init=2, max_samples=50, random_state=1)
-    assert clone(selector).get_params() == selector.get_params()
-    copy = pickle.loads(pickle.dumps(selector.fit(rows)))
-    assert_array_equal(copy.scores_, selector.scores_)
 
 
 @pytest.mark.parametrize(
