@@ -62,8 +62,8 @@ class PictureSource(ImageSource):
         self._reading = reading
         self._fitted = format
         self.paths = paths
-        self.unreadable = unreadable = {}  # type: dict[int, str]
-        headers = self._scan()
+        self.unreadable: dict[int, str] = {}
+        headers, unreadable = self._scan(), self.unreadable
         if format is None:
             self._raise_if_none()
             format = _learn_format(list(headers.values()), reading)
@@ -78,12 +78,10 @@ class PictureSource(ImageSource):
             paths=paths,
         )
         self.unreadable = unreadable
-        self._may_be_deep = [
-            index
-            for index in range(n_images)
-            if any(header.is_deep for header in headers.values())
-            and (index not in headers or headers[index].is_deep)
-        ]
+        self._may_be_deep: list[int] = []
+        if any(header.is_deep for header in headers.values()):
+            shallow = [index for index, header in headers.items() if not header.is_deep]
+            self._may_be_deep = sorted(set(range(n_images)).difference(shallow))
 
     @abstractmethod
     def _open(self, index: int, side: int | None = None) -> Opened:
