@@ -22,14 +22,10 @@ def encode(picture: Image.Image) -> str:
 
 
 def name_images(source: ImageSource) -> tuple[list[str], str | None]:
-    """Name every image; files by their path below a folder that all of them share.
+    """Name every image, and the folder that all files share.
 
-    Returns
-    -------
-    names : list of str
-        Text that any page can hold: bytes of a path that are no UTF-8 are replaced.
-    folder : str or None
-        The folder; None for images from memory.
+    Files are named by their path below that folder, in text that any page can hold:
+    bytes that are no UTF-8 are replaced. Images from memory have numbers and no folder.
     """
     if source.paths is None:
         return [f"image {index}" for index in range(len(source))], None

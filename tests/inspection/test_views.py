@@ -12,7 +12,7 @@ from sklearn_mfavb.inspection import ViewsDisplay
 
 @pytest.fixture
 def photos():
-    """Twelve random colour pictures, wider than high."""
+    """Twelve random color pictures, wider than high."""
     return np.random.default_rng(0).integers(256, size=(12, 8, 10, 3), dtype=np.uint8)
 
 
