@@ -163,7 +163,7 @@ def project_embedding(
     .. [1] van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008.
     """
     check_scalar(max_points, "max_points", Integral, min_val=1)
-    rows = check_rows(embedding, "embedding")
+    rows = check_rows(embedding, input_name="embedding")
     random = check_random_state(random_state)
     indices = np.flatnonzero(np.isfinite(rows).all(axis=1))
     if len(indices) > max_points:

@@ -71,10 +71,6 @@ def gather_findings(
         Features of the images, if the estimator was fitted with precomputed ones.
     with_score : bool, default=False
         Whether to compute the score, which seeks the neighbors of every image.
-
-    Returns
-    -------
-    Findings
     """
     check_estimator(estimator)
     check_is_fitted(estimator)

@@ -1,6 +1,7 @@
 """Typical and doubtful members of clusters."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -10,6 +11,10 @@ from sklearn.utils import check_array, check_consistent_length, check_scalar
 # Probabilities are compared in whole percents: a mixture gives most images nearly 1,
 # and which of 0.99998 and 0.99997 is larger says nothing about the image.
 _DECIMALS = 2
+
+check_rows = partial(
+    check_array, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,10 @@ def rank_members(
     """
     check_scalar(n_typical, "n_typical", Integral, min_val=0)
     check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
-    rows = check_rows(probabilities, "probabilities")
-    points = None if embedding is None else check_rows(embedding, "embedding")
+    rows = check_rows(probabilities, input_name="probabilities")
+    points = check_rows(
+        rows if embedding is None else embedding, input_name="embedding"
+    )
     check_consistent_length(rows, points)
     labels = np.where(np.isnan(rows).any(axis=1), -1, rows.argmax(axis=1))
     found = []
@@ -87,10 +94,10 @@ def rank_members(
         members = np.flatnonzero(labels == cluster)
         probability = rows[members, cluster]
         order = np.argsort(-probability, kind="stable")
-        if points is not None and len(members):
-            distance = points[members] - points[members].mean(axis=0)
-            by_distance = np.linalg.norm(distance, axis=1)
-            order = np.lexsort((by_distance, -probability.round(_DECIMALS)))
+        if embedding is not None and len(members):
+            from_center = points[members] - points[members].mean(axis=0)
+            distance = np.linalg.norm(from_center, axis=1)
+            order = np.lexsort((distance, -probability.round(_DECIMALS)))
         typical, others = np.split(members[order], [n_typical])
         confidence = float(probability.mean()) if len(members) else np.nan
         doubtful = others[::-1][:n_doubtful]
@@ -98,13 +105,3 @@ def rank_members(
             ClusterMembers(cluster, len(members), confidence, typical, doubtful)
         )
     return found
-
-
-def check_rows(rows: ArrayLike, name: str) -> NDArray:
-    """Return a matrix of floats, in which NaN are allowed."""
-    return check_array(
-        rows,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        input_name=name,
-    )

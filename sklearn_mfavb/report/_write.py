@@ -72,11 +72,6 @@ def write_report(
     random_state : int, RandomState instance or None, default=None
         Seed of that draw and of the map's layout.
 
-    Returns
-    -------
-    pathlib.Path
-        The file.
-
     Raises
     ------
     OSError
@@ -97,13 +92,13 @@ def write_report(
         if isinstance(X, Findings)
         else gather_findings(estimator, X, features=features, with_score=True)
     )
+    names, folder = name_images(found.source)
     members = rank_members(
         found.probabilities, found.embedding, n_typical=n_typical, n_doubtful=n_doubtful
     )
     on_map = project_embedding(
         found.embedding, max_points=max_images, random_state=random_state
     )
-    names, folder = name_images(found.source)
     text = _render(
         title=title or f"Clusters of {folder or f'{len(names):,} images'}",
         estimator=type(estimator).__name__,

@@ -9,6 +9,7 @@ from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
+from sklearn_mfavb.report import write_report
 
 HOSTILE = [
     b"plain.png",
@@ -18,6 +19,7 @@ HOSTILE = [
     "Bäume 图像.png".encode(),
     b"no UTF-8 \xff.png",
 ]
+QUICK = {"embed_dim": 16, "n_heads": 2, "max_epochs": 2, "random_state": 0}
 
 
 class Page(HTMLParser):
@@ -67,25 +69,19 @@ def read_page():
 
 @pytest.fixture(scope="session")
 def shapes():
-    """Sixty grey pictures of three kinds of shapes."""
+    """Sixty grayscale pictures of three kinds of shapes."""
     return make_shape_images(60, n_clusters=3, image_size=8, random_state=0)[0]
-
-
-def make_quick(**parameters):
-    """Make an estimator that fits in well under a second."""
-    quick = {"embed_dim": 16, "n_heads": 2, "max_epochs": 2, "random_state": 0}
-    return MFAVBClustering(3, **{**quick, **parameters})
 
 
 @pytest.fixture(scope="session")
 def fitted(shapes):
     """One estimator fitted on the shapes; tests must not change it."""
-    return make_quick(batch_size=32).fit(shapes)
+    return MFAVBClustering(3, batch_size=32, **QUICK).fit(shapes)
 
 
 @pytest.fixture
 def hostile_folder(tmp_path):
-    """Write colour pictures under names that are hard to put on a page."""
+    """Write color pictures under names that are hard to put on a page."""
     folder = os.fsencode(tmp_path / "photos")
     os.makedirs(os.path.join(folder, b"below"))
     rng = np.random.default_rng(0)
@@ -98,3 +94,10 @@ def hostile_folder(tmp_path):
     with open(os.path.join(folder, b"<b>broken \xfe.png"), "wb") as file:
         file.write(b"no image")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def hostile_report(hostile_folder, tmp_path):
+    """Write a page about files with difficult names, one of them broken."""
+    clusterer = MFAVBClustering(2, on_error="skip", **QUICK).fit(hostile_folder)
+    return write_report(clusterer, hostile_folder, tmp_path / "page.html")

@@ -14,6 +14,7 @@ from sklearn.exceptions import NotFittedError
 
 from sklearn_mfavb import MFAVBClustering, SCANClustering
 from sklearn_mfavb.report import write_report
+from sklearn_mfavb.training import TimeBudget
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -21,16 +22,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.fixture
 def page(fitted, shapes, tmp_path, read_page):
     """Write and read a page about the shapes."""
-    out = write_report(
-        fitted,
-        shapes,
-        tmp_path / "new" / "report.html",
-        n_typical=4,
-        n_doubtful=2,
-        max_images=30,
-        random_state=0,
-    )
-    return read_page(out)
+    out = tmp_path / "new" / "report.html"
+    numbers = {"n_typical": 4, "n_doubtful": 2, "max_images": 30}
+    return read_page(write_report(fitted, shapes, out, **numbers, random_state=0))
 
 
 def test_nothing_is_loaded_from_elsewhere(page):
@@ -105,18 +99,9 @@ def test_page_says_what_it_leaves_out(page, fitted, shapes):
     assert "skipped-heading" not in page.texts
 
 
-@pytest.fixture
-def hostile_page(hostile_folder, tmp_path, read_page):
-    """Write and read a page about files with difficult names, one of them broken."""
-    clusterer = MFAVBClustering(
-        2, on_error="skip", embed_dim=16, n_heads=2, max_epochs=1, random_state=0
-    )
-    clusterer.fit(hostile_folder)
-    return read_page(write_report(clusterer, hostile_folder, tmp_path / "page.html"))
-
-
-def test_names_are_text_and_nothing_else(hostile_page):
-    """Whatever a file is called, the page has no element or code of it."""
+def test_names_are_text_and_nothing_else(hostile_report, read_page):
+    """Files are named and skipped ones listed; no name becomes an element or code."""
+    hostile_page = read_page(hostile_report)
     names = {each["alt"] for each in hostile_page.all("img") if "src" in each}
     assert names == {
         "below/0 plain.png",
@@ -131,10 +116,6 @@ def test_names_are_text_and_nothing_else(hostile_page):
     assert hostile_page.all("b") == []
     mapped = json.loads(hostile_page.texts["map-data"])["names"]
     assert set(mapped) == names
-
-
-def test_skipped_files_are_listed_with_reasons(hostile_page):
-    """A broken file is counted and named."""
     skipped = hostile_page.texts["skipped"]
     assert "<b>broken \N{REPLACEMENT CHARACTER}.png" in skipped
     assert "UnidentifiedImageError" in skipped
@@ -146,26 +127,26 @@ def test_features_alone(shapes, tmp_path, read_page):
     features = np.random.default_rng(0).normal(size=(60, 8))
     clusterer = MFAVBClustering(3, clip="precomputed", max_epochs=1, random_state=0)
     clusterer.fit(shapes, clip_features=features)
-    out = write_report(clusterer, shapes, tmp_path / "page.html", features=features)
-    page = read_page(out)
+    out = tmp_path / "page.html"
+    page = read_page(write_report(clusterer, shapes, out, features=features))
     assert "used features only" in page.texts["summary"]
-    assert "10 nearest images by features" in " ".join(page.texts["limits"].split())
+    assert "images by features" in " ".join(page.texts["limits"].split())
+
+
+def test_stopped_training_is_told(shapes, tmp_path, read_page):
+    """A training that was stopped does not look complete."""
+    clusterer = MFAVBClustering(3, callbacks=[TimeBudget(0)], random_state=0)
+    out = write_report(clusterer.fit(shapes), shapes, tmp_path / "page.html")
+    assert "stopped after 1 of 40 epochs" in read_page(out).texts["summary"]
 
 
 def test_stages_are_marked(tmp_path, read_page):
     """Stages are named, and a line parts each from the one before."""
     images = np.random.default_rng(0).integers(256, size=(20, 8, 8), dtype=np.uint8)
-    clusterer = SCANClustering(
-        2,
-        backbone=make_tiny_backbone,
-        pretext_epochs=1,
-        max_epochs=1,
-        self_label_epochs=1,
-        random_state=0,
-    )
-    page = read_page(
-        write_report(clusterer.fit(images), images, tmp_path / "page.html")
-    )
+    epochs = {"pretext_epochs": 1, "max_epochs": 1, "self_label_epochs": 1}
+    clusterer = SCANClustering(2, backbone=make_tiny_backbone, **epochs, random_state=0)
+    out = write_report(clusterer.fit(images), images, tmp_path / "page.html")
+    page = read_page(out)
     assert "self-labelling from epoch 3" in page.texts["training"]
     n_curves = len(page.all("polyline"))
     assert len(page.all("line")) == 2 * n_curves
@@ -210,17 +191,12 @@ def test_places_that_cannot_be_written_are_found_first(fitted, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"n_typical": -1}, "n_typical == -1"),
-        ({"n_doubtful": -1}, "n_doubtful == -1"),
-        ({"max_images": 0}, "max_images == 0"),
-    ],
+    ("name", "value"), [("n_typical", -1), ("n_doubtful", -1), ("max_images", 0)]
 )
-def test_wrong_numbers_are_named(fitted, shapes, tmp_path, wrong, message):
+def test_wrong_numbers_are_named(fitted, shapes, tmp_path, name, value):
     """Numbers that make no sense are refused at once."""
-    with pytest.raises(ValueError, match=message):
-        write_report(fitted, shapes, tmp_path / "page.html", **wrong)
+    with pytest.raises(ValueError, match=f"{name} == {value}"):
+        write_report(fitted, shapes, tmp_path / "page.html", **{name: value})
 
 
 def test_other_estimators_are_refused(fitted, shapes, tmp_path):
