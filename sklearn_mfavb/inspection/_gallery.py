@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
+from sklearn.utils import check_consistent_length
 
 from sklearn_mfavb.images import ImageSource, check_images
 from sklearn_mfavb.inspection._display import FindingsDisplay
@@ -91,13 +92,8 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
         """
         # Files that the method skipped must not be in the way of the others.
         source = check_images(X, on_error="skip")
+        check_consistent_length(source, probabilities)
         members = rank_members(probabilities, embedding, **numbers)
-        n_rows = len(probabilities)  # type: ignore[arg-type]
-        if n_rows != len(source):
-            raise ValueError(
-                f"probabilities has {n_rows} rows, but there are {len(source)} images: "
-                "there must be one row for each image, in the same order."
-            )
         return cls._from_members(source, members).plot(ax)
 
     @classmethod

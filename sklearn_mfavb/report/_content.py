@@ -1,20 +1,28 @@
 """Clusters, their members and the map, as the template of the page reads them."""
 
+import base64
+import io
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.inspection import (
     ClusterMembers,
     Findings,
     label_points,
     read_thumbnails,
 )
-from sklearn_mfavb.report._pictures import encode
 
 _SIDE = 64  # pixels of a thumbnail
+# Of 64 pixels a side: 645 bytes on average for aerial photographs, where JPEG of about
+# the same look takes 1,260, half of them tables.
+_QUALITY = 75
+_EFFORT = 2  # of 0 to 6: 4 saves 5 % more in 1.4 times the time
 
 
 def describe_images(
@@ -28,7 +36,7 @@ def describe_images(
     """Gather what the page shows of clusters and images; `rows` are on the map."""
     in_gallery = {row for each in members for row in each.shown}
     thumbnails = read_thumbnails(found.source, in_gallery.union(rows), side=_SIDE)
-    pictures = {row: encode(thumbnail) for row, thumbnail in thumbnails.items()}
+    pictures = {row: _encode(thumbnail) for row, thumbnail in thumbnails.items()}
     # The map takes the pictures of members from the gallery.
     pictures_of_map = [
         None if row in in_gallery else pictures[row] for row in rows.tolist()
@@ -69,3 +77,31 @@ def _place(coordinates: NDArray[np.floating]) -> dict[str, list[float]]:
     extent = float((high - low).max()) or 1.0
     x, y = (coordinates - (low + high) / 2).astype(float).T / extent + 0.5
     return {"x": x.round(4).tolist(), "y": y.round(4).tolist()}
+
+
+def _encode(picture: Image.Image) -> str:
+    """Write a small picture as WebP, in base64."""
+    buffer = io.BytesIO()
+    picture.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=_EFFORT)
+    return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+def name_images(source: ImageSource) -> tuple[list[str], str | None]:
+    """Name every image, and the folder that all files share.
+
+    Files are named by their path below that folder, in text that any page can hold:
+    bytes that are no UTF-8 are replaced. Images from memory have numbers and no folder.
+    """
+    if source.paths is None:
+        return [f"image {index}" for index in range(len(source))], None
+    try:
+        folder = os.path.commonpath([os.path.dirname(path) for path in source.paths])
+    except ValueError:  # relative beside absolute paths, or several drives
+        folder = ""
+    below = [path[len(folder) :].lstrip(os.sep) for path in source.paths]
+    return [_readable(path) for path in below], _readable(folder or os.curdir)
+
+
+def _readable(path: str) -> str:
+    """Replace what the file system allows and UTF-8 does not."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -2,6 +2,7 @@
 
 import inspect
 import platform
+from contextlib import suppress
 from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 from operator import itemgetter
@@ -79,8 +80,6 @@ def list_versions() -> dict[str, str]:
     """List the versions of the software that runs here and now."""
     versions = {"Python": f"{platform.python_version()} on {platform.platform()}"}
     for package in _PACKAGES.split():
-        try:
+        with suppress(PackageNotFoundError):  # it may run where it was unpacked
             versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed as a package"
     return versions

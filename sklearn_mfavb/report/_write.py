@@ -21,8 +21,7 @@ from sklearn_mfavb.inspection import (
     read_curves,
     read_stages,
 )
-from sklearn_mfavb.report._content import describe_images
-from sklearn_mfavb.report._pictures import name_images
+from sklearn_mfavb.report._content import describe_images, name_images
 from sklearn_mfavb.report._summary import (
     list_facts,
     list_settings,

@@ -71,7 +71,7 @@ def test_broken_files_are_no_obstacle(shaded, tmp_path):
 
 def test_rows_must_match_the_images(shaded):
     """One row for each image, or both numbers are named."""
-    with pytest.raises(ValueError, match="4 rows, but there are 5 images"):
+    with pytest.raises(ValueError, match=r"inconsistent numbers of samples: \[5, 4\]"):
         ClusterGalleryDisplay.from_predictions(shaded, PROBABILITIES[:4])
 
 

@@ -29,7 +29,7 @@ def browse(tmp_path):
         played.write_text(
             text.replace("</body>", f"<script>{script}</script></body>"), "utf-8"
         )
-        fixed = "--headless --no-sandbox --disable-gpu --hide-scrollbars".split()
+        fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         profile = f"--user-data-dir={tmp_path / 'profile'}"
         command = [CHROMIUM, *fixed, profile, "--virtual-time-budget=3000", *options]
         done = subprocess.run(
@@ -60,9 +60,10 @@ def test_keys_choose_an_image(browse, fitted, shapes, tmp_path):
     assert f'href="#cluster-{fitted.labels_[row]}">cluster' in shown
 
 
-def test_names_run_no_code(browse, hostile_report):
+def test_names_run_no_code(browse, skipping, hostile_folder, tmp_path):
     """Neither the page nor its script runs what a file is called."""
-    shown = browse(hostile_report, "--dump-dom", script=PRESS)
+    out = write_report(skipping, hostile_folder, tmp_path / "page.html")
+    shown = browse(out, "--dump-dom", script=PRESS)
     assert "<title>Clusters of " in shown
     assert 'id="shown-name" class="name">below/' in shown
 
