@@ -99,10 +99,8 @@ class MatchedConfusionDisplay(Display):
         """
         # Swapped arguments must not cost the time of embedding images.
         if np.ndim(y) == 0 or np.size(y) != len(np.asarray(y)):
-            raise ValueError(
-                f"y must hold one class for each image, got shape {np.shape(y)}: it is "
-                "the argument after the images."
-            )
+            shape = np.shape(y)
+            raise ValueError(f"y must hold one class for each image, got {shape=}.")
         classes = column_or_1d(y)
         if not isinstance(X, str) and hasattr(X, "__len__"):
             check_consistent_length(X, classes)
@@ -139,33 +137,28 @@ class MatchedConfusionDisplay(Display):
 
         Parameters
         ----------
-        labels_true : array-like of shape (n_samples,)
-            Known classes, of any kind that can be sorted.
-        labels_pred : array-like of shape (n_samples,)
-            Clusters, of any kind that can be sorted. A label for noise, such as -1,
-            counts as a cluster.
+        labels_true, labels_pred : array-like of shape (n_samples,)
+            Known classes and clusters, of any kind that can be sorted. A label for
+            noise, such as -1, counts as a cluster.
         target_names : sequence of str, default=None
             Names of the classes, in their sorted order. None: the classes themselves.
-        normalize, ax
-            As in `plot`.
+        normalize, ax : As in `plot`.
         """
         true, predicted = column_or_1d(labels_true), column_or_1d(labels_pred)
         check_consistent_length(true, predicted)
         if len(true) == 0:
             raise ValueError("labels_true must hold at least one label, got none.")
-        classes, clusters = np.unique(true), np.unique(predicted)
-        names = classes.tolist() if target_names is None else list(target_names)
+        classes, clusters = np.unique(true).tolist(), np.unique(predicted).tolist()
+        names = classes if target_names is None else list(target_names)
         if len(names) != len(classes):
-            raise ValueError(
-                f"target_names has {len(names)} names, but there are {len(classes)} "
-                "classes."
-            )
+            got = f"{len(names)} names, but there are {len(classes)} classes"
+            raise ValueError(f"target_names has {got}.")
         counts = contingency_matrix(true, predicted)  # (n_classes, n_clusters)
         rows, columns = _match(counts)
         display = cls(
             counts[np.ix_(rows, columns)],
             class_names=[names[row] for row in rows],
-            cluster_names=clusters[columns].tolist(),
+            cluster_names=[clusters[column] for column in columns],
         )
         return display.plot(normalize=normalize, ax=ax)
 
@@ -216,10 +209,8 @@ class MatchedConfusionDisplay(Display):
         if normalize is None:
             return self.counts
         if normalize not in _SHARES:
-            known = sorted(_SHARES)
-            raise ValueError(
-                f"normalize must be None or one of {known}, got {normalize!r}."
-            )
+            known = [None, *_SHARES]
+            raise ValueError(f"normalize must be in {known}, got {normalize!r}.")
         total = self.counts.sum(axis=_SHARES[normalize], keepdims=True)
         return self.counts / np.maximum(total, 1)
 

@@ -85,16 +85,10 @@ class EmbeddingMapDisplay(FindingsDisplay):
 
         Parameters
         ----------
-        embedding : array-like of shape (n_samples, embed_dim)
-            Rows of NaN (files that were skipped) are left out.
+        embedding, max_points, random_state : As in :func:`project_embedding`.
         labels : array-like of int of shape (n_samples,)
             The cluster of each row.
-        max_points : int, default=5000
-            Most points of the map, drawn at random.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draw and of the layout.
-        ax, **scatter
-            As in `plot`.
+        ax, **scatter : As in `plot`.
         """
         clusters = column_or_1d(labels)
         check_consistent_length(embedding, clusters)

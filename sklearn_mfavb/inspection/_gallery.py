@@ -85,8 +85,7 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
         ----------
         X : array-like, path or sequence
             Images, in any of the forms that the estimators accept.
-        probabilities, embedding, **numbers
-            As in :func:`rank_members`; ``n_typical`` and ``n_doubtful`` are 8.
+        probabilities, embedding, **numbers : As in :func:`rank_members`.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
         """

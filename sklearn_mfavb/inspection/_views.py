@@ -94,7 +94,7 @@ class ViewsDisplay(MosaicDisplay):
         random = check_random_state(random_state)
         images = _draw_images(source, size, n_images, random)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(random.randint(np.iinfo(np.int32).max))
+            torch.default_generator.manual_seed(random.randint(np.iinfo(np.int32).max))
             first, second = (
                 [_draw_views(view, image, n_views) for image in images]
                 for view in views

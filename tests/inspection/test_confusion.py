@@ -83,7 +83,7 @@ def test_skipped_files_do_not_count():
 @pytest.mark.parametrize(
     ("X", "y", "message"),
     [
-        ([0, 1], np.zeros((2, 8, 8)), r"y must .*shape \(2, 8, 8\)"),
+        ([0, 1], np.zeros((2, 8, 8)), r"y must .*shape=\(2, 8, 8\)"),
         ([0, 1], "photos", "y must hold one class for each image"),
         (np.zeros((3, 8, 8)), [0, 1], "inconsistent numbers"),
     ],

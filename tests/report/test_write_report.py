@@ -9,9 +9,6 @@ from copy import copy
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.base import clone
-from sklearn.cluster import KMeans
-from sklearn.exceptions import NotFittedError
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.report import write_report
@@ -183,12 +180,3 @@ def test_wrong_numbers_are_named(fitted, shapes, tmp_path, name, value):
     """Numbers that make no sense are refused at once."""
     with pytest.raises(ValueError, match=f"{name} == {value}"):
         write_report(fitted, shapes, tmp_path / "page.html", **{name: value})
-
-
-def test_other_estimators_are_refused(fitted, shapes, write_page):
-    """Estimators of others, or that are not fitted, have no page."""
-    rows = shapes.reshape(60, -1)
-    with pytest.raises(TypeError, match="KMeans"):
-        write_page(KMeans(2).fit(rows), rows)
-    with pytest.raises(NotFittedError):
-        write_page(clone(fitted), shapes)
