@@ -91,6 +91,7 @@ class BaseImageClusterer(
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]
     n_iter_: int
+    max_epochs_: int
     paths_: list[str] | None
     skipped_: dict[int, str]
 
@@ -334,7 +335,7 @@ class BaseImageClusterer(
             balance=self.balance,
             head_loss=self._head_loss,
         )
-        model, history, embedding = fit_model(
+        result = fit_model(
             recipe,
             dataset,
             encoders,
@@ -346,17 +347,19 @@ class BaseImageClusterer(
             before=before,
             verbose=self.verbose,
         )
-        probabilities = model.assign(embedding, inference)
-        self.model_ = model
-        self.history_ = continue_history(self.history_ if before else [], history)
+        earlier = self.history_ if before else []
+        self.model_ = result.model
+        self.history_ = continue_history(earlier, result.history)
         self.n_iter_ = len(self.history_)
+        self.max_epochs_ = len(earlier) + result.max_epochs
+        probabilities = result.model.assign(result.embedding, inference)
         self.image_size_ = dataset.size
         self.labels_ = _labels(dataset.expand(probabilities))
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
         if checkpoint is not None:
             checkpoint.close()
-        return embedding
+        return result.embedding
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
         """Read and encode new images as `fit` did."""

@@ -61,6 +61,28 @@ class Recipe:
     head_loss: HeadLoss
 
 
+@dataclass(frozen=True)
+class FitResult:
+    """What a fit has learned.
+
+    Attributes
+    ----------
+    model : ClusteringModel
+        Everything that labels new images.
+    history : list of dict
+        One for each epoch.
+    max_epochs : int
+        Epochs that were planned, of all stages.
+    embedding : ndarray of float32 of shape (n_samples, embed_dim)
+        Embeddings of the images.
+    """
+
+    model: ClusteringModel
+    history: History
+    max_epochs: int
+    embedding: NDArray[np.float32]
+
+
 def fit_model(
     recipe: Recipe,
     dataset: ImageDataset,
@@ -73,7 +95,7 @@ def fit_model(
     checkpoint: Checkpoint | None = None,
     before: ClusteringModel | None = None,
     verbose: int = 0,
-) -> tuple[ClusteringModel, History, NDArray[np.float32]]:
+) -> FitResult:
     """Train a network and find how its embeddings are assigned to clusters.
 
     Parameters
@@ -99,14 +121,9 @@ def fit_model(
 
     Returns
     -------
-    model : ClusteringModel
-        What was learned.
-    history : list of dict
-        One for each epoch.
-    embedding : ndarray of float32 of shape (n_samples, embed_dim)
-        Embeddings of the images.
+    FitResult
     """
-    image_format = None if dataset.source is None else dataset.source.format
+    image_format = None if dataset.source is None else dataset.source.complete_format()
     shape = view_shape(encoders, image_format, dataset.size)
     with isolated(seed, runtime.device):
         network = recipe.make_network(shape)
@@ -120,9 +137,10 @@ def fit_model(
             n_clusters=recipe.n_clusters,
             continues=before is not None,
         )
+        stages = recipe.plan(setup)
         history = train(
             network,
-            recipe.plan(setup),
+            stages,
             dataset,
             training=training,
             runtime=runtime,
@@ -142,7 +160,8 @@ def fit_model(
         )
         assigner = fit_assigner(recipe.assignment, evidence)
     model = ClusteringModel(encoders, image_format, dataset.size, network, assigner)
-    return model, history, embedding
+    n_planned = sum(stage.max_epochs for stage in stages)
+    return FitResult(model, history, n_planned, embedding)
 
 
 def _prepare(

@@ -136,6 +136,8 @@ class MFAVBClustering(BaseImageClusterer):
         ``seconds``.
     n_iter_ : int
         Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
     image_size_ : tuple of int or None
         Height and width in pixels that the network sees; None without pixels.
     paths_ : list of str or None

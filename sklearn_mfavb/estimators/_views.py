@@ -13,13 +13,14 @@ from sklearn_mfavb.augmentation import (
     AUGMENTATIONS,
     FeatureNoise,
     Identity,
+    Transform,
     UserTransform,
     ViewAugmentation,
     ViewBank,
     make_views,
 )
 from sklearn_mfavb.features import CLIPFeatures, FrozenEncoder
-from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.images import ImageDataset, ImageSource
 from sklearn_mfavb.pairs import Augment
 from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.views import unit_pixels
@@ -93,15 +94,14 @@ def make_augmentations(
     tuple of two callables
         From a clean view to an augmented one.
     """
-    if not isinstance(augmentation, Augmentation):
-        augmentation = Augmentation(augmentation)
+    augmentation = as_augmentation(augmentation)
     perturb = _feature_augmentation(augmentation.features, auto_features)
     if augmentation.encoded_views:
         return _make_banks(augmentation, dataset, encoders, perturb)
-    if dataset.size is None:
+    if dataset.source is None or dataset.size is None:
         without_pixels = ViewAugmentation(Identity(), perturb)
         return without_pixels, without_pixels
-    views = make_views(_resolve_images(augmentation.images, dataset), dataset.size)
+    views = draw_image_views(augmentation, dataset.source, dataset.size)
     first, second = (ViewAugmentation(view, perturb) for view in views)
     return first, second
 
@@ -114,12 +114,21 @@ def _feature_augmentation(features: Any, auto: str) -> Callable[[Tensor], Tensor
     return Identity() if choice == "none" else FeatureNoise()
 
 
-def _resolve_images(images: Any, dataset: ImageDataset) -> Any:
-    """Replace ``"auto"`` by what suits the kind of images."""
+def as_augmentation(augmentation: Any) -> Augmentation:
+    """Return an `Augmentation` for its short forms too, which augment pixels."""
+    if isinstance(augmentation, Augmentation):
+        return augmentation
+    return Augmentation(augmentation)
+
+
+def draw_image_views(
+    augmentation: Augmentation, source: ImageSource, size: tuple[int, int]
+) -> tuple[Transform[Any], Transform[Any]]:
+    """Return what draws the pixels of both views of images of a size."""
+    images = augmentation.images
     if isinstance(images, str) and images == "auto":
-        is_gray = dataset.source is not None and dataset.source.n_channels == 1
-        return "characters" if is_gray else "photographs"
-    return images
+        images = "characters" if source.n_channels == 1 else "photographs"
+    return make_views(images, size)
 
 
 def _make_banks(
@@ -144,7 +153,7 @@ def _make_banks(
             "encoded_views=0."
         )
     full_size = dataset.source.image_size
-    views = make_views(_resolve_images(augmentation.images, dataset), full_size)
+    views = draw_image_views(augmentation, dataset.source, full_size)
     counts = n_views - n_views // 2, n_views // 2
     first, second = (
         ViewBank(*_encode_views(dataset, view, n, encoders), perturb)

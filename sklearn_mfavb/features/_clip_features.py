@@ -23,12 +23,17 @@ from sklearn_mfavb.features._build import Pretrained, load_encoder, rebuild_enco
 from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
 from sklearn_mfavb.features._extraction import Extraction
 from sklearn_mfavb.features._fingerprint import fingerprint_encoder
-from sklearn_mfavb.features._input import as_paths, check_channels, open_source
+from sklearn_mfavb.features._input import as_paths, check_channels
 from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.features._store import FeatureStore
 from sklearn_mfavb.features._weights import load_weights
-from sklearn_mfavb.images import ImageFormat, ImageSource, is_table
-from sklearn_mfavb.images._reading import Reading
+from sklearn_mfavb.images import (
+    ImageFormat,
+    ImageSource,
+    Reading,
+    is_table,
+    open_images,
+)
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.training import resolve_device
 
@@ -252,7 +257,7 @@ class CLIPFeatures(
         fitted = None if is_fit else getattr(self, "image_format_", None)
         is_learned = fitted is not None and fitted.accepts_any_value
         reading = self._group("reading")
-        source = open_source(X, reading=reading, format=fitted if is_learned else None)
+        source = open_images(X, reading=reading, format=fitted if is_learned else None)
         check_channels(source)
         if is_fit:
             self.image_format_ = source.format

@@ -8,29 +8,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sklearn_mfavb.features._preprocessing import Preprocessing
-from sklearn_mfavb.images import ImageFormat, ImageSource, check_images
-from sklearn_mfavb.images._reading import Reading
-
-
-def open_source(
-    X: Any, *, reading: Reading, format: ImageFormat | None = None
-) -> ImageSource:
-    """Open images; `format` is that of the images passed to fit."""
-    return check_images(
-        X,
-        image_shape=reading.image_shape,
-        channel_axis=reading.channel_axis,
-        pixel_range=reading.pixel_range,
-        on_error=reading.on_error,
-        format=format,
-    )
+from sklearn_mfavb.images import ImageSource
 
 
 def read_resized(
     source: ImageSource, indices: NDArray[np.int64], preprocessing: Preprocessing
 ) -> Tensor:
     """Read images and resize each for the encoder."""
-    return source.read(indices, preprocessing.size, fit=preprocessing.resize)
+    return source.read(indices, preprocessing.size, resize=preprocessing.resize)
 
 
 def as_paths(X: Any) -> Any:

@@ -104,7 +104,7 @@ class MatchedConfusionDisplay(Display):
         classes = column_or_1d(y)
         if not isinstance(X, str) and hasattr(X, "__len__"):
             check_consistent_length(X, classes)
-        routed = {} if features is None else {"clip_features": features}
+        routed = {} if features is None else {"features": features}
         labels = column_or_1d(estimator.predict(X, **routed))
         return cls._from_labels(classes, labels, **options)
 

@@ -2,25 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb.augmentation import make_views
-from sklearn_mfavb.estimators import BaseImageClusterer
+from sklearn_mfavb.estimators import (
+    BaseImageClusterer,
+    as_augmentation,
+    draw_image_views,
+    open_inputs,
+    resolve_image_size,
+    score_labels,
+)
 from sklearn_mfavb.images import ImageDataset, ImageSource
-
-
-class Inputs(NamedTuple):
-    """Images and their features, of which one may be missing."""
-
-    source: ImageSource | None
-    features: Any
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Findings:
 
     Parameters
     ----------
-    inputs : Inputs
+    inputs : ImageDataset
         The images and their features.
     labels : ndarray of int64 of shape (n_samples,)
         As returned by `predict`: -1 for files that were skipped.
@@ -39,7 +37,7 @@ class Findings:
         As returned by `score`; None if it was not asked for.
     """
 
-    inputs: Inputs
+    inputs: ImageDataset
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
@@ -74,9 +72,10 @@ def gather_findings(
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
-    inputs = _open(estimator, X, features)
-    embedding = _embed(estimator, inputs)
-    probabilities = _assign(estimator, embedding)
+    inputs, runtime = estimator._open(X, features), estimator._runtime()
+    rows = estimator.model_.embed(inputs, runtime)
+    embedding = inputs.expand(rows)
+    probabilities = inputs.expand(estimator.model_.assign(rows, runtime))
     labels = np.where(
         np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1)
     )
@@ -85,7 +84,7 @@ def gather_findings(
             f"None of the {len(labels)} images can be read; the first: "
             f"{inputs.source.unreadable[0]}"
         )
-    score = _score(estimator, labels, inputs) if with_score else None
+    score = score_labels(labels, inputs, runtime) if with_score else None
     return Findings(inputs, labels, probabilities, embedding, score)
 
 
@@ -98,44 +97,25 @@ def check_estimator(estimator: Any) -> None:
         )
 
 
-# Everything below reaches into the estimators, and nothing else in this room does.
-
-
-def _open(estimator: Any, X: Any, features: Any) -> Inputs:
-    return Inputs(*estimator._read(X, features))
-
-
-def _embed(estimator: Any, inputs: Inputs) -> NDArray[np.float32]:
-    return estimator._apply(estimator._embed_view, *inputs)
-
-
-@torch.no_grad()
-def _assign(estimator: Any, embedding: NDArray[np.float32]) -> NDArray[np.float32]:
-    rows = torch.from_numpy(embedding).to(estimator.net_.device)
-    return estimator.readout_.eval()(rows).float().cpu().numpy()
-
-
-def _score(estimator: Any, labels: NDArray[np.int64], inputs: Inputs) -> float:
-    return estimator._score_labels(labels, *inputs)
-
-
 def open_views(
     estimator: Any, X: Any
 ) -> tuple[ImageSource, tuple[int, int], tuple[Callable[[Tensor], Tensor], ...]]:
-    """Open images, the size at which views of them are made, and what makes them."""
-    if not estimator._sees_images and not estimator.clip_views:
+    """Open images; return the size at which views are drawn, and what draws them."""
+    augmentation = as_augmentation(estimator.augmentation)
+    looks_at_pixels = estimator.encoder is None or estimator.use_pixels is True
+    if not looks_at_pixels and not augmentation.encoded_views:
         raise ValueError(
-            f"With clip={estimator.clip!r} the estimator looks at features alone: its "
-            "views are perturbed features, which have no picture. Set "
-            "image_tokens=True to have it look at pixels too."
+            f"With encoder={estimator.encoder!r} the estimator looks at features alone: "
+            "its views are perturbed features, which have no picture. Set "
+            "use_pixels=True to have it look at pixels too."
         )
-    if hasattr(estimator, "image_size_"):
-        source, size = estimator._read_images(X, reset=False), estimator.image_size_
-    else:
-        reader = clone(estimator)  # reading for the first time leaves traces
-        reader._validate_params()
-        source = reader._read_images(X, reset=True)
-        size = reader._resolve_image_size(source)
-    size = source.image_size if estimator.clip_views else size
-    augmentation = estimator._resolve_augmentation(ImageDataset(source, size))
-    return source, size, make_views(augmentation, size)
+    reader = clone(estimator)  # reading for the first time leaves traces
+    reader._validate_params()
+    image_format = estimator.model_.image_format if hasattr(estimator, "model_") else None
+    _, source, _ = open_inputs(reader, X, None, image_format=image_format)
+    size = getattr(estimator, "image_size_", None)
+    if augmentation.encoded_views:
+        size = source.image_size
+    elif size is None:
+        size = resolve_image_size(estimator.image_size, source, looks_at_pixels=True)
+    return source, size, draw_image_views(augmentation, source, size)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
 from sklearn.utils import check_consistent_length
 
-from sklearn_mfavb.images import ImageSource, check_images
+from sklearn_mfavb.images import ImageSource, Reading, open_images
 from sklearn_mfavb.inspection._display import FindingsDisplay
 from sklearn_mfavb.inspection._findings import Findings
 from sklearn_mfavb.inspection._members import ClusterMembers, rank_members
@@ -90,7 +90,7 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
             Where to draw. None makes a figure.
         """
         # Files that the method skipped must not be in the way of the others.
-        source = check_images(X, on_error="skip")
+        source = open_images(X, reading=Reading(on_error="skip"))
         check_consistent_length(source, probabilities)
         members = rank_members(probabilities, embedding, **numbers)
         return cls._from_members(source, members).plot(ax)

@@ -37,7 +37,7 @@ def read_thumbnails(
     """
 
     def read(index: int) -> tuple[int, Image.Image]:
-        image = source.read([index], (side, side), fit=lambda images, _: images)[0]
+        image = source.read([index], (side, side), resize=lambda images, _: images)[0]
         picture = to_picture(image)
         picture.thumbnail((side, side))
         return index, picture

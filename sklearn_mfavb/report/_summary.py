@@ -37,29 +37,18 @@ def list_facts(estimator: Any, found: Findings) -> dict[str, str]:
 
 def _training(estimator: Any) -> str:
     """Tell how long training took, and whether it was stopped."""
-    n_epochs, planned = len(estimator.history_), _planned_epochs(estimator)
+    n_epochs, planned = estimator.n_iter_, estimator.max_epochs_
     stopped = f"stopped after {n_epochs} of {planned} epochs"
     epochs = stopped if n_epochs < planned else f"{n_epochs} epochs"
     seconds = sum(row["seconds"] for row in estimator.history_)
     return f"{epochs}, {timedelta(seconds=round(seconds))}"
 
 
-def _planned_epochs(estimator: Any) -> int:
-    """Count the epochs that were planned for the stages that began; 0 if unknown."""
-    trained = estimator.net_.history
-    if not trained:  # the model was loaded
-        is_staged = "stage" in estimator.history_[0]
-        is_known = estimator.max_epochs != "auto" and not is_staged
-        return estimator.max_epochs if is_known else 0
-    n_trained = sum("train_loss" in row for row in trained)
-    return len(estimator.history_) - n_trained + estimator.net_.max_epochs
-
-
 def _sizes(estimator: Any, found: Findings) -> str:
     """Tell the size of the images, and at which size the network sees them."""
     height, width = found.source.image_size
     own = f"{width} x {height}{'' if found.source.has_one_size else ' (median)'}"
-    if not estimator._sees_images:
+    if estimator.image_size_ is None:
         return f"{own}, used features only"
     seen_height, seen_width = estimator.image_size_
     return f"{own}, seen at {seen_width} x {seen_height}"
