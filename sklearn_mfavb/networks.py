@@ -160,7 +160,9 @@ class MomentumNetwork(ClusteringNetwork):
     """Network with a slowly following copy, which makes the keys (MoCo).
 
     The first view of a pair passes the network itself, the query; the second passes the
-    copy, without gradient (arXiv 1911.05722, section 3.2).
+    copy, without gradient (arXiv 1911.05722, section 3.2). In training the copy
+    normalizes by the batch too, as the query does: with running statistics a query could
+    not find its own key, and the contrast stayed at chance.
 
     Parameters
     ----------
@@ -193,12 +195,18 @@ class MomentumNetwork(ClusteringNetwork):
         # Batch normalisation needs two rows, even if they are the same.
         is_single = first.n_rows == 1
         (query,) = super().forward_views(first.stack(first) if is_single else first)
-        query = query.split()[0] if is_single else query
-        with torch.no_grad():
-            embedding = self.key_backbone(self.normalize(second))
-            assignment = self.cluster_heads(embedding)
-            key = ViewOutput(embedding, self.key_head(embedding), assignment)
-        return query, key
+        key = self._make_keys(second.stack(second) if is_single else second)
+        return (query.split()[0], key.split()[0]) if is_single else (query, key)
+
+    @torch.no_grad()
+    def _make_keys(self, view: View) -> ViewOutput:
+        """Pass a view through the copy, in the mode of the network."""
+        for part in (self.key_backbone, self.key_head):
+            if part.training != self.training:  # frozen parts are put in evaluation
+                part.train(self.training)
+        embedding = self.key_backbone(self.normalize(view))
+        assignment = self.cluster_heads(embedding)
+        return ViewOutput(embedding, self.key_head(embedding), assignment)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
@@ -207,7 +215,7 @@ class MomentumNetwork(ClusteringNetwork):
         Parameters
         ----------
         momentum : float
-            Part m of the key that stays; statistics of normalisations are copied.
+            Part m of the key that stays; statistics of normalizations are its own.
         """
         for query, key in (
             (self.backbone, self.key_backbone),
@@ -217,5 +225,3 @@ class MomentumNetwork(ClusteringNetwork):
                 key.parameters(), query.parameters(), strict=True
             ):
                 weight.lerp_(followed, 1 - momentum)
-            for mine, its in zip(key.buffers(), query.buffers(), strict=True):
-                mine.copy_(its)
