@@ -262,13 +262,11 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
             return readout.to(device)
         if self.assignment == "kmeans":
             return fit_kmeans(embedding, n_clusters, seed=seed).to(device)
-        return choose_head(
-            self.net_.module_.cluster_heads,
-            embedding,
-            dataset.neighbors,
-            loss=self._judge_head,
-            device=device,
+        heads = self.net_.module_.cluster_heads
+        chosen = choose_head(
+            heads, embedding, dataset.neighbors, loss=self._judge_head, device=device
         )
+        return heads[chosen]
 
     def _judge_head(self, assignment: torch.Tensor, of_positives: torch.Tensor) -> Any:
         """Score what a head says of images and their positives; lower is better."""

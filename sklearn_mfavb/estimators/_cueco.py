@@ -58,14 +58,17 @@ class CueCoClustering(BaseImageClusterer):
         Steps between two rounds of k-means on the queue.
     balance_weight : float, default=1.0
         How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
-    positives : {"augmentation", "neighbors"}, default="augmentation"
-        Whose view the key is of: the image's, or one of its nearest neighbours'.
+    positives : {"auto", "augmentation", "neighbors"}, default="auto"
+        Whose view the key is of: the image's, or one of its nearest neighbors'.
+        ``"auto"``: neighbors with `clip`, and for grayscale images and strips; else the
+        image's own.
     n_cluster_heads : {1}, default=1
         The method has no cluster head that learns.
-    assignment : {"mixture", "kmeans"}, default="kmeans"
-        What labels an embedding. ``"kmeans"``: centers of k-means, fitted when training
-        is over; probabilities fall with the distance by Student's t. ``"mixture"``: a
-        Gaussian mixture of balanced parts.
+    assignment : {"mixture", "kmeans"}, default="mixture"
+        What labels an embedding, fitted when training is over. ``"mixture"``: a
+        Gaussian mixture of balanced parts, on the sphere as the contrast is.
+        ``"kmeans"``: centers of k-means; probabilities fall with the distance by
+        Student's t.
 
     See Also
     --------
@@ -74,8 +77,8 @@ class CueCoClustering(BaseImageClusterer):
     Notes
     -----
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
-    for images of up to 64 pixels. The key network is in evaluation mode and copies the
-    statistics of batch normalisation from the query network.
+    for images of up to 64 pixels. As in momentum contrast the key network normalizes by
+    the batch, as the query network does; prediction is by the query network.
 
     References
     ----------
@@ -105,9 +108,9 @@ class CueCoClustering(BaseImageClusterer):
     compactness_weight: float = 1.0
     n_centroids: int | Literal["auto"] = "auto"
     centroid_refresh: int = 20
-    positives: Literal["augmentation", "neighbors"] = "augmentation"
+    positives: Literal["auto", "augmentation", "neighbors"] = "auto"
     n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans"] = "kmeans"
+    assignment: Literal["mixture", "kmeans"] = "mixture"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseImageClusterer._parameter_constraints,
@@ -117,7 +120,6 @@ class CueCoClustering(BaseImageClusterer):
         "compactness_weight": [Interval(Real, 0, None, closed="left")],
         "n_centroids": [StrOptions({"auto"}), _COUNT],
         "centroid_refresh": [_COUNT],
-        "positives": [StrOptions({"augmentation", "neighbors"})],
         "n_cluster_heads": [Options(Integral, {1})],
         "assignment": [StrOptions({"mixture", "kmeans"})],
     }

@@ -1,5 +1,6 @@
 """How labels are read off a trained network."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from sklearn_mfavb.heads import CenterHead, ClusterHeads
 from sklearn_mfavb.losses import ClusterContrastiveLoss, balance_loss
 from sklearn_mfavb.readout import MixtureReadout
+
+_BLOCK_ROWS = 4096
 
 HeadLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -51,23 +54,46 @@ def choose_head(
     *,
     loss: HeadLoss = balanced_contrast,
     device: torch.device,
-) -> nn.Module:
-    """Return the head that agrees best with itself on neighbours, by the loss."""
-    if len(heads) == 1:
-        return heads[0]
-    assignments = heads.eval()(torch.from_numpy(embedding).to(device))
-    losses = [
-        _self_agreement(assignment, neighbors, loss)
-        for assignment in assignments.unbind(dim=1)
-    ]
-    return heads[int(np.argmin(losses))]
+) -> int:
+    """Return the index of the head that agrees best with itself on neighbors.
+
+    The loss is a mean over blocks of rows, so that it needs memory for one block; of
+    all rows only the assignments by one head at a time are kept.
+    """
+    if heads.chosen >= 0 or len(heads) == 1:
+        return max(0, int(heads.chosen))
+    heads.eval()
+    return int(
+        np.argmin(
+            [
+                _self_agreement(_assign(head, embedding, device), neighbors, loss)
+                for head in heads
+            ]
+        )
+    )
+
+
+def _assign(
+    head: nn.Module, embedding: NDArray[np.float32], device: torch.device
+) -> Tensor:
+    """Assign all rows by one head, block by block; the result is on the CPU."""
+    blocks = torch.from_numpy(embedding).split(_BLOCK_ROWS)
+    return torch.cat([head(block.to(device)).cpu() for block in blocks])
 
 
 def _self_agreement(
     assignment: Tensor, neighbors: NDArray[np.int64] | None, loss: HeadLoss
 ) -> float:
-    """Hold what a head says of images against what it says of their neighbours."""
-    of_positives = assignment[None]
-    if neighbors is not None:
-        of_positives = assignment[torch.from_numpy(neighbors.T).to(assignment.device)]
-    return float(loss(assignment, of_positives))
+    """Hold what a head says of images against what it says of their neighbors."""
+    n_samples = len(assignment)
+    n_blocks = math.ceil(n_samples / _BLOCK_ROWS)
+    losses = []
+    for start in range(n_blocks):
+        # Every n-th row: images often come sorted by class, and blocks must not.
+        rows = torch.arange(start, n_samples, n_blocks)
+        of_rows = assignment[rows]
+        of_positives = of_rows[None]
+        if neighbors is not None:
+            of_positives = assignment[torch.from_numpy(neighbors[rows.numpy()].T)]
+        losses.append(float(loss(of_rows, of_positives)))
+    return float(np.mean(losses))

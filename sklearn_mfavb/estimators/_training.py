@@ -64,6 +64,7 @@ class Stage:
     callbacks: tuple[tuple[str, Callback], ...] = ()
     name: str | None = None
     finish: Callable[[], None] = _do_nothing  # called when it is over, or cut short
+    rate: float = 1.0  # of learning, in parts of the estimator's
 
 
 @estimator
@@ -209,7 +210,7 @@ class NetworkTrainer(NetworkBuilder):
             contrast=stage.contrast,
             autocast_dtype=resolve_autocast(self.precision, device),
             optimizer=torch.optim.AdamW,
-            lr=self.learning_rate,
+            lr=self.learning_rate * stage.rate,
             optimizer__weight_decay=self.weight_decay,
             optimizer__fused=True,
             max_epochs=stage.max_epochs,
