@@ -23,11 +23,11 @@ class ContrastiveClustering(BaseContrastiveClusterer):
 
     Parameters
     ----------
-    positives : {"auto", "augmentation", "neighbors"}, default="augmentation"
+    positives : {"auto", "augmentation", "neighbors"}, default="auto"
         What an image must agree with: an augmentation of itself, or of one of its
         nearest neighbours. ``"auto"``: neighbours with `clip`, and for grey images and
-        strips; else augmentations. With `clip` choose ``"neighbors"``: the feature
-        gives augmentations of one image away.
+        strips; else augmentations, as in the paper. With `clip` the feature gives
+        augmentations of one image away.
     n_cluster_heads : int, default=1
         Cluster heads that shape the embedding together.
     assignment : {"mixture", "kmeans", "head"}, default="head"
@@ -77,9 +77,10 @@ class ContrastiveClustering(BaseContrastiveClusterer):
         "warmup_epochs": 0,
         "weight_decay": 0.0,
         "random_state": 42,
+        "positives": "augmentation",
     }
 
-    positives: Literal["auto", "augmentation", "neighbors"] = "augmentation"
+    positives: Literal["auto", "augmentation", "neighbors"] = "auto"
     n_cluster_heads: int = 1
     assignment: Literal["mixture", "kmeans", "head"] = "head"
 
