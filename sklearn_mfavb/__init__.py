@@ -4,16 +4,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sklearn_mfavb.backbones import ViT
     from sklearn_mfavb.estimators import (
         AnchorClustering,
+        Augmentation,
         ContrastiveClustering,
         CueCoClustering,
         MFAVBClustering,
         SCANClustering,
         VTCCClustering,
     )
-    from sklearn_mfavb.backbones import ViT
-    from sklearn_mfavb.estimators import Augmentation
     from sklearn_mfavb.features import CLIPFeatures
     from sklearn_mfavb.images import Reading
     from sklearn_mfavb.model_selection import NClustersSelector

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -234,3 +234,26 @@ def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
     ClusterHead
     """
     return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
+
+
+@torch.no_grad()
+def start_at_centers(head: ClusterHead, centers: Tensor, variance: float) -> None:
+    r"""Let a linear head assign as a mixture of spheres does.
+
+    With centers :math:`c_k` and variance :math:`v`, the logits of :math:`x` become
+    :math:`-|x - c_k|^2 / 2v` but for what is alike in all clusters.
+
+    Parameters
+    ----------
+    head : ClusterHead
+        Of one linear layer.
+    centers : torch.Tensor of shape (n_clusters, embed_dim)
+        Of k-means, for instance.
+    variance : float
+        How soft the assignments are.
+    """
+    layer = cast(nn.Linear, head.layers)
+    # Weights matter up to a vector that all clusters share; this keeps them small.
+    weight = (centers - centers.mean(dim=0)) / variance
+    layer.weight.copy_(weight)
+    layer.bias.copy_(-centers.square().sum(dim=1) / (2 * variance))

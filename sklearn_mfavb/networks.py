@@ -176,8 +176,8 @@ class MomentumNetwork(ClusteringNetwork):
 
     The first view of a pair passes the network itself, the query; the second passes the
     copy, without gradient (arXiv 1911.05722, section 3.2). In training the copy
-    normalizes by the batch too, as the query does: with running statistics a query could
-    not find its own key, and the contrast stayed at chance.
+    normalizes by the batch too, as the query does: with running statistics a query
+    could not find its own key, and the contrast stayed at chance.
 
     Parameters
     ----------

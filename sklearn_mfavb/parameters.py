@@ -48,7 +48,9 @@ class GroupedParameters(BaseEstimator):
         if deep:
             for name in self._groups:
                 nested = self._group(name).get_params()
-                params.update({f"{name}__{key}": value for key, value in nested.items()})
+                params.update(
+                    {f"{name}__{key}": value for key, value in nested.items()}
+                )
         return params
 
     def set_params(self, **params: Any) -> Self:

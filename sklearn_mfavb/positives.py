@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Literal, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.callbacks import Callback
 from sklearn.utils._param_validation import Interval, StrOptions
+from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_mfavb.images import ImageDataset
@@ -18,7 +18,7 @@ from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.training import Runtime, apply_to_views, embed_in
 from sklearn_mfavb.views import ViewShape
 
-__all__ = ["Neighbors", "NeighborSearch", "resolve_positives"]
+__all__ = ["NeighborSearch", "Neighbors", "resolve_positives"]
 
 _N_NEIGHBORS, _N_FEATURE_NEIGHBORS = 10, 5
 
@@ -201,16 +201,8 @@ def _embedding_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
     return apply_to_views(embed, search.dataset, search.runtime), "cosine"
 
 
-def _projection_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
-    """Return projections of the instance head (SCAN)."""
-    network = search.network.eval()
-    project = lambda view: network.instance_head(network.embed(view))  # noqa: E731
-    return apply_to_views(project, search.dataset, search.runtime), "cosine"
-
-
 _SPACES: dict[str, Callable[[NeighborSearch], tuple[Rows, Metric]]] = {
     "embedding": _embedding_rows,
     "features": _feature_rows,
     "pixels": _pixel_rows,
-    "projection": _projection_rows,
 }

@@ -1,9 +1,13 @@
 """Heads on an embedding, and the choice among them."""
 
+import pickle
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import torch
 
+from sklearn_mfavb.estimators import _readout
 from sklearn_mfavb.estimators._readout import choose_head
 from sklearn_mfavb.heads import (
     CenterHead,
@@ -36,6 +40,41 @@ def test_cluster_heads_assign_each_on_its_own(n_cluster_heads):
         torch.testing.assert_close(assignment[:, index], head(embedding))
         for other in range(index):
             assert not torch.allclose(assignment[:, index], assignment[:, other])
+
+
+def test_a_chosen_head_stands_alone():
+    """Only the chosen head assigns and learns; -1 brings the others back."""
+    heads, embedding = ClusterHeads(8, 4, 3).eval(), torch.randn(6, 8)
+    everything = heads(embedding)
+    assert int(heads.chosen) == -1
+    heads.choose(1)
+    assert int(heads.chosen) == 1
+    assignment = heads(embedding)
+    torch.testing.assert_close(assignment, everything[:, 1:2])
+    assignment.square().sum().backward()
+    for index, head in enumerate(heads):
+        assert all((p.grad is None) == (index != 1) for p in head.parameters())
+    heads.choose(-1)
+    torch.testing.assert_close(heads(embedding), everything)
+
+
+def test_the_choice_is_part_of_the_state():
+    """A state, a copy and a pickle keep the choice, which is an integer."""
+    heads, embedding = ClusterHeads(8, 4, 3).eval(), torch.randn(6, 8)
+    heads.choose(2)
+    other = ClusterHeads(8, 4, 3).eval()
+    other.load_state_dict(heads.state_dict())
+    assert heads.state_dict()["chosen"].dtype == torch.int64
+    for copy in (other, deepcopy(heads), pickle.loads(pickle.dumps(heads))):
+        torch.testing.assert_close(copy(embedding), heads(embedding))
+        assert copy(embedding).shape == (6, 1, 4)
+
+
+@pytest.mark.parametrize("index", [-2, 3])
+def test_only_heads_that_exist_are_chosen(index):
+    """The error names the largest index."""
+    with pytest.raises(ValueError, match=r"index must be .* to 2, got"):
+        ClusterHeads(8, 4, 3).choose(index)
 
 
 def test_centers_assign_by_student_t():
@@ -96,7 +135,7 @@ def test_chosen_head_has_the_lowest_loss(best, neighbors):
     if neighbors is not None:
         neighbors = np.array([[4 * (i // 4) + (i + 1) % 4] for i in range(12)])
     chosen = choose_head(heads, embedding, neighbors, device=CPU)
-    assert chosen is heads[best]
+    assert chosen == best
 
 
 def test_neighbours_decide_between_crisp_heads():
@@ -113,4 +152,31 @@ def test_neighbours_decide_between_crisp_heads():
     by_parity = np.array([[2], [3], [4], [5], [6], [7], [0], [1]])
     for neighbors, expected in ((in_halves, 0), (by_parity, 1)):
         chosen = choose_head(heads, embedding, neighbors, device=CPU)
-        assert chosen is heads[expected]
+        assert chosen == expected
+
+
+def test_heads_are_judged_on_blocks_that_do_not_follow_the_order(monkeypatch):
+    """Blocks of images sorted by class are as mixed as all images are."""
+    monkeypatch.setattr(_readout, "_BLOCK_ROWS", 6)
+    embedding = np.eye(6, dtype=np.float32)[np.repeat(np.arange(3), 6)]
+    heads = ClusterHeads(6, 3, 2)
+    heads[0].layers = crisp_head(3, [5, 4, 0])
+    heads[1].layers = crisp_head(3, [0, 1, 2])
+    seen = []
+
+    def loss(assignment, of_positives):
+        seen.append(len(assignment))
+        assert of_positives.shape == (2, len(assignment), 3)
+        return -assignment.mean(dim=0).min()
+
+    neighbors = np.stack([np.arange(18), np.roll(np.arange(18), 1)], axis=1)
+    assert choose_head(heads, embedding, neighbors, loss=loss, device=CPU) == 1
+    assert seen == [6, 6, 6] * 2
+
+
+def test_a_choice_stands():
+    """What was chosen before is not judged again."""
+    heads = ClusterHeads(6, 3, 2)
+    heads.choose(1)
+    rows = np.zeros((4, 6), dtype=np.float32)
+    assert choose_head(heads, rows, None, loss=None, device=CPU) == 1

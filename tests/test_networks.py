@@ -115,23 +115,32 @@ def test_the_first_view_is_the_query_and_the_second_the_key():
     torch.testing.assert_close(key.projection, network.key_head(key.embedding))
 
 
-def test_following_mixes_weights_and_copies_statistics():
-    """Weights become m key + (1 - m) query; batch statistics are the query's."""
+def test_following_mixes_weights_and_leaves_statistics():
+    """Weights become m key + (1 - m) query; batch statistics are the key's own."""
     network = make_network(MomentumNetwork)
-    network.forward_views(View(torch.rand(5, 2, 4, 4)))  # moves the query's statistics
     with torch.no_grad():
         for weight in network.backbone.parameters():
             weight.add_(torch.randn_like(weight))
+    view = View(torch.rand(5, 2, 4, 4))
+    network.forward_views(view, view)  # moves both statistics, apart
     before = {name: v.clone() for name, v in network.state_dict().items()}
     network.follow(0.75)
-    after = network.state_dict()
     weights = dict(network.key_backbone.named_parameters())
     for name, value in network.key_backbone.state_dict().items():
-        query = after["backbone." + name]
-        torch.testing.assert_close(query, before["backbone." + name])
-        if name in weights:
-            expected = 0.75 * before["key_backbone." + name] + 0.25 * query
-            torch.testing.assert_close(value, expected)
-            assert not torch.equal(value, query)
-        else:
-            assert torch.equal(value, query)
+        key, query = before["key_backbone." + name], before["backbone." + name]
+        is_weight = name in weights
+        torch.testing.assert_close(
+            value, 0.75 * key + 0.25 * query if is_weight else key
+        )
+        assert is_weight <= (not torch.equal(value, query))
+
+
+def test_keys_are_normalized_by_the_batch_in_training():
+    """Frozen parts are put in evaluation by the loop; keys need the batch."""
+    network = make_network(MomentumNetwork).train()
+    network.key_backbone.eval(), network.key_head.eval()
+    view = View(torch.rand(5, 2, 4, 4))
+    query, key = network.forward_views(view, view)
+    torch.testing.assert_close(key.projection, query.projection)
+    query, key = network.forward_views(*[View(torch.rand(1, 2, 4, 4))] * 2)
+    assert len(query.projection) == len(key.projection) == 1

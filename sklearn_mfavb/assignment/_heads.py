@@ -1,5 +1,6 @@
 """The best of several cluster heads."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -57,13 +58,14 @@ def choose_head(
     -------
     int
     """
-    if len(heads) == 1:
-        return 0
+    if len(heads) == 1 or heads.chosen >= 0:
+        return max(0, int(heads.chosen))
     heads.eval()
     total = np.zeros(len(heads))
-    for positions in np.split(
-        np.arange(len(embedding)), range(_BLOCK_ROWS, len(embedding), _BLOCK_ROWS)
-    ):
+    n_blocks = math.ceil(len(embedding) / _BLOCK_ROWS)
+    for start in range(n_blocks):
+        # Every n-th image: they often come sorted by class, and blocks must not.
+        positions = np.arange(start, len(embedding), n_blocks)
         rows = torch.from_numpy(embedding[positions]).to(device)
         positives = [rows]
         if neighbors is not None:
@@ -71,5 +73,5 @@ def choose_head(
             positives = [torch.from_numpy(embedding[c]).to(device) for c in columns]
         for index, head in enumerate(heads):
             of_positives = torch.stack([head(each) for each in positives])
-            total[index] += len(rows) * float(loss(head(rows), of_positives))
+            total[index] += float(loss(head(rows), of_positives))
     return int(total.argmin())

@@ -17,7 +17,7 @@ from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import AnchorObjective, InstanceObjective
 from sklearn_mfavb.pairs import CleanAndAugmented, SeparateViews
-from sklearn_mfavb.training import Stage, Training, apply_to_views, embed_in
+from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
 
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
@@ -258,8 +258,7 @@ class AnchorClustering(BaseImageClusterer):
 
     def _place_centers(self, setup: FitSetup) -> None:
         """Set the centers by k-means on the embeddings of the clean images."""
-        embed = embed_in(setup.network, setup.runtime)
-        embedding = apply_to_views(embed, setup.dataset, setup.runtime)
+        embedding = setup.embed()
         seed = int(torch.randint(2**31 - 1, ()))  # torch's generator is seeded here
         kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed).fit(embedding)
         head = cast(CenterHead, setup.network.cluster_heads[0])

@@ -167,6 +167,7 @@ class ContrastiveClustering(BaseImageClusterer):
         "training__warmup_epochs": 0,
         "training__weight_decay": 0.0,
         "random_state": 42,
+        "positives": "augmentation",
     }
 
     _groups: ClassVar[dict[str, Any]] = {

@@ -8,7 +8,13 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 from sklearn_mfavb.features import is_precomputed
-from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource, is_table, open_images
+from sklearn_mfavb.images import (
+    ImageDataset,
+    ImageFormat,
+    ImageSource,
+    is_table,
+    open_images,
+)
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 from sklearn_mfavb.training import Runtime, apply_to_views

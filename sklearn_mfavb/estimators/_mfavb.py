@@ -300,6 +300,9 @@ class MFAVBClustering(BaseImageClusterer):
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: two pairs of an image are as many views as two images."""
         batch_size = super()._resolve_batch_size(dataset)
-        if self.batch_size != "auto" or self._resolve_contrast(dataset) != "across_pairs":
+        if (
+            self.batch_size != "auto"
+            or self._resolve_contrast(dataset) != "across_pairs"
+        ):
             return batch_size
         return math.ceil(batch_size / 2)

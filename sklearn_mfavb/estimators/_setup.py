@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sklearn_mfavb.estimators._views import make_augmentations
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
@@ -11,7 +14,13 @@ from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveObjective, ContrastiveTerms
 from sklearn_mfavb.pairs import AcrossPairs, Augment, WithinPair
 from sklearn_mfavb.positives import NeighborSearch, resolve_positives
-from sklearn_mfavb.training import Runtime, Stage, auto_epochs
+from sklearn_mfavb.training import (
+    Runtime,
+    Stage,
+    apply_to_views,
+    auto_epochs,
+    embed_in,
+)
 from sklearn_mfavb.views import ViewShape
 
 
@@ -63,6 +72,11 @@ class FitSetup:
             n_clusters=self.n_clusters,
             runtime=self.runtime,
         )
+
+    def embed(self) -> NDArray[np.float32]:
+        """Embed the clean images with the network as it is, (n_samples, embed_dim)."""
+        embed = embed_in(self.network, self.runtime)
+        return apply_to_views(embed, self.dataset, self.runtime)
 
     def epochs(self, max_epochs: Any) -> int:
         """Replace ``"auto"`` by a number of epochs."""

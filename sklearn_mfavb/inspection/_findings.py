@@ -111,7 +111,9 @@ def open_views(
         )
     reader = clone(estimator)  # reading for the first time leaves traces
     reader._validate_params()
-    image_format = estimator.model_.image_format if hasattr(estimator, "model_") else None
+    image_format = (
+        estimator.model_.image_format if hasattr(estimator, "model_") else None
+    )
     _, source, _ = open_inputs(reader, X, None, image_format=image_format)
     size = getattr(estimator, "image_size_", None)
     if augmentation.encoded_views:

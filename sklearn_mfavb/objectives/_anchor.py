@@ -2,12 +2,12 @@
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import (
     AnchorConsistencyLoss,
     DECLoss,
     InstanceContrastiveLoss,
 )
+from sklearn_mfavb.pairs import Positives
 
 
 class AnchorObjective(nn.Module):

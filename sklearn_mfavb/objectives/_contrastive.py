@@ -8,15 +8,14 @@ import torch
 from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_mfavb.pairs import Positives
-from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.losses import (
     ClusterContrastiveLoss,
     InstanceContrastiveLoss,
     MutualInformationLoss,
     balance_loss,
 )
-
+from sklearn_mfavb.pairs import Positives
+from sklearn_mfavb.parameters import ParameterGroup
 
 _TEMPERATURE = [Interval(Real, 0, None, closed="neither")]
 _WEIGHT = [Interval(Real, 0, None, closed="left")]

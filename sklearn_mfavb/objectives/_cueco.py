@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import CompactnessLoss, QueueContrastiveLoss
+from sklearn_mfavb.pairs import Positives
 
 _ROUNDS = 5  # of k-means, each time from the last centroids
 

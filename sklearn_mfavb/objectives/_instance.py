@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import InstanceContrastiveLoss
+from sklearn_mfavb.pairs import Positives
 
 
 class InstanceObjective(nn.Module):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import SelfLabelLoss, consistency_loss, entropy_of_mean
+from sklearn_mfavb.pairs import Positives
 
 
 class SCANObjective(nn.Module):

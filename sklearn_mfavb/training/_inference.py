@@ -59,4 +59,3 @@ def apply_to_views(
         output = output.float() if output.is_floating_point() else output
         outputs.append(output.cpu().numpy())
     return np.concatenate(outputs)
-

@@ -41,6 +41,8 @@ class Stage:
         centers. It may change the network and the data set's neighbors, nothing else.
     callbacks : tuple of (str, skorch.callbacks.Callback), default=()
         Callbacks of this stage.
+    rate : float, default=1.0
+        Learning rate, in parts of that of the whole training.
     """
 
     objective: nn.Module
@@ -49,6 +51,7 @@ class Stage:
     name: str | None = None
     prepare: Callable[[], None] | None = None
     callbacks: tuple[tuple[str, Callback], ...] = ()
+    rate: float = 1.0
 
 
 def train(
@@ -139,7 +142,7 @@ def _run(
         pairs=stage.pairs,
         autocast_dtype=runtime.autocast_dtype,
         optimizer=torch.optim.AdamW,
-        lr=training.learning_rate,
+        lr=training.learning_rate * stage.rate,
         optimizer__weight_decay=training.weight_decay,
         optimizer__fused=True,
         max_epochs=stage.max_epochs,
