@@ -45,9 +45,14 @@ class Case:
         return normalize(parts, dim=2) if self.is_rows else parts.softmax(dim=2)
 
 
+def queue_for(query):
+    """Return seven keys, in the precision that the loss computes in."""
+    return QUEUE.to(torch.promote_types(query.dtype, torch.float32))
+
+
 def compactness(query):
     """Return the loss of six queries with the centroids of a queue."""
-    return CompactnessLoss()(query, QUEUE, NEAREST.repeat(9)[: len(query)])
+    return CompactnessLoss()(query, queue_for(query), NEAREST.repeat(9)[: len(query)])
 
 
 CASES = {
@@ -61,7 +66,7 @@ CASES = {
     "anchor": Case(AnchorConsistencyLoss(), n_parts=3, constants=(0,)),
     "information": Case(MutualInformationLoss(), is_symmetric=True),
     "queue": Case(
-        lambda query, key: QueueContrastiveLoss()(query, key, QUEUE),
+        lambda query, key: QueueContrastiveLoss()(query, key, queue_for(query)),
         is_rows=True,
         constants=(1,),
     ),
@@ -110,14 +115,17 @@ DEGENERATE = {
     "identical images": torch.tensor([[0.2, 0.3, 0.4, 0.1]]).expand(3, 6, 4),
     "an empty cluster": torch.eye(4)[[0, 0, 1, 3]].expand(3, 4, 4),
     "opposite": torch.stack([torch.eye(4), torch.eye(4).roll(1, 0), torch.eye(4)]),
-    "zeros": torch.zeros(3, 3, 4),
+    "zeros": torch.zeros(3, 3, 4),  # rows only, they are no probabilities
 }
 
 
-@every_loss
-@pytest.mark.parametrize("batch", DEGENERATE.values(), ids=DEGENERATE)
-def test_degenerate_batches_stay_finite(case, batch):
+@pytest.mark.parametrize(
+    ("name", "batch"),
+    [(n, b) for n in CASES for b in DEGENERATE if b != "zeros" or CASES[n].is_rows],
+)
+def test_degenerate_batches_stay_finite(name, batch):
     """Values and gradients are finite where there is little or nothing to compare."""
+    case, batch = CASES[name], DEGENERATE[batch]
     if case.loss is compactness or case is CASES["queue"]:
         batch = batch.expand(-1, -1, 4)  # the dimension of the queue
     parts = batch[: case.n_parts].clone().requires_grad_()
