@@ -2,5 +2,18 @@
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
 from sklearn_mfavb.features._encoder import Encoder
+from sklearn_mfavb.features._frozen import (
+    FrozenEncoder,
+    apply_encoders,
+    fit_encoders,
+    is_precomputed,
+)
 
-__all__ = ["CLIPFeatures", "Encoder"]
+__all__ = [
+    "CLIPFeatures",
+    "Encoder",
+    "FrozenEncoder",
+    "apply_encoders",
+    "fit_encoders",
+    "is_precomputed",
+]
