@@ -1,4 +1,4 @@
-"""How good a clustering is: against known labels, and without any."""
+"""Scores of a clustering: against known labels, and without any."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -43,20 +43,10 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     float
         Accuracy in (0, 1]; 1 for equal partitions.
 
-    Raises
-    ------
-    ValueError
-        If the labels are empty, not one-dimensional or of different lengths.
-
     See Also
     --------
     clustering_summary : Accuracy beside two measures that need no naming.
     clustering_accuracy_scorer : The same, for `scoring=` of a search.
-
-    References
-    ----------
-    Kuhn, "The Hungarian Method for the Assignment Problem", 1955,
-    doi:10.1002/nav.3800020109.
 
     Examples
     --------
@@ -94,15 +84,6 @@ def clustering_summary(
         `"acc"`, the accuracy under the best naming of clusters; `"nmi"`, the mutual
         information normalized by the arithmetic mean of the entropies; `"ari"`, the
         Rand index adjusted for chance.
-
-    Raises
-    ------
-    ValueError
-        If the labels are empty, not one-dimensional or of different lengths.
-
-    See Also
-    --------
-    clustering_accuracy : The first of the three.
 
     Examples
     --------
@@ -146,12 +127,6 @@ def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
     float
         Information in nats, from 0 to the logarithm of the number of clusters; 0 if
         there are no neighbors.
-
-    Raises
-    ------
-    ValueError
-        If `neighbors` is not a matrix with one row for each label, or names a row that
-        does not exist.
 
     See Also
     --------
@@ -203,16 +178,6 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
     float
         At most 1, for neighbors that always share a cluster; 0 for labels without
         regard to neighbors, for a single cluster, and if there are no neighbors.
-
-    Raises
-    ------
-    ValueError
-        If `neighbors` is not a matrix with one row for each label, or names a row that
-        does not exist.
-
-    See Also
-    --------
-    neighbor_information : The information in nats.
 
     Examples
     --------

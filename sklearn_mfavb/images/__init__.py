@@ -2,11 +2,7 @@
 
 from sklearn_mfavb.images._arrays import is_table
 from sklearn_mfavb.images._dataset import ImageDataset
-from sklearn_mfavb.images._folders import (
-    list_images,
-    search_folder,
-    summarize_ignored,
-)
+from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat
 from sklearn_mfavb.images._open import open_images
 from sklearn_mfavb.images._reading import Reading
@@ -20,6 +16,5 @@ __all__ = [
     "is_table",
     "list_images",
     "open_images",
-    "search_folder",
     "summarize_ignored",
 ]

@@ -19,26 +19,6 @@ HEIF_ADVICE = "install pillow-heif to read HEIC files"
 
 def list_images(
     folder: str | os.PathLike[str], *, on_error: str = "raise"
-) -> list[str]:
-    """List the image files below a folder.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Searched with all its subfolders, as `search_folder` does.
-    on_error : {"raise", "skip"}, default="raise"
-        Whether a subfolder that cannot be opened is an error or left out.
-
-    Returns
-    -------
-    list of str
-        Sorted paths.
-    """
-    return search_folder(folder, on_error=on_error)[0]
-
-
-def search_folder(
-    folder: str | os.PathLike[str], *, on_error: str = "raise"
 ) -> tuple[list[str], dict[str, str]]:
     """Find the image files below a folder, and the files that are none.
 
@@ -87,7 +67,7 @@ def summarize_ignored(ignored: dict[str, str]) -> str:
     Parameters
     ----------
     ignored : dict of str to str
-        Path and reason, as `search_folder` returns them.
+        Path and reason, as `list_images` returns them.
 
     Returns
     -------

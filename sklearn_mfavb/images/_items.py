@@ -9,8 +9,9 @@ from PIL import Image
 
 from sklearn_mfavb.images._arrays import as_array, as_numbers, take
 from sklearn_mfavb.images._format import ImageFormat
+from sklearn_mfavb.images._headers import Header
 from sklearn_mfavb.images._layout import channels_first, find_channel_axis, fitted_axis
-from sklearn_mfavb.images._pictures import Header, Opened, PictureSource
+from sklearn_mfavb.images._pictures import Opened, PictureSource
 from sklearn_mfavb.images._reading import Reading
 
 # Enough items to learn the kind and the usual size of a dataset's images.

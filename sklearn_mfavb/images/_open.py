@@ -21,7 +21,7 @@ from sklearn_mfavb.images._arrays import (
     take,
 )
 from sklearn_mfavb.images._files import FileSource
-from sklearn_mfavb.images._folders import search_folder
+from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat
 from sklearn_mfavb.images._items import DatasetSource, ItemSource
 from sklearn_mfavb.images._layout import batch_layout, fitted_layout, row_layout
@@ -104,12 +104,14 @@ def open_images(
 
 def _open_folder(X: Any, reading: Reading, format: ImageFormat | None) -> ImageSource:
     """Open the image files below a folder."""
-    paths, ignored = search_folder(X, on_error=reading.on_error)
+    paths, ignored = list_images(X, on_error=reading.on_error)
     source = FileSource(paths, reading=reading, format=format)
     source.ignored = ignored
     if ignored:
         warnings.warn(
-            f"In {os.fspath(X)!r} {source.ignored_summary}", UserWarning, stacklevel=3
+            f"In {os.fspath(X)!r} {summarize_ignored(ignored)}",
+            UserWarning,
+            stacklevel=3,
         )
     return source
 
@@ -179,7 +181,7 @@ def _open_array(
             dtype,
             rule=fitted.pixel_rule,
             pixel_range=range_of(dtype, fitted),
-            are_rows=len(shape) == 2 and reading.image_shape is None,
+            are_rows=format is None and len(shape) == 2 and not reading.image_shape,
         )
     return ArraySource(images, format=fitted, layout=layout)
 

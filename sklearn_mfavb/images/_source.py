@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from sklearn_mfavb.images._arrays import Array, is_on_disk, release_pages, take
-from sklearn_mfavb.images._folders import summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Size
 from sklearn_mfavb.images._layout import Layout, channels_first
 from sklearn_mfavb.images._pixels import is_eight_bit, range_of, scale
@@ -44,7 +43,8 @@ class ImageSource(ABC):
     unreadable : dict of int to str
         Index and reason of images that could not be read so far (on_error="skip").
     ignored : dict of str to str
-        Path and reason of files in a folder that were not looked at.
+        Path and reason of files in a folder that were not looked at; in one line by
+        :func:`summarize_ignored`.
 
     Examples
     --------
@@ -83,11 +83,6 @@ class ImageSource(ABC):
     def __len__(self) -> int:
         """Return the number of images."""
         return self._n_images
-
-    @property
-    def ignored_summary(self) -> str:
-        """What was not looked at, in one line; empty if there is nothing."""
-        return summarize_ignored(self.ignored)
 
     def complete_format(self) -> ImageFormat:
         """Return the format, once what no header tells has been learned.

@@ -43,13 +43,6 @@ def test_indices_choose_images(source):
     assert batch["index"].tolist() == [2, 0]
 
 
-def test_one_item_has_no_batch_dimension(source):
-    """A single item is one image and its position."""
-    item = ImageDataset(source, (4, 8))[3]
-    assert item["images"].shape == (1, 4, 8)
-    assert item["index"].item() == 3
-
-
 def test_partners_are_neighbors(source):
     """Partners are drawn from the neighbors' positions, all of them in time."""
     dataset = ImageDataset(source, (4, 4), indices=np.arange(9, -1, -1))

@@ -56,23 +56,6 @@ def test_files_are_converted_to_the_fitted_channels(tmp_path):
         open_images([gray], format=five.format)
 
 
-def test_median_size_and_resizing(tmp_path):
-    """Files of different sizes report the median and are read at one size."""
-    sizes = [(6, 4), (8, 4), (20, 40)]
-    source = open_images([save(tmp_path / f"{s}.png", 50, size=s) for s in sizes])
-    assert source.image_size == (4, 8)
-    batch = source.read([2, 0], (5, 7))
-    assert batch.shape == (2, 3, 5, 7)
-    assert batch[:, 0].unique().tolist() == [50]
-
-
-def test_native_size_is_not_resampled(tmp_path):
-    """At their own size, pixels come out as they are stored."""
-    Image.fromarray(GRAY).save(tmp_path / "a.png")
-    source = open_images([tmp_path / "a.png"])
-    np.testing.assert_array_equal(source.read([0], (4, 6))[0, 0], GRAY)
-
-
 @pytest.mark.parametrize(
     ("index", "error"), [(1, ValueError), (2, ValueError), (3, FileNotFoundError)]
 )

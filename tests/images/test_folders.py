@@ -12,7 +12,6 @@ from sklearn_mfavb.images import (
     _folders,
     list_images,
     open_images,
-    search_folder,
     summarize_ignored,
 )
 
@@ -30,11 +29,11 @@ def test_folder(tmp_path):
     paths = [save(tmp_path / name) for name in names]
     save(tmp_path / ".hidden.png")
     save(tmp_path / ".cache" / "c.png")
-    assert list_images(tmp_path) == sorted(paths)
+    assert list_images(tmp_path) == (sorted(paths), {})
     for folder in (tmp_path, str(tmp_path)):
         source = open_images(folder)
         assert source.paths == sorted(paths)
-        assert (source.ignored, source.ignored_summary) == ({}, "")
+        assert source.ignored == {}
 
 
 def test_refused_folders(tmp_path):
@@ -64,7 +63,7 @@ def test_every_real_folder_is_searched_once(tmp_path):
         os.symlink(target, root / name)
     os.symlink(root.parent, root / "z" / "up")
     os.symlink(root / "self", root / "self")
-    found, ignored = search_folder(root)
+    found, ignored = list_images(root)
     assert found == sorted(paths)
     assert list(ignored) == [str(root / "self")]
 
@@ -100,7 +99,7 @@ def test_heic_needs_pillow_heif(tmp_path, monkeypatch):
     monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
     monkeypatch.setitem(Image.EXTENSION, ".heic", "HEIF")
     try:
-        assert list_images(tmp_path) == [str(path)]
+        assert list_images(tmp_path) == ([str(path)], {})
     finally:
         _folders.readable_formats.cache_clear()
     assert calls == [1]

@@ -60,15 +60,6 @@ def test_verify_reads_what_was_not_read(paths):
     assert source.read([0, 1, 2], (4, 6))[:, 0, 0, 0].tolist() == [10, 20, 30]
 
 
-def test_nothing_is_kept_unasked(paths):
-    """Without keep, files are read each time."""
-    source = open_images(paths)
-    source.read([0], (4, 6))
-    os.remove(paths[0])
-    with pytest.raises(FileNotFoundError):
-        source.read([0], (4, 6))
-
-
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs POSIX")
 def test_a_full_disk_is_no_error(paths, monkeypatch):
     """Without space for a temporary file nothing is kept, and a warning says so."""
