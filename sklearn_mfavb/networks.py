@@ -46,7 +46,8 @@ class ClusteringNetwork(nn.Module):
     cluster_heads : ClusterHeads
         From embeddings to probabilities.
     n_channels : int, default=0
-        Channels of the images, whose statistics `standardize_by` sets; 0 without pixels.
+        Channels of the images, whose statistics `standardize_by` sets; 0 without
+        pixels.
     """
 
     pixel_mean: Tensor

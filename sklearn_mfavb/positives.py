@@ -65,7 +65,7 @@ class Neighbors(ParameterGroup):
 def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None:
     """Return how neighbors are found, or None if positives are augmentations.
 
-    ``"auto"`` takes neighbors where features or gray pixels tell which images are alike.
+    ``"auto"``: neighbors where features or gray pixels tell which images are alike.
     """
     if isinstance(positives, Neighbors):
         return positives

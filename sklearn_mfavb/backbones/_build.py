@@ -22,8 +22,8 @@ def build_backbone(
     Parameters
     ----------
     backbone : str, ViT or callable
-        ``"auto"`` and sizes stand for the default, another string for a network of timm.
-        A callable is called with the attributes of `shape` as keywords.
+        ``"auto"`` and sizes stand for the default, another string for a network of
+        timm. A callable is called with the attributes of `shape` as keywords.
     shape : ViewShape
         What the network looks at.
     default : callable

@@ -39,8 +39,8 @@ class TimmBackbone(Backbone):
     name : str
         Name of the network, such as ``"resnet34"``.
     image_size : tuple of int or None
-        Height and width of the images in pixels. None if there are no pixels: no network
-        is built, and the projected features are the embedding, 512 wide.
+        Height and width of the images in pixels. None if there are no pixels: no
+        network is built, and the projected features are the embedding, 512 wide.
     n_channels : int
         Channels of the images.
     pretrained : bool, default=False

@@ -47,8 +47,8 @@ class ConvStemViT(Backbone):
     embedding (VTCC, arXiv 2206.12925).
 
     The features of every frozen encoder, linearly projected, are one more token (the
-    CLIP token of MFAVBs, arXiv 2511.08883). `embed` makes the tokens, `encode` mixes any
-    number of them into the class token, which `norm` normalizes.
+    CLIP token of MFAVBs, arXiv 2511.08883). `embed` makes the tokens, `encode` mixes
+    any number of them into the class token, which `norm` normalizes.
 
     Parameters
     ----------

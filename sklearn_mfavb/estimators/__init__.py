@@ -27,4 +27,9 @@ __all__ = [
     "MFAVBClustering",
     "SCANClustering",
     "VTCCClustering",
+    "as_augmentation",
+    "draw_image_views",
+    "open_inputs",
+    "resolve_image_size",
+    "score_labels",
 ]

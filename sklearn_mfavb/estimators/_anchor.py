@@ -26,10 +26,10 @@ _WEIGHT = [Interval(Real, 0, None, closed="left")]
 class AnchorClustering(BaseImageClusterer):
     """Cluster images by learnable centers, with clean images as anchors.
 
-    Three losses are added: a contrast tells images apart; a clean image sharpens its own
-    assignment to the centers, by Student's t as in DEC; and the assignments of its views
-    follow that of the clean image, the anchor [1]_. This is a reimplementation from the
-    description of the method, without the faults of its released code.
+    Three losses are added: a contrast tells images apart; a clean image sharpens its
+    own assignment to the centers, by Student's t as in DEC; and the assignments of its
+    views follow that of the clean image, the anchor [1]_. This is a reimplementation
+    from the description of the method, without the faults of its released code.
 
     Parameters
     ----------
@@ -106,8 +106,8 @@ class AnchorClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.

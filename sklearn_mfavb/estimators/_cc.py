@@ -107,8 +107,8 @@ class ContrastiveClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.
@@ -133,8 +133,8 @@ class ContrastiveClustering(BaseImageClusterer):
     Notes
     -----
     The network is a ResNet-34 (``backbone="auto"``), with a 3x3 stem without pooling
-    for images of up to 64 pixels; the usual stem leaves too little of such images (issue
-    47 of the released code). ``backbone="resnet18"`` costs half.
+    for images of up to 64 pixels; the usual stem leaves too little of such images
+    (issue 47 of the released code). ``backbone="resnet18"`` costs half.
 
     ``ContrastiveClustering(n_clusters).set_params(**ContrastiveClustering.REFERENCE)``
     is the setting of the released code for ImageNet subsets: 224 pixels, 1000 epochs of

@@ -68,8 +68,9 @@ class CueCoClustering(BaseImageClusterer):
     balance : float, default=1.0
         Extent, up to 1, to which ``assignment="mixture"`` has clusters of equal size.
     assignment : {"mixture", "kmeans"} or estimator, default="mixture"
-        What labels an embedding when training is over. ``"mixture"``: a Gaussian mixture
-        with clusters of equal size (`sklearn_mfavb.assignment.MixtureAssigner`).
+        What labels an embedding when training is over. ``"mixture"``: a Gaussian
+        mixture with clusters of equal size, see
+        `sklearn_mfavb.assignment.MixtureAssigner`.
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. Or any clusterer or mixture of scikit-learn with `predict`.
     queue_size : int, default=4096
@@ -120,8 +121,8 @@ class CueCoClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.

@@ -179,9 +179,9 @@ def _prepare(
             network.load_state_dict(before.network.state_dict())
         except RuntimeError as error:
             raise ValueError(
-                "warm_start=True continues the network of the last fit, but n_clusters, "
-                f"the images or the network's sizes have changed: {error}. Set "
-                "warm_start=False to start over."
+                "warm_start=True continues the network of the last fit, but "
+                f"n_clusters, the images or the network's sizes have changed: {error}. "
+                "Set warm_start=False to start over."
             ) from error
     choose_attention(network, device)
     network.to(device)

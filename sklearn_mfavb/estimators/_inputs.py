@@ -63,8 +63,8 @@ def open_inputs(
         X = validate_data(estimator, X, reset=reset, ensure_all_finite=False)
     if image_format is None and not reset:
         raise ValueError(
-            "This estimator was fitted on rows of features without images: pass rows of "
-            f"features, not {type(X).__name__} of images."
+            "This estimator was fitted on rows of features without images: pass rows "
+            f"of features, got a {type(X).__name__}."
         )
     reading = estimator._group("reading")
     return X, open_images(X, reading=reading, format=image_format), features

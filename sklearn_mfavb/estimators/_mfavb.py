@@ -32,9 +32,9 @@ class MFAVBClustering(BaseImageClusterer):
     """Cluster images with fusing-augmenting ViT blocks and contrastive learning.
 
     Every image is augmented twice. Both views pass through weight-sharing vision
-    transformers; their tokens are fused by a larger one and split into a new pair, block
-    after block. An instance head and cluster heads on the last pair are trained by
-    contrast (Contrastive Clustering, [2]_), and a mixture labels the embeddings.
+    transformers; their tokens are fused by a larger one and split into a new pair,
+    block after block. An instance head and cluster heads on the last pair are trained
+    by contrast (Contrastive Clustering, [2]_), and a mixture labels the embeddings.
 
     This is a reimplementation from the published abstract and secondary summaries of
     [1]_; the paper's tables, equations and settings were not available to us.
@@ -71,8 +71,9 @@ class MFAVBClustering(BaseImageClusterer):
         which a mixture has clusters of equal size. Lower it if classes are of very
         different sizes.
     assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
-        What labels an embedding when training is over. ``"mixture"``: a Gaussian mixture
-        with clusters of equal size (`sklearn_mfavb.assignment.MixtureAssigner`).
+        What labels an embedding when training is over. ``"mixture"``: a Gaussian
+        mixture with clusters of equal size, see
+        `sklearn_mfavb.assignment.MixtureAssigner`.
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. ``"head"``: the cluster head of lowest loss. Or any clusterer or
         mixture of scikit-learn with `predict`.
@@ -85,11 +86,11 @@ class MFAVBClustering(BaseImageClusterer):
         Layers of each block that see both views of a pair; 0 turns fusion off.
         ``"auto"``: 1 for images up to 64 pixels, else 2; 0 without pixels.
     contrast : {"auto", "across_pairs", "within_pair"}, default="auto"
-        What is contrasted. ``"across_pairs"``: two fused pairs per image, each half with
-        the matching half of the other pair, which it has not seen. ``"within_pair"``:
-        the two halves of one pair, the literal reading of the paper; after fusion the
-        halves have seen each other, and little is learned. ``"auto"``: across pairs if
-        views are fused, else within one pair.
+        What is contrasted. ``"across_pairs"``: two fused pairs per image, each half
+        with the matching half of the other pair, which it has not seen.
+        ``"within_pair"``: the two halves of one pair, the literal reading of the paper;
+        after fusion the halves have seen each other, and little is learned. ``"auto"``:
+        across pairs if views are fused, else within one pair.
     backbone : str, callable or ViT, default="auto"
         Network from views to embeddings. ``"auto"``: the method's own, in a size that
         suits the images; a `ViT` sets its sizes. Another string names a network of
@@ -131,8 +132,8 @@ class MFAVBClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.
@@ -300,9 +301,6 @@ class MFAVBClustering(BaseImageClusterer):
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: two pairs of an image are as many views as two images."""
         batch_size = super()._resolve_batch_size(dataset)
-        if (
-            self.batch_size != "auto"
-            or self._resolve_contrast(dataset) != "across_pairs"
-        ):
-            return batch_size
-        return math.ceil(batch_size / 2)
+        is_across = self._resolve_contrast(dataset) == "across_pairs"
+        is_auto = self.batch_size == "auto"
+        return math.ceil(batch_size / 2) if is_auto and is_across else batch_size

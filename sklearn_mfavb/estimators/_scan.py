@@ -145,8 +145,8 @@ class SCANClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.
@@ -171,9 +171,9 @@ class SCANClustering(BaseImageClusterer):
     -----
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
     for images of up to 64 pixels. The released code differs in that the pretext loss
-    looks from one view only, at a temperature of 0.1; neighbors are found by projections
-    (here: by embeddings, where more of them share a class); heads start at random
-    weights; clustering uses RandAugment with Cutout (here: the views of
+    looks from one view only, at a temperature of 0.1; neighbors are found by
+    projections (here: by embeddings, where more of them share a class); heads start at
+    random weights; clustering uses RandAugment with Cutout (here: the views of
     `augmentation`); and the first step is trained by SGD. ``REFERENCE`` has its numbers
     of epochs for CIFAR-10.
 
@@ -295,8 +295,9 @@ class SCANClustering(BaseImageClusterer):
             self_label = 0 if setup.shape.image_size is None else n_epochs // 2
         if not (pretext or has_features or setup.continues):
             raise ValueError(
-                "pretext_epochs=0 leaves nothing to find neighbors by: pass an encoder, "
-                "train a pretext, or continue a network (training__warm_start)."
+                "pretext_epochs=0 leaves nothing to find neighbors by: pass an "
+                "encoder, train a pretext, or continue a network "
+                "(training__warm_start)."
             )
         learning_rate = self._group("training").learning_rate
         apart = SeparateViews(first, second)
@@ -331,12 +332,11 @@ class SCANClustering(BaseImageClusterer):
         if neighbors.space == "auto" and not setup.shape.feature_dims:
             search.space = "embedding"
         search.run()
-        itself = np.arange(len(setup.dataset))[:, None]
-        found = setup.dataset.neighbors
         # An image counts as one of its own neighbors.
-        setup.dataset.neighbors = (
-            itself if found is None else np.hstack([itself, found])
-        )
+        columns = [np.arange(len(setup.dataset))[:, None]]
+        if setup.dataset.neighbors is not None:
+            columns.append(setup.dataset.neighbors)
+        setup.dataset.neighbors = np.hstack(columns)
         heads = setup.network.cluster_heads
         heads.choose(-1)
         if setup.continues:

@@ -112,8 +112,8 @@ class VTCCClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
-        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
         ``seconds``.
     n_iter_ : int
         Number of epochs run.
@@ -138,8 +138,8 @@ class VTCCClustering(BaseImageClusterer):
     Notes
     -----
     ``VTCCClustering(n_clusters).set_params(**VTCCClustering.REFERENCE)`` is the setting
-    of the released code: 224 pixels (21,347,130 parameters for 10 clusters), 1000 epochs
-    of Adam at a constant rate, blur in every view and solarizing in the second.
+    of the released code: 224 pixels (21,347,130 parameters for 10 clusters), 1000
+    epochs of Adam at a constant rate, blur in every view and solarizing in the second.
     Departures: pixels are standardized by the training images and not by ImageNet, both
     views pass in one batch, and batches are of nearly equal size where the code drops
     the last one.

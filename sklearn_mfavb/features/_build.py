@@ -2,8 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -14,6 +13,10 @@ from sklearn_mfavb.features._fingerprint import fingerprint_encoder, is_file
 from sklearn_mfavb.features._libraries import LIBRARIES, Library, find_library
 from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.features._weights import load_weights, read_weights
+from sklearn_mfavb.training import isolated
+
+# Networks are built there, whatever torch's default device is.
+CPU = torch.device("cpu")
 
 Pretrained = str | os.PathLike[str] | bool | None
 
@@ -25,7 +28,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
     """
     fingerprint = fingerprint_encoder(model, pretrained)
     library = find_library(model)
-    with _usual_torch():
+    with isolated(0, CPU), CPU:
         if is_file(pretrained):
             tag, path = None, os.fspath(pretrained)  # type: ignore[arg-type]
             tower = library.build(library.describe(model, None))
@@ -58,30 +61,12 @@ def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
         is_sound = False
     if not is_sound:
         raise ValueError(f"{told!r} does not describe an encoder.")
-    with _usual_torch():
+    with isolated(0, CPU), CPU:
         tower = library.build(architecture)
         fingerprint = told["fingerprint"]
         return Encoder(
             tower, preprocessing, fingerprint=fingerprint, architecture=architecture
         )
-
-
-@contextmanager
-def _usual_torch() -> Iterator[None]:
-    """Build networks as torch does by default, whatever the user changed.
-
-    Networks draw weights when they are built, though others replace them: the state of
-    the CPU's generator is put back, and no other generator is used.
-    """
-    dtype = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float32)
-    try:
-        # In inference mode, weights would be tensors that cannot be loaded into.
-        no_inference = torch.inference_mode(False)
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"), no_inference:
-            yield
-    finally:
-        torch.set_default_dtype(dtype)
 
 
 def _check_tag(library: Library, model: str, pretrained: Any) -> str:

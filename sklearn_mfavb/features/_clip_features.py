@@ -21,9 +21,8 @@ from torch import Tensor
 
 from sklearn_mfavb.features._build import Pretrained, load_encoder, rebuild_encoder
 from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
-from sklearn_mfavb.features._extraction import Extraction
+from sklearn_mfavb.features._extraction import Extraction, check_channels
 from sklearn_mfavb.features._fingerprint import fingerprint_encoder
-from sklearn_mfavb.features._input import as_paths, check_channels
 from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.features._store import FeatureStore
 from sklearn_mfavb.features._weights import load_weights
@@ -44,10 +43,10 @@ class CLIPFeatures(
     """Embed images with a pretrained encoder: CLIP, or any of open_clip and timm.
 
     The features of CLIP [1]_ separate kinds of things so well that k-means on them is
-    hard to beat on photographs. Nothing is learned, and `transform` works without
-    `fit`; only with ``pixel_range="data"``, and for rows of numbers that are no
-    pictures, `fit` learns the range of the values. The encoder is built at first use
-    and belongs to this object: a pickle contains it, a clone does not.
+    hard to beat on photographs. `transform` works without `fit`, which learns nothing
+    but the range of pixels (with ``pixel_range="data"``, or of files with more than 8
+    bits). The encoder is built at first use and belongs to this object: a pickle
+    contains it, a clone does not.
 
     Parameters
     ----------
@@ -185,7 +184,7 @@ class CLIPFeatures(
         Parameters
         ----------
         X : array-like, path or sequence
-            Images, in any of the forms that `fit` accepts, of any size.
+            Images, as for `fit`, of any size.
 
         Returns
         -------
@@ -245,7 +244,6 @@ class CLIPFeatures(
     def _open(self, X: Any, *, is_fit: bool) -> ImageSource:
         """Open X on its own, but for a range that fit learned."""
         self._validate_params()
-        X = as_paths(X)
         if is_table(X) and (is_fit or hasattr(self, "n_features_in_")):
             X = validate_data(self, X, reset=is_fit, ensure_all_finite=False)
         elif is_table(X):
@@ -254,13 +252,13 @@ class CLIPFeatures(
             # Pixels are no columns: get_feature_names_out is not to count them.
             for learned in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(learned, None)
-        fitted = None if is_fit else getattr(self, "image_format_", None)
-        is_learned = fitted is not None and fitted.accepts_any_value
-        reading = self._group("reading")
-        source = open_images(X, reading=reading, format=fitted if is_learned else None)
+        reading, fitted = self._group("reading"), getattr(self, "image_format_", None)
+        if is_fit or not (fitted and (fitted.accepts_any_value or fitted.deep_range)):
+            fitted = None
+        source = open_images(X, reading=reading, format=fitted)
         check_channels(source)
         if is_fit:
-            self.image_format_ = source.format
+            self.image_format_ = source.complete_format()
         return source
 
     def _own(self, encoder: Encoder) -> None:

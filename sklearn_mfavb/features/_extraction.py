@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_mfavb.features._input import read_resized
 from sklearn_mfavb.features._preprocessing import Preprocessing
 from sklearn_mfavb.features._store import FeatureStore, Rows, hash_file, hash_images
 from sklearn_mfavb.images import ImageSource
@@ -55,8 +54,10 @@ class Extraction:
             images = self._read(batch)
             keys: list[Any] = hash_images(images)
         else:
-            n_channels = self.source.n_channels
-            keys = [hash_file(paths[i], n_channels=n_channels) for i in batch]
+            # Pixels of more than 8 bits depend on the range of all images.
+            format = self.source.complete_format()
+            kind = f"{format.n_channels} {format.pixel_range} {format.deep_range}"
+            keys = [hash_file(paths[i], kind) for i in batch]
         key_of = dict(zip(batch.tolist(), keys, strict=True))
         found = {i: self.store.find(key) for i, key in key_of.items()}
         for i, row in found.items():
@@ -90,4 +91,14 @@ class Extraction:
         """Read images: as they are if they have one size, else resized one by one."""
         if self.source.has_one_size:
             return self.source.read(indices, self.source.image_size)
-        return read_resized(self.source, indices, self.preprocessing)
+        size, resize = self.preprocessing.size, self.preprocessing.resize
+        return self.source.read(indices, size, resize=resize)
+
+
+def check_channels(source: ImageSource) -> None:
+    """Raise for channels that no encoder can see."""
+    if source.n_channels not in (1, 3):
+        raise ValueError(
+            f"The images have {source.n_channels} channels, but encoders see grayscale "
+            "(1) or RGB (3): pass three of them, such as X[..., :3]."
+        )

@@ -48,8 +48,9 @@ class FrozenEncoder:
 
     def embed(self, images: Tensor) -> Rows:
         """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
-        encoder = self.transformer.build_encoder()  # type: ignore[union-attr]
-        rows = encoder.embed(images, precision=self.transformer.precision)
+        transformer: Any = self.transformer
+        encoder = transformer.build_encoder()
+        rows = encoder.embed(images, precision=transformer.precision)
         return self.scale(rows.cpu().numpy())
 
 
@@ -138,7 +139,7 @@ def apply_encoders(
 
 def _frozen(name: str, transformer: Any | None, rows: Rows) -> FrozenEncoder:
     """Take the mean of the features of the training images."""
-    mean = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
+    mean: Any = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
     return FrozenEncoder(name, transformer, mean.astype(np.float32))
 
 

@@ -116,12 +116,12 @@ def hash_images(images: Tensor) -> list[bytes]:
     return [_key(kind, [image.tobytes()]) for image in images.contiguous().numpy()]
 
 
-def hash_file(path: str, *, n_channels: int) -> bytes | None:
-    """Return a key of a file's content, read as grayscale or RGB; None without one."""
+def hash_file(path: str, kind: str) -> bytes | None:
+    """Return a key of a file's content, read in some way; None if it has none."""
     try:
         with open(path, "rb") as file:
             parts = iter(lambda: file.read(PART_BYTES), b"")
-            return _key(f"file {n_channels}".encode(), parts)
+            return _key(f"file {kind}".encode(), parts)
     except OSError:
         return None
 

@@ -105,8 +105,8 @@ def open_views(
     looks_at_pixels = estimator.encoder is None or estimator.use_pixels is True
     if not looks_at_pixels and not augmentation.encoded_views:
         raise ValueError(
-            f"With encoder={estimator.encoder!r} the estimator looks at features alone: "
-            "its views are perturbed features, which have no picture. Set "
+            f"With encoder={estimator.encoder!r} the estimator looks at features "
+            "alone: its views are perturbed features, which have no picture. Set "
             "use_pixels=True to have it look at pixels too."
         )
     reader = clone(estimator)  # reading for the first time leaves traces

@@ -108,7 +108,7 @@ class Checkpoint:
         return state
 
     def restore_random_state(self, state: Mapping[str, Tensor]) -> None:
-        """Restore the generators; one of a device that was not there keeps its state."""
+        """Restore the generators; one of a device that was missing keeps its state."""
         torch.set_rng_state(state["cpu"])
         if self.device.type == "cuda" and "device" in state:
             torch.cuda.set_rng_state(state["device"], self.device)

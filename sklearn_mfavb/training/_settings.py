@@ -28,8 +28,9 @@ class Training(ParameterGroup):
         float32. ``"auto"``: bfloat16 on CUDA devices and x86 CPUs that multiply it
         natively, else float32.
     callbacks : list of skorch callbacks, default=None
-        Instances or pairs (name, callback). There is no validation loss: `EarlyStopping`
-        needs ``monitor="train_loss"``. One that stops training ends it for all stages.
+        Instances or pairs (name, callback). There is no validation loss, so that
+        `EarlyStopping` needs ``monitor="train_loss"``. One that stops training ends it
+        for all stages.
     checkpoint : str or path-like, default=None
         File in which training is kept after every epoch, or after several if writing
         takes long. A fit that was interrupted resumes from it: fit again with the same

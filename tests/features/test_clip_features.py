@@ -17,7 +17,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from sklearn_mfavb.features import CLIPFeatures
 from sklearn_mfavb.features._build import load_encoder
-from sklearn_mfavb.images._reading import Reading
+from sklearn_mfavb.images import Reading
 
 
 def cosine(first, second):
@@ -41,7 +41,7 @@ def test_scikit_learn_checks(tiny):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         results = check_estimator(
-            tiny(reading=Reading(image_shape=(1, -1))), on_skip=None
+            tiny(reading=Reading(image_shape=(1, -1), pixel_range="data")), on_skip=None
         )
     statuses = [result["status"] for result in results]
     assert statuses.count("passed") >= 40

@@ -16,12 +16,11 @@ from sklearn_mfavb.features import (
     CLIPFeatures,
     _clip_features,
     _extraction,
-    _input,
     _store,
 )
 from sklearn_mfavb.features._fingerprint import fingerprint_encoder
 from sklearn_mfavb.features._store import FeatureStore
-from sklearn_mfavb.images._reading import Reading
+from sklearn_mfavb.images import ImageSource, Reading
 
 SKIP = Reading(on_error="skip")
 
@@ -65,8 +64,7 @@ def test_second_run_builds_no_encoder(cached, pictures, photos, monkeypatch):
     first = [cached(reading=SKIP).transform(X) for X in inputs]
     monkeypatch.setattr(_clip_features, "load_encoder", None)
     with monkeypatch.context() as patch:
-        patch.setattr(_input, "read_resized", None)
-        patch.setattr(_extraction, "read_resized", None)
+        patch.setattr(ImageSource, "read", None)
         again = cached(reading=SKIP).fit_transform(pictures)
         assert_array_equal(again, first[1])
     for X, expected in zip(inputs, first, strict=True):
@@ -115,32 +113,21 @@ def test_files_are_known_by_content(cached, pictures, count_embedded):
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_interrupted_run_resumes(cached, tiny, photos, count_embedded):
-    """After an interruption, only the images that were not done are embedded."""
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_interrupted_run_resumes(
+    cached, tiny, photos, count_embedded, monkeypatch, is_killed
+):
+    """Only what was not done is embedded; a killed run loses part of one file."""
     count_embedded.limit = 12
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if is_killed:
+            patch.setattr(FeatureStore, "__exit__", lambda *details: None)
         cached().transform(photos)
-    done = count_embedded.total
-    count_embedded.limit = float("inf")
-    count_embedded.total = 0
+    assert count_embedded.total == 12
+    count_embedded.limit, count_embedded.total = float("inf"), 0
     features = cached().transform(photos)
-    assert 0 < done < len(photos)
-    assert count_embedded.total == len(photos) - done
+    assert count_embedded.total == len(photos) - (8 if is_killed else 12)
     assert_array_equal(features, tiny(batch_size=4).transform(photos))
-
-
-@pytest.mark.usefixtures("small_shards")
-def test_killed_run_resumes(cached, photos, count_embedded, monkeypatch):
-    """A run that dies at once loses less than one file's worth of rows."""
-    with monkeypatch.context() as patch:
-        patch.setattr(FeatureStore, "__exit__", lambda *details: None)
-        count_embedded.limit = 12
-        with pytest.raises(KeyboardInterrupt):
-            cached().transform(photos)
-    count_embedded.limit = float("inf")
-    count_embedded.total = 0
-    cached().transform(photos)
-    assert count_embedded.total == len(photos) - 8
 
 
 def flip_byte(path):
@@ -222,6 +209,23 @@ def test_other_encoders_are_kept_apart(cached, register_model, photos, count_emb
     assert count_embedded.total == 20
 
 
+def test_files_of_more_than_8_bits(cached, tiny, tmp_path, count_embedded):
+    """Their features depend on the range of all, which fit learns for other files."""
+    folder = tmp_path / "deep"
+    folder.mkdir()
+    shades = np.linspace(0, 0.5, 32 * 32, dtype=np.float32).reshape(32, 32)
+    for index, factor in enumerate([1, 2, 4]):
+        Image.fromarray(factor * shades).save(folder / f"{index}.tif")
+    paths = sorted(folder.iterdir())
+    fitted = cached().fit(paths)
+    first = fitted.transform(paths)
+    assert_array_equal(fitted.transform(paths[:1]), first[:1])
+    assert count_embedded.total == 3
+    alone = cached().transform(paths[:1])
+    assert_array_equal(alone, tiny().transform(paths[:1]))
+    assert not np.allclose(alone, first[:1])
+
+
 def test_skipped_files_are_not_kept(cached, pictures):
     """A file that could not be read is tried again by every run."""
     good = (pictures / "2.png").read_bytes()
@@ -272,9 +276,9 @@ def test_only_readable_files_are_hashed(cached, pictures, monkeypatch):
     hashed = []
     hash_file = _store.hash_file
 
-    def count(path, **options):
+    def count(path, kind):
         hashed.append(os.path.basename(path))
-        return hash_file(path, **options)
+        return hash_file(path, kind)
 
     monkeypatch.setattr(_extraction, "hash_file", count)
     (pictures / "huge.png").write_bytes(bytes(100))
@@ -286,7 +290,7 @@ def test_files_are_hashed_in_parts(tmp_path, monkeypatch):
     """The parts make the key of the whole."""
     path = tmp_path / "file"
     path.write_bytes(bytes(range(100)))
-    key = _store.hash_file(path, n_channels=3)
+    key = _store.hash_file(path, "RGB")
     monkeypatch.setattr(_store, "PART_BYTES", 7)
-    assert _store.hash_file(path, n_channels=3) == key
-    assert _store.hash_file(path, n_channels=1) != key
+    assert _store.hash_file(path, "RGB") == key
+    assert _store.hash_file(path, "grayscale") != key
