@@ -129,25 +129,18 @@ def test_other_settings_do_not_go_on(photos, words, tmp_path, capsys):
     assert main(words(photos, out, "--time-budget", "0s")) == 0
     capsys.readouterr()
     assert main(words(photos, out, "--resume", "--seed", "1")) == 2
-    assert "random_state was 0, now 1" in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert "--seed was 0, now 1" in printed
+    assert "To resume, repeat the original options" in printed
     assert (out / CHECKPOINT).exists()
-
-
-def test_overwriting_begins_afresh(photos, words, tmp_path, clustered):
-    """Training of other settings is in the way of --resume, not of --overwrite."""
-    out = tmp_path / "out"
-    assert main(words(photos, out, "--time-budget", "0s", "--seed", "1")) == 0
-    assert main(words(photos, out, "--overwrite")) == 0
-    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
-    assert set(os.listdir(out)) == set(os.listdir(clustered))
 
 
 def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clustered):
     """What is refused or ends before it trains leaves what it was to replace."""
     out = tmp_path / "out"
     assert main(words(photos, out, "--time-budget", "0s")) == 0
-    assert main(words(photos, out, "--overwrite", "--n-clusters", "30")) == 2
-    assert main(words(photos, out, "--overwrite", "--clip-weights", "openai")) == 2
+    assert main(words(photos, out, "--overwrite", "-k", "25")) == 2
+    assert main(words(photos, out, "--overwrite", "--encoder-weights", "openai")) == 2
     assert main(words(photos, out, "--resume")) == 0
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
     assert set(os.listdir(out)) == set(os.listdir(clustered))
@@ -156,7 +149,7 @@ def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clust
 def test_training_is_overwritten_when_there_is_other_training(
     photos, words, tmp_path, clustered, monkeypatch
 ):
-    """What ends in its first epoch leaves what it was to replace."""
+    """What ends in its first epoch leaves what it was to replace; the rest does not."""
     out = tmp_path / "out"
     assert main(words(photos, out, "--time-budget", "0s")) == 0
 
@@ -166,7 +159,9 @@ def test_training_is_overwritten_when_there_is_other_training(
     with monkeypatch.context() as patch:
         patch.setattr(TermAverages, "on_batch_end", press)
         assert main(words(photos, out, "--overwrite", "--seed", "1")) == 130
-    assert main(words(photos, out, "--resume")) == 0
+    assert main(words(photos, out, "--resume", "--time-budget", "0s")) == 0
+    assert (out / CHECKPOINT).exists()
+    assert main(words(photos, out, "--overwrite")) == 0
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
     assert set(os.listdir(out)) == set(os.listdir(clustered))
 
@@ -196,7 +191,9 @@ def test_going_on_is_possible_after_two_hyphens(
     """A folder whose name looks like an option is gone on with too."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-photos").symlink_to(photos)
-    given = "cluster --n-clusters 3 --epochs 2 --out out --no-report --time-budget 0s"
+    given = (
+        "cluster --n-clusters 3 --max-epochs 2 --out out --no-report --time-budget 0s"
+    )
     assert main([*given.split(), "--", "-photos"]) == 0
     assert main(last_command(capsys.readouterr().err)) == 0
     assert len(read_summary(tmp_path / "out")["history"]) == 2
@@ -222,3 +219,19 @@ def test_a_loss_that_is_not_finite_is_told(
     printed = capsys.readouterr().err
     assert "not finite" in printed
     assert "Traceback" not in printed
+
+
+def test_a_failed_sort_costs_no_results(
+    photos, words, tmp_path, capsys, monkeypatch, clustered
+):
+    """Tables, model and report are there, and said to be."""
+
+    def fail(path, target):
+        raise OSError(28, "No space left on device", str(target))
+
+    monkeypatch.setattr("shutil.copy2", fail)
+    assert main(words(photos, tmp_path / "out", "--sort", "copy")) == 1
+    printed = capsys.readouterr().err
+    assert "No space left" in printed
+    assert "All other results are in" in printed
+    assert set(os.listdir(tmp_path / "out")) == set(os.listdir(clustered))
