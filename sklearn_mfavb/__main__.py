@@ -1,7 +1,7 @@
 """The process of ``sklearn-mfavb`` and ``python -m sklearn_mfavb``.
 
-What concerns the whole process is done here, so that `sklearn_mfavb.command_line.main` may be called
-from other programs.
+What concerns the whole process is done here, so that other programs may call
+`sklearn_mfavb.command_line.main`.
 """
 
 import ctypes

@@ -9,10 +9,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import click
+from click import option
 
 import sklearn_mfavb
 from sklearn_mfavb.command_line import _inputs as inputs
-from sklearn_mfavb.command_line._inputs import PROGRAM, AtLeast, Images, count, say
+from sklearn_mfavb.command_line._inputs import (
+    PROGRAM,
+    Images,
+    at_least,
+    count,
+    path_option,
+    say,
+)
 from sklearn_mfavb.command_line._results import ResultFolder, write_page, write_results
 
 # Every estimator of the package, by its name without "Clustering".
@@ -21,12 +29,21 @@ METHODS = {
     for name in sklearn_mfavb.__all__
     if name.endswith("Clustering")
 }
+_HELP = {
+    "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
+    "try several and compare their reports.",
+    "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
+    "encoder_weights": "Its weights, of a tag downloaded once.  [default: openai]",
+    "encoder_cache": "Folder for its features.  [default: features in --out]",
+    "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
+    "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
+    "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
+}
 # Parameters that errors may name, and the options that set them.
 OPTION_OF = {
     "n_clusters": "--n-clusters",
     "image_size": "--image-size",
     "max_epochs": "--max-epochs",
-    "on_error": "--on-error",
     "random_state": "--seed",
     "device": "--device",
     "model": "--encoder",
@@ -38,51 +55,18 @@ OPTION_OF = {
     epilog="Example: sklearn-mfavb cluster photos -k 12 --encoder ViT-B-32 -o clusters"
 )
 @inputs.paths
-@click.option(
-    "-k",
-    "--n-clusters",
-    type=AtLeast(2),
-    required=True,
-    help="Number of clusters to find: as many as you expect kinds of images, or try a "
-    "few and compare their reports.",
-)
+@option("-k", "--n-clusters", type=at_least(2), required=True, help=_HELP["n_clusters"])
 @inputs.output
-@click.option(
-    "--resume",
-    is_flag=True,
-    help="Continue the training kept in --out; start it if there is none.",
-)
-@click.option("--no-report", is_flag=True, help="Write no report.html.")
-@click.option("--method", type=click.Choice(list(METHODS)), default="mfavb")
-@click.option(
-    "--encoder",
-    metavar="NAME",
-    help="Use features of a pretrained model of open_clip or timm, such as ViT-B-32.",
-)
-@click.option(
-    "--encoder-weights",
-    metavar="TAG|FILE",
-    help="Its weights; those of a tag are downloaded once.  [default: openai]",
-)
-@inputs.path_option(
-    "--encoder-cache",
-    help="Folder where its features are kept.  [default: features in --out]",
-)
-@click.option(
-    "--image-size",
-    type=AtLeast(8),
-    help="Side in pixels at which images are seen.  [default: their own, at most 64]",
-)
-@click.option(
-    "--max-epochs",
-    type=AtLeast(1),
-    help="Passes over the images; for scan and anchor this is the main stage, other "
-    "stages scale with it.  [default: 40; with --encoder, as many as make 900 steps]",
-)
-@click.option(
-    "--time-budget",
-    type=inputs.Duration(),
-    help="End training after 90s, 20m or 1.5h, but not before one epoch.",
+@option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
+@option("--no-report", is_flag=True, help="Write no report.html.")
+@option("--method", type=click.Choice(list(METHODS)), default="mfavb")
+@option("--encoder", metavar="NAME", help=_HELP["encoder"])
+@option("--encoder-weights", metavar="TAG|FILE", help=_HELP["encoder_weights"])
+@path_option("--encoder-cache", help=_HELP["encoder_cache"])
+@option("--image-size", type=at_least(8), help=_HELP["image_size"])
+@option("--max-epochs", type=at_least(1), help=_HELP["max_epochs"])
+@option(
+    "--time-budget", type=inputs.duration, help="End training after 90s, 20m or 1.5h."
 )
 @inputs.seed
 @inputs.reading
@@ -98,7 +82,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
-    images.find(exclude=options.exclude, out=options.out)
+    images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
@@ -133,10 +117,9 @@ def _check(options: SimpleNamespace) -> None:
     """Refuse options that exclude or need each other."""
     if options.resume and options.overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
-    for option in ("encoder_weights", "encoder_cache"):
-        if getattr(options, option) is not None and options.encoder is None:
-            name = option.replace("_", "-")
-            raise click.UsageError(f"--{name} needs --encoder, which names the model.")
+    for name in ("weights", "cache"):
+        if options.encoder is None and getattr(options, f"encoder_{name}") is not None:
+            raise click.UsageError(f"--encoder-{name} needs --encoder.")
 
 
 def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:

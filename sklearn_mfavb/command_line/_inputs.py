@@ -3,7 +3,6 @@
 import os
 import re
 import sys
-from collections import Counter
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatch
 from functools import reduce
@@ -11,9 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click import option
 
 PROGRAM = "sklearn-mfavb"
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+
+_SORT = "Also make a folder of copies or links for each cluster, in --out."
+_EXCLUDE = "Leave out files and folders of such names, as '*thumb*'; repeatable."
+_READ = "What to do about files that cannot be read."
 
 
 def say(text: str) -> None:
@@ -26,51 +30,36 @@ def count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-class AtLeast(click.ParamType):
-    """Whole numbers with a lower bound."""
+def at_least(least: int) -> Callable[[str], int]:
+    """Make the type of an option whose numbers have a lower bound."""
 
-    name = "N"
+    def number(word: str) -> int:
+        if (value := click.INT(word)) < least:
+            raise click.BadParameter(f"{value} is too small: the least is {least}.")
+        return value
 
-    def __init__(self, least: int) -> None:
-        self.least = least
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        """Read a number."""
-        number = click.INT.convert(value, param, ctx)
-        if number < self.least:
-            self.fail(f"{number} is too small: the least is {self.least}.", param, ctx)
-        return number
+    return number
 
 
-class Duration(click.ParamType):
-    """Times such as 90s, 20m or 1.5h, in seconds."""
-
-    name = "TIME"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> float:
-        """Read a time."""
-        if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", value):
-            return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
-        hint = "add a unit, such as 90s, 20m or 1.5h."
-        self.fail(f"{value!r} is not a duration: {hint}", param, ctx)
+def duration(word: str) -> float:
+    """Read a duration such as 90s, 20m or 1.5h, in seconds."""
+    if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", word):
+        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
+    hint = "add a unit, such as 90s, 20m or 1.5h."
+    raise click.BadParameter(f"{word!r} is not a duration: {hint}")
 
 
-class Device(click.ParamType):
-    """Names of devices; of a wrong one torch would list all that it knows."""
-
-    name = "NAME"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Check a name."""
-        if re.fullmatch(r"auto|cpu|(cuda|mps|xpu)(:\d+)?", value):
-            return value
-        self.fail(f"{value!r} is not auto, cpu, cuda, cuda:1 or mps.", param, ctx)
+def device(word: str) -> str:
+    """Check the name of a device, for torch would list all that it knows."""
+    if re.fullmatch(r"auto|cpu|(cuda|mps|xpu)(:\d+)?", word):
+        return word
+    raise click.BadParameter(f"{word!r} is not auto, cpu, cuda, cuda:1 or mps.")
 
 
 def path_option(*names: str, **settings: Any) -> Callable[..., Any]:
     """Make an option that takes a path."""
     settings = {"metavar": "DIR", "type": click.Path(path_type=Path), **settings}
-    return click.option(*names, **settings)
+    return option(*names, **settings)
 
 
 def together(*options: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,33 +68,19 @@ def together(*options: Callable[..., Any]) -> Callable[..., Any]:
 
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
-model_and_paths = together(
-    click.argument("model", type=click.Path(path_type=Path)), paths
-)
-seed = click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0)
+model = click.argument("model", type=click.Path(path_type=Path))
+seed = option("--seed", type=click.IntRange(0, 2**32 - 1), default=0)
 output = together(
     path_option("-o", "--out", required=True, help="Folder for results, new or empty."),
-    click.option(
-        "--sort",
-        type=click.Choice(["copy", "link"]),
-        help="Also make a folder of copies or links for each cluster, in --out.",
-    ),
-    click.option("--overwrite", is_flag=True, help="Replace earlier results in --out."),
+    option("--sort", type=click.Choice(["copy", "link"]), help=_SORT),
+    option("--overwrite", is_flag=True, help="Replace earlier results in --out."),
 )
 reading = together(
-    click.option(
-        "--exclude",
-        multiple=True,
-        metavar="GLOB",
-        help="Leave out files and folders of such names, as '*thumb*'; repeatable.",
+    option("--exclude", multiple=True, metavar="GLOB", help=_EXCLUDE),
+    option(
+        "--on-error", type=click.Choice(["skip", "raise"]), default="skip", help=_READ
     ),
-    click.option(
-        "--on-error",
-        type=click.Choice(["skip", "raise"]),
-        default="skip",
-        help="What to do about files that cannot be read.",
-    ),
-    click.option("--device", type=Device(), default="auto", help="cpu, cuda, cuda:1."),
+    option("--device", type=device, default="auto", help="cpu, cuda, cuda:1 or mps."),
 )
 
 
@@ -133,12 +108,16 @@ class Images:
         self.root = os.path.commonpath({*self.folders, *map(os.path.dirname, files)})
         self.title = words[0] if len(words) == 1 else self.root
 
-    def find(self, *, exclude: Sequence[str], out: Path | None = None) -> None:
+    def find(
+        self, *, exclude: Sequence[str], on_error: str, out: Path | None = None
+    ) -> None:
         """List the images, unless results in `out` would be among them next time."""
+        from sklearn_mfavb import images
+
         found, empty = set(self.paths), None
         for folder in self.folders:
             try:
-                paths, ignored = _list_folder(folder)
+                paths, ignored = _search_folder(folder, on_error)
             except ValueError as error:  # one of several folders may have no images
                 empty = error
             else:
@@ -154,10 +133,8 @@ class Images:
         if out is not None:
             self._check_apart(out)
         if self.ignored:
-            kinds = Counter(os.path.splitext(path)[1] for path in self.ignored)
-            counts = [f"{n:,} {kind or 'others'}" for kind, n in kinds.most_common()]
-            n_files = count(len(self.ignored), "file")
-            say(f"{n_files} not looked at (see skipped.csv): {', '.join(counts)}")
+            summarize = getattr(images, "summarize_ignored", _count_ignored)
+            say(f"{summarize(self.ignored)} See skipped.csv.")
 
     def name(self, path: str) -> str:
         """Name a file by its path below the root, with slashes on every system."""
@@ -172,10 +149,9 @@ class Images:
     def _check_apart(self, out: Path) -> None:
         """Raise if results and images overlap, directly or by links."""
         results = out.resolve()
-        read_from = {Path(os.path.dirname(path)).resolve() for path in self.paths}
-        if any(
-            results.is_relative_to(Path(folder).resolve()) for folder in self.folders
-        ) or any(parent.is_relative_to(results) for parent in read_from):
+        parents = {Path(os.path.dirname(path)).resolve() for path in self.paths}
+        among = any(results.is_relative_to(Path(f).resolve()) for f in self.folders)
+        if among or any(parent.is_relative_to(results) for parent in parents):
             raise ValueError(
                 f"--out {out} and {self.title} overlap: results would be taken for "
                 "images the next time. Choose a folder outside that of the images."
@@ -203,9 +179,15 @@ def _why_ignored(path: str) -> str | None:
     return None
 
 
-def _list_folder(folder: str) -> tuple[list[str], dict[str, str]]:
+def _search_folder(folder: str, on_error: str) -> tuple[list[str], dict[str, str]]:
     """List the images below a folder, and other files with why they are not."""
-    from sklearn_mfavb.images import list_images
+    from sklearn_mfavb import images
 
-    paths = list_images(folder)
-    return paths, getattr(paths, "ignored", {})
+    if search := getattr(images, "search_folder", None):
+        return search(folder, on_error=on_error)
+    return images.list_images(folder), {}
+
+
+def _count_ignored(ignored: dict[str, str]) -> str:
+    """Count files, until the images have a summary."""
+    return f"{count(len(ignored), 'file')} not looked at."

@@ -19,7 +19,8 @@ cache = inputs.path_option(
 @click.command(
     epilog="Example: sklearn-mfavb predict clusters/model.mfavb new_photos -o new"
 )
-@inputs.model_and_paths
+@inputs.model
+@inputs.paths
 @inputs.output
 @inputs.reading
 @cache
@@ -34,7 +35,7 @@ def predict(words: list[str], /, **given: Any) -> None:
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite)
     estimator = _load(options)
-    images.find(exclude=options.exclude, out=options.out)
+    images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     results.make()
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model), "began_at": began_at}
@@ -45,7 +46,8 @@ def predict(words: list[str], /, **given: Any) -> None:
 @click.command(
     epilog="Example: sklearn-mfavb report clusters/model.mfavb new_photos -o new.html"
 )
-@inputs.model_and_paths
+@inputs.model
+@inputs.paths
 @inputs.path_option(
     "-o", "--out", required=True, metavar="FILE.html", help="File to write."
 )
@@ -67,7 +69,7 @@ def report(**given: Any) -> None:
             "--overwrite to replace it."
         )
     estimator = _load(options)
-    images.find(exclude=options.exclude)
+    images.find(exclude=options.exclude, on_error=options.on_error)
     write_page(estimator, images, options.out, seed=options.seed)
 
 

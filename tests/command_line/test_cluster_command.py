@@ -96,18 +96,15 @@ def test_files_of_all_kinds_are_in_the_tables(
 ):
     """Files that vanish, names that are no text, and files that are not looked at."""
 
-    class Paths(list):
-        pass
-
-    def list_and_lose(folder):
-        paths = Paths(list_images(folder))
+    def search_and_lose(folder, on_error):
+        paths = list_images(folder)
         os.remove(paths[3])
-        paths.ignored = {os.path.join(folder, "raw.cr2"): "not an image"}
-        return paths
+        return paths, {os.path.join(folder, "raw.cr2"): "not an image"}
 
     os.rename(pictures / "0.png", os.fsencode(pictures) + b"/caf\xe9.png")
     (pictures / "a\nb,c.jpg").write_text("no image", encoding="utf-8")
-    monkeypatch.setattr("sklearn_mfavb.images.list_images", list_and_lose)
+    search = "sklearn_mfavb.images.search_folder"
+    monkeypatch.setattr(search, search_and_lose, raising=False)
     assert main(words(pictures, tmp_path / "out", epochs=1)) == 0
     names = [row["path"] for row in read_table(tmp_path / "out" / "clusters.csv")]
     assert r"caf\udce9.png" in names

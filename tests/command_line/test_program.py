@@ -12,7 +12,7 @@ import pytest
 
 import sklearn_mfavb
 from sklearn_mfavb.command_line import main, program
-from sklearn_mfavb.command_line._inputs import Duration
+from sklearn_mfavb.command_line._inputs import duration
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "command_line.md", ROOT / "README.md"]
@@ -111,14 +111,14 @@ def test_wrong_use_ends_with_code_2_and_an_example(words, told, capsys):
 )
 def test_durations_have_units(word, seconds):
     """Seconds, minutes and hours are told by their letter."""
-    assert Duration()(word) == seconds
+    assert duration(word) == seconds
 
 
 @pytest.mark.parametrize("word", ["20", "m", "-1s", "1d", "1h30m", "nans", ""])
 def test_other_durations_are_refused(word):
     """A number without a unit could mean anything."""
     with pytest.raises(click.BadParameter, match=r"90s, 20m or 1\.5h"):
-        Duration()(word)
+        duration(word)
 
 
 @pytest.mark.parametrize(
