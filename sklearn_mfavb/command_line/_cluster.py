@@ -2,7 +2,6 @@
 
 import os
 import shlex
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -77,7 +76,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     PATHS are folders, which are searched with their subfolders, files, or @LIST, a text
     file with one path a line.
     """
-    began_at, options = time.monotonic(), SimpleNamespace(**given)
+    options = SimpleNamespace(**given)
     _check(options)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
@@ -97,7 +96,6 @@ def cluster(words: list[str], /, **given: Any) -> None:
         _forget_run(estimator)
         estimator.save(results.model)
         figures = {
-            "began_at": began_at,
             "is_complete": is_complete,
             "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
             "history": estimator.history_,
@@ -183,10 +181,10 @@ def _make_keeper(results: ResultFolder) -> Any:
 
 @contextmanager
 def _advising_resume(results: ResultFolder, words: Sequence[str]) -> Iterator[None]:
-    """Note on an error that training is kept, unless it would happen again.
+    """Note on an error that training is kept.
 
-    Settings that make no sense and losses that are not finite end the training that
-    goes on where they ended this one. What fails when it has ended is worth a try.
+    Not where it would end again as it did now, by settings that make no sense or a loss
+    that is not finite. What failed after training is worth another try.
     """
     try:
         yield

@@ -1,7 +1,6 @@
 """The commands `predict` and `report`, which apply a saved model to images."""
 
 import os
-import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,14 +30,14 @@ def predict(words: list[str], /, **given: Any) -> None:
     MODEL is the model.mfavb of an earlier run. PATHS are folders, files, or @LIST, a
     text file with one path a line.
     """
-    began_at, options = time.monotonic(), SimpleNamespace(**given)
+    options = SimpleNamespace(**given)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite)
     estimator = _load(options)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     results.make()
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
-    figures = {"model": os.path.abspath(options.model), "began_at": began_at}
+    figures = {"model": os.path.abspath(options.model)}
     found = write_results(estimator, images, results, words=words, figures=figures)
     results.sort(images.paths, found, how=options.sort)
 

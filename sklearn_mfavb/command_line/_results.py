@@ -23,6 +23,7 @@ class ResultFolder:
     """Files that commands write, and the rules for a folder that is not empty."""
 
     def __init__(self, path: Path) -> None:
+        self.began_at = time.monotonic()
         self.path = path
         self.clusters = path / "clusters.csv"
         self.skipped = path / "skipped.csv"
@@ -149,7 +150,7 @@ def write_results(
         "n_ignored": len(ignored),
         "sizes": sizes,
         "score": found.score,
-        "seconds": time.monotonic() - figures.pop("began_at"),
+        "seconds": time.monotonic() - results.began_at,
         **figures,
         "versions": {"python": platform.python_version(), **library_versions()},
     }
