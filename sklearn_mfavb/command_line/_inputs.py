@@ -21,7 +21,7 @@ _READ = "What to do about files that cannot be read."
 
 
 def say(text: str) -> None:
-    """Print progress, advice or an error."""
+    """Print a text: progress, advice or an error."""
     print(f"{PROGRAM}: {text}", file=sys.stderr)
 
 
