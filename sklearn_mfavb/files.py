@@ -9,6 +9,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import BinaryIO
 
+_LONGEST_NAME = 255  # bytes, of ext4, APFS and NTFS
+
 
 @contextmanager
 def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -64,7 +66,7 @@ def numbered(name: str) -> Iterator[str]:
     Returns
     -------
     iterator of str
-        Without an end.
+        Without an end; none is longer than a file system takes.
 
     Examples
     --------
@@ -74,7 +76,15 @@ def numbered(name: str) -> Iterator[str]:
     ['clusters.png', 'clusters-2.png', 'clusters-3.png']
     """
     stem, extension = os.path.splitext(name)
-    return chain([name], (f"{stem}-{number}{extension}" for number in count(2)))
+    return chain([name], (_add(stem, f"-{number}{extension}") for number in count(2)))
+
+
+def _add(stem: str, ending: str) -> str:
+    """Lengthen a name, cut off where it would be longer than file systems take."""
+    n_kept = _LONGEST_NAME - len(os.fsencode(ending))
+    if len(os.fsencode(stem)) > n_kept:
+        stem = os.fsencode(stem)[:n_kept].decode("utf-8", "ignore")
+    return stem + ending
 
 
 def free_path(path: Path) -> Path:

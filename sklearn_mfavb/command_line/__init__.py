@@ -1,8 +1,130 @@
-"""The program ``sklearn-mfavb``: its words, its commands and the files they write.
+"""The program ``sklearn-mfavb``: its commands, their errors and exit codes.
 
-Commands are imported when they are run, so that ``--help`` needs no torch.
+Nothing imports torch before a command has checked what it was given, so that ``--help``
+and refusals come at once.
 """
 
-from sklearn_mfavb.command_line._main import main
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+import sklearn_mfavb
+from sklearn_mfavb.command_line._cluster import OPTION_OF, cluster
+from sklearn_mfavb.command_line._inputs import PROGRAM, path_option, say, seed
+from sklearn_mfavb.command_line._predict import predict, report
 
 __all__ = ["main"]
+
+_FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
+
+
+@click.group(
+    no_args_is_help=False,
+    context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
+    epilog="Example: sklearn-mfavb cluster photos -k 12 -o clusters",
+)
+@click.version_option(sklearn_mfavb.__version__, message="%(prog)s %(version)s")
+def program() -> None:
+    """Cluster images without labels."""
+
+
+@program.command(epilog="Example: sklearn-mfavb demo --seed 1 -o digits")
+@seed
+@path_option("-o", "--out", default="mfavb-demo", help="Folder for a picture.")
+@path_option("--json", metavar="FILE", help="Also write the scores as JSON.")
+def demo(seed: int, out: Path, json: Path | None) -> None:
+    """Cluster the digits that ship with scikit-learn."""
+    from sklearn_mfavb.demo import run_demo
+
+    run_demo(seed=seed, out=out, json_file=json)
+
+
+program.add_command(cluster)
+program.add_command(predict)
+program.add_command(report)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code.
+
+    Parameters
+    ----------
+    arguments : list of str, default=None
+        Words after the program's name; None takes those of the process.
+
+    Returns
+    -------
+    int
+        0 for success, 1 for a file that cannot be read or written or another failure, 2
+        for wrong use (an unknown option, more clusters than images), 130 for Ctrl-C.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.command_line import main
+    >>> main(["demo", "--out", "digits"])  # doctest: +SKIP
+    0
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        with _plain_warnings():
+            code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
+    except click.Abort as error:  # click's word for KeyboardInterrupt
+        return _end(error.__cause__, "ended by Ctrl-C", _INTERRUPTED)
+    except click.ClickException as error:
+        return _end(error, _explain(error), error.exit_code)
+    except (OSError, FloatingPointError) as error:
+        return _end(error, _describe(error), _FAILED)
+    except ValueError as error:
+        return _end(error, _name_options(str(error)), _WRONG_USE)
+    except Exception:  # a bug: what is needed to find it
+        traceback.print_exc()
+        return _FAILED
+    return code or 0
+
+
+def _end(error: BaseException | None, text: str, code: int) -> int:
+    """Print why the program ends, with what was noted on the way."""
+    say("\n".join([text, *getattr(error, "__notes__", [])]))
+    return code
+
+
+def _explain(error: click.ClickException) -> str:
+    """Describe wrong use, with help on what is missing and an example."""
+    text, context = error.format_message(), getattr(error, "ctx", None)
+    if isinstance(error, click.MissingParameter):
+        text += f" {getattr(error.param, 'help', None) or ''}"
+    if context is None:
+        return text
+    return f"{text}\n{context.command.epilog}\nHelp: {context.command_path} --help"
+
+
+def _describe(error: Exception) -> str:
+    """Describe an error of the system without its number."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return _name_options(str(error))
+
+
+def _name_options(text: str) -> str:
+    """Replace parameters of Python by the options that set them."""
+    parameter = rf"\b({'|'.join(OPTION_OF)})(?:=| (?=was \S+, now\b))"
+    return re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings as sentences, without the line of code that they come from."""
+
+    def show(message: Warning | str, *where: Any, **more: Any) -> None:
+        say(str(message))
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield

@@ -1,151 +1,210 @@
-"""The command `cluster`: from a folder of images to a folder of results."""
+"""The command `cluster`: from images to a folder of results."""
 
-import argparse
-import time
+import os
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
-from skorch import NeuralNet
-from skorch.callbacks import Callback
+import click
+from click import option
 
-from sklearn_mfavb.command_line._estimators import make_estimator
-from sklearn_mfavb.command_line._input import find_images
-from sklearn_mfavb.command_line._result_folder import ResultFolder
-from sklearn_mfavb.command_line._results import write_results
-from sklearn_mfavb.command_line._telling import continuation, say
-from sklearn_mfavb.estimators import BaseImageClusterer
-from sklearn_mfavb.report import write_report
-from sklearn_mfavb.training import TimeBudget
+import sklearn_mfavb
+from sklearn_mfavb.command_line import _inputs as inputs
+from sklearn_mfavb.command_line._inputs import (
+    PROGRAM,
+    Images,
+    at_least,
+    count,
+    path_option,
+    say,
+)
+from sklearn_mfavb.command_line._results import ResultFolder, write_page, write_results
+
+# Every estimator of the package, by its name without "Clustering".
+METHODS = {
+    name.removesuffix("Clustering").lower(): name
+    for name in sklearn_mfavb.__all__
+    if name.endswith("Clustering")
+}
+_HELP = {
+    "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
+    "try several and compare their reports.",
+    "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
+    "encoder_weights": "Its weights, of a tag downloaded once.  [default: openai]",
+    "encoder_cache": "Folder for its features.  [default: features in --out]",
+    "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
+    "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
+    "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
+}
+# Parameters that errors may name, and the options that set them.
+OPTION_OF = {
+    "n_clusters": "--n-clusters",
+    "image_size": "--image-size",
+    "max_epochs": "--max-epochs",
+    "random_state": "--seed",
+    "device": "--device",
+    "model": "--encoder",
+    "pretrained": "--encoder-weights",
+}
 
 
-class KeepTraining(Callback):
-    """Keep the checkpoint of a stage that ends, and let go of what it replaces.
+@click.command(
+    epilog="Example: sklearn-mfavb cluster photos -k 12 --encoder ViT-B-32 -o clusters"
+)
+@inputs.paths
+@option("-k", "--n-clusters", type=at_least(2), required=True, help=_HELP["n_clusters"])
+@inputs.output
+@option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
+@option("--no-report", is_flag=True, help="Write no report.html.")
+@option("--method", type=click.Choice(list(METHODS)), default="mfavb")
+@option("--encoder", metavar="NAME", help=_HELP["encoder"])
+@option("--encoder-weights", metavar="TAG|FILE", help=_HELP["encoder_weights"])
+@path_option("--encoder-cache", help=_HELP["encoder_cache"])
+@option("--image-size", type=at_least(8), help=_HELP["image_size"])
+@option("--max-epochs", type=at_least(1), help=_HELP["max_epochs"])
+@option(
+    "--time-budget", type=inputs.duration, help="End training after 90s, 20m or 1.5h."
+)
+@inputs.seed
+@inputs.reading
+@click.pass_obj
+def cluster(words: list[str], /, **given: Any) -> None:
+    """Cluster images.
 
-    Parameters
-    ----------
-    results : ResultFolder
-        Where the checkpoint is.
+    PATHS are folders, which are searched with their subfolders, files, or @LIST, a text
+    file with one path a line.
     """
-
-    def __init__(self, results: ResultFolder) -> None:
-        self.results = results
-
-    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Begin a stage: the end of the one before is not that of training."""
-        self.results.forget_last_checkpoint()
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Let go of the run before, as soon as there is something to go on with."""
-        self.results.forget_earlier()
-
-    def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Keep what `fit` removes when all stages are over."""
-        self.results.keep_checkpoint()
-
-
-def run(parsed: argparse.Namespace) -> None:
-    """Cluster the images below a folder, and write what was found.
-
-    Parameters
-    ----------
-    parsed : argparse.Namespace
-        Options of the command, and ``words``, the command line.
-    """
-    began_at = time.monotonic()
-    results = ResultFolder(parsed.out)
-    paths = find_images(parsed.folder, parsed.out)
-    if parsed.resume:
-        results.resume()
-    else:
-        results.begin(overwrite=parsed.overwrite, can_resume=True)
-        results.set_aside_training()
-    estimator = make_estimator(parsed, results)
-    doing = "going on with" if results.has_training else "clustering"
-    say(f"{doing} {len(paths):,} files below {parsed.folder}")
-    with _saying_how_to_go_on(results, parsed.words):
-        is_complete = _fit(estimator, paths, results, time_budget=parsed.time_budget)
+    options = SimpleNamespace(**given)
+    _check(options)
+    images, results = Images(options.paths), ResultFolder(options.out)
+    results.check(overwrite=options.overwrite, resume=options.resume)
+    say(f"looking for images in {images.title}")
+    images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
+    n_images = count(len(images.paths), "image")
+    if options.n_clusters > len(images.paths):
+        raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
+    results.make()
+    results.keep_earlier_training(resume=options.resume)
+    estimator = make_estimator(options, results)
+    doing = "resuming with" if results.has_training else "clustering"
+    say(f"{doing} {n_images} in {images.title}")
+    with _advising_resume(results, words):
+        estimator.fit(images.paths)
+        is_complete = not results.checkpoint.exists()  # `fit` removes it at its end
+        _forget_run(estimator)
         estimator.save(results.model)
         figures = {
             "is_complete": is_complete,
             "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
             "history": estimator.history_,
         }
-        write_results(
-            estimator,
-            paths,
-            results,
-            parsed=parsed,
-            began_at=began_at,
-            figures=figures,
-        )
-        if parsed.report:
-            _write_report(estimator, paths, results, parsed)
-        results.finish(has_report=parsed.report)
+        found = write_results(estimator, images, results, words=words, figures=figures)
+        if options.no_report:
+            results.report.unlink(missing_ok=True)  # a page of other results
+        else:
+            write_page(estimator, images, results.report, seed=options.seed)
+        results.forget_replaced_training()
+    results.sort(images.paths, found, how=options.sort)
     if not is_complete:
-        _say_how_to_go_on(parsed.words)
+        say(f"training ended early: these are the results so far. {_advice(words)}")
 
 
-def _fit(
-    estimator: BaseImageClusterer,
-    paths: list[str],
-    results: ResultFolder,
-    *,
-    time_budget: float | None,
-) -> bool:
-    """Train with a checkpoint; say whether that was all, or there is more to train."""
-    callbacks: list[Callback] = [KeepTraining(results)]
-    if time_budget is not None:
-        callbacks.append(TimeBudget(time_budget))
-    estimator.set_params(callbacks=callbacks, checkpoint=results.checkpoint)
-    estimator.fit(paths)
-    # The model is for any machine: what belongs to this run is no part of it.
-    estimator.set_params(callbacks=None, checkpoint=None)
+def _check(options: SimpleNamespace) -> None:
+    """Refuse options that exclude or need each other."""
+    if options.resume and options.overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
+    for name in ("weights", "cache"):
+        if options.encoder is None and getattr(options, f"encoder_{name}") is not None:
+            raise click.UsageError(f"--encoder-{name} needs --encoder.")
+
+
+def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
+    """Make the estimator that the options describe."""
+    from sklearn_mfavb.features import CLIPFeatures
+    from sklearn_mfavb.training import TimeBudget
+
+    encoder, callbacks = None, [_make_keeper(results)]
+    if options.time_budget is not None:
+        callbacks.append(TimeBudget(options.time_budget))
+    if options.encoder is not None:
+        encoder = CLIPFeatures(
+            options.encoder,
+            options.encoder_weights or "openai",
+            cache_dir=os.path.abspath(options.encoder_cache or results.features),
+            device=options.device,
+            verbose=1,
+        )
+        try:
+            encoder.build_encoder()  # stays in memory for the fit
+        except RuntimeError as error:
+            raise OSError(f"{error}") from error
+    return getattr(sklearn_mfavb, METHODS[options.method])(
+        options.n_clusters,
+        clip=encoder,
+        image_size=options.image_size or "auto",
+        max_epochs=options.max_epochs or "auto",
+        on_error=options.on_error,
+        checkpoint=results.checkpoint,
+        callbacks=callbacks,
+        device=options.device,
+        verbose=1,
+        random_state=options.seed,
+    )
+
+
+def _forget_run(estimator: Any) -> None:
+    """Unset what belongs to this run: the model is for any machine."""
+    estimator.set_params(checkpoint=None, callbacks=None)
     if estimator.clip is not None:
         estimator.set_params(clip__cache_dir=None)
-    return not results.checkpoint.exists()  # `fit` removes it when all is trained
 
 
-def _write_report(
-    estimator: BaseImageClusterer,
-    paths: list[str],
-    results: ResultFolder,
-    parsed: argparse.Namespace,
-) -> None:
-    """Write the page, under the name of the folder as it was typed."""
-    say("writing the report")
-    write_report(
-        estimator,
-        paths,
-        results.report,
-        title=f"Clusters of {parsed.folder}",
-        random_state=parsed.seed,
-    )
-    print(f"report: {results.report}")
+def _make_keeper(results: ResultFolder) -> Any:
+    """Make the callback that keeps training until there are results.
+
+    `fit` removes its checkpoint when training is complete. What comes after it may
+    fail, on a full disk say.
+    """
+    from skorch.callbacks import Callback
+
+    class KeepTraining(Callback):
+        def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+            results.last_checkpoint.unlink(missing_ok=True)  # an earlier stage's
+
+        def on_train_end(self, net: Any, **kwargs: Any) -> None:
+            results.keep_checkpoint()
+
+    return KeepTraining()
 
 
 @contextmanager
-def _saying_how_to_go_on(results: ResultFolder, words: Sequence[str]) -> Iterator[None]:
-    """Note on an error that training is kept, unless it would happen again.
+def _advising_resume(results: ResultFolder, words: Sequence[str]) -> Iterator[None]:
+    """Note on an error that training is kept.
 
-    Settings that make no sense and losses that are not finite end the training that
-    goes on where they ended this one. What fails when it has ended is worth a try.
+    Not where it would end again as it did now, by settings that make no sense or a loss
+    that is not finite. What failed after training is worth another try.
     """
     try:
         yield
     except BaseException as error:
         is_of_training = isinstance(error, ValueError | FloatingPointError)
-        if results.has_ended or (results.has_training and not is_of_training):
+        if results.last_checkpoint.exists() or (
+            results.has_training and not is_of_training
+        ):
+            error.add_note(f"Training is kept in {results.path}. {_advice(words)}")
+        elif results.checkpoint.name in str(error):
             error.add_note(
-                f"Training is kept in {results.path}. Go on with:\n"
-                f"  {continuation(words)}"
+                "To resume, repeat the original options. To start over, choose another "
+                "--out or add --overwrite."
             )
         raise
 
 
-def _say_how_to_go_on(words: Sequence[str]) -> None:
-    """Say that the results are not those of the whole training, and how to go on."""
-    say(
-        "training ended early: these are the results so far. Go on with:\n"
-        f"  {continuation(words)}"
-    )
+def _advice(words: Sequence[str]) -> str:
+    """Write the command line, for a shell, that continues that of these words."""
+    command, *rest = words
+    kept = [word for word in rest if word not in ("--overwrite", "--resume")]
+    again = [PROGRAM, command, "--resume", *kept]  # the option before a "--"
+    return f"Continue with:\n  {shlex.join(again)}"

@@ -1,36 +1,89 @@
-"""The command `predict`: new images, labelled by a model of an earlier run."""
+"""The commands `predict` and `report`, which apply a saved model to images."""
 
-import argparse
 import os
-import time
+from types import SimpleNamespace
+from typing import Any
 
-from sklearn_mfavb.command_line._input import find_images
-from sklearn_mfavb.command_line._result_folder import ResultFolder
-from sklearn_mfavb.command_line._results import write_results
-from sklearn_mfavb.command_line._telling import say
-from sklearn_mfavb.persistence import load
+import click
+
+from sklearn_mfavb.command_line import _inputs as inputs
+from sklearn_mfavb.command_line._inputs import Images, count, say
+from sklearn_mfavb.command_line._results import ResultFolder, write_page, write_results
+
+cache = inputs.path_option(
+    "--encoder-cache", help="Folder where features of the model's encoder are kept."
+)
 
 
-def run(parsed: argparse.Namespace) -> None:
-    """Label the images below a folder, and write what was found.
+@click.command(
+    epilog="Example: sklearn-mfavb predict clusters/model.mfavb new_photos -o new"
+)
+@inputs.model
+@inputs.paths
+@inputs.output
+@inputs.reading
+@cache
+@click.pass_obj
+def predict(words: list[str], /, **given: Any) -> None:
+    """Assign images to the clusters of a saved model.
 
-    Parameters
-    ----------
-    parsed : argparse.Namespace
-        Options of the command, and ``words``, the command line.
+    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, or @LIST, a
+    text file with one path a line.
     """
-    began_at = time.monotonic()
-    results = ResultFolder(parsed.out)
-    paths = find_images(parsed.folder, parsed.out)
-    estimator = load(parsed.model, device=parsed.device)
-    estimator.set_params(on_error=parsed.on_error)
-    results.begin(overwrite=parsed.overwrite)
-    say(f"labelling {len(paths):,} files below {parsed.folder}")
-    write_results(
-        estimator,
-        paths,
-        results,
-        parsed=parsed,
-        began_at=began_at,
-        figures={"model": os.path.abspath(parsed.model)},
-    )
+    options = SimpleNamespace(**given)
+    images, results = Images(options.paths), ResultFolder(options.out)
+    results.check(overwrite=options.overwrite)
+    estimator = _load(options)
+    images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
+    results.make()
+    say(f"reading {count(len(images.paths), 'image')} in {images.title}")
+    figures = {"model": os.path.abspath(options.model)}
+    found = write_results(estimator, images, results, words=words, figures=figures)
+    results.sort(images.paths, found, how=options.sort)
+
+
+@click.command(
+    epilog="Example: sklearn-mfavb report clusters/model.mfavb new_photos -o new.html"
+)
+@inputs.model
+@inputs.paths
+@inputs.path_option(
+    "-o", "--out", required=True, metavar="FILE.html", help="File to write."
+)
+@click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
+@inputs.seed
+@inputs.reading
+@cache
+def report(**given: Any) -> None:
+    """Write an HTML report for images and a saved model.
+
+    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, or @LIST, a
+    text file with one path a line.
+    """
+    options = SimpleNamespace(**given)
+    images = Images(options.paths)
+    if os.path.lexists(options.out) and not options.overwrite:
+        raise ValueError(
+            f"--out {options.out} is there already. Choose another file, or add "
+            "--overwrite to replace it."
+        )
+    estimator = _load(options)
+    images.find(exclude=options.exclude, on_error=options.on_error)
+    write_page(estimator, images, options.out, seed=options.seed)
+
+
+def _load(options: SimpleNamespace) -> Any:
+    """Load the model, to read as the options say."""
+    if not os.path.exists(options.model):
+        raise FileNotFoundError(f"There is no model {str(options.model)!r}.")
+    say(f"loading {options.model}")
+    from sklearn_mfavb.persistence import load
+
+    estimator = load(options.model, device=options.device)
+    estimator.set_params(on_error=options.on_error)
+    if options.encoder_cache is not None:
+        if estimator.clip is None:
+            raise ValueError(f"{options.model} has no encoder: omit --encoder-cache.")
+        cache_dir = os.path.abspath(options.encoder_cache)
+        estimator.clip_extractor_.set_params(cache_dir=cache_dir)
+    return estimator

@@ -1,84 +1,261 @@
-"""What `cluster` and `predict` leave alike."""
+"""What commands leave: tables, figures, a page, and sorted files."""
 
-import argparse
+import csv
+import json
 import os
+import platform
 import shlex
+import shutil
+import tempfile
 import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-from sklearn_mfavb.command_line._result_folder import ResultFolder
-from sklearn_mfavb.command_line._sorting import sort_files
-from sklearn_mfavb.command_line._telling import PROGRAM, describe_sizes, say_skipped
-from sklearn_mfavb.command_line._writing import (
-    count_members,
-    list_reasons,
-    name_files,
-    write_summary,
-    write_tables,
-)
-from sklearn_mfavb.estimators import BaseImageClusterer
-from sklearn_mfavb.inspection import gather_findings
+from sklearn_mfavb.command_line._inputs import PROGRAM, Images, count, say
+from sklearn_mfavb.files import free_path, numbered, replace_file
+
+_MOST_SHOWN = 10  # files that were skipped; skipped.csv has all
+
+
+class ResultFolder:
+    """Files that commands write, and the rules for a folder that is not empty."""
+
+    def __init__(self, path: Path) -> None:
+        self.began_at = time.monotonic()
+        self.path = path
+        self.clusters = path / "clusters.csv"
+        self.skipped = path / "skipped.csv"
+        self.summary = path / "result.json"
+        self.model = path / "model.mfavb"
+        self.report = path / "report.html"
+        self.features = path / "features"
+        # Training so far; the same when it has ended, until all results are written;
+        # and that of the run before, until this one is over.
+        self.checkpoint = path / "training.checkpoint"
+        self.last_checkpoint = path / "training-end.checkpoint"
+        self.earlier_checkpoint = path / "training-before.checkpoint"
+
+    @property
+    def has_training(self) -> bool:
+        """Whether there is training of this run to continue."""
+        return self.checkpoint.exists() or self.last_checkpoint.exists()
+
+    def check(self, *, overwrite: bool, resume: bool | None = None) -> None:
+        """Raise if results may not be written here. None: it cannot be resumed."""
+        names = set(os.listdir(self.path)) if self.path.is_dir() else set()
+        # What a killed process was writing does not count.
+        names = {name for name in names if not name.startswith(".mfavb-")}
+        if resume and names - {self.features.name} and not self._kept():
+            seen = "results of a complete" if self.summary.exists() else "files, but no"
+            raise ValueError(
+                f"--out {self.path} holds {seen} training: there is nothing to "
+                "--resume. Choose another folder, or add --overwrite to start over."
+            )
+        if names and not resume and not overwrite:
+            can_resume = resume is not None and self._kept()
+            raise ValueError(
+                f"--out {self.path} is not empty. Choose another folder, or add "
+                "--overwrite to replace the results of an earlier run"
+                f"{', or --resume to continue it' if can_resume else ''}."
+            )
+
+    def make(self) -> None:
+        """Make the folder; if it cannot be written to, that is better known now."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            place = f"--out {self.path}"
+            raise OSError(error.errno, error.strerror, place) from error
+
+    def keep_checkpoint(self) -> None:
+        """Give the checkpoint a second name, which the end of `fit` leaves alone."""
+        if not self.checkpoint.exists():
+            return
+        self.last_checkpoint.unlink(missing_ok=True)
+        try:
+            os.link(self.checkpoint, self.last_checkpoint)
+        except OSError:  # a file system without links
+            shutil.copyfile(self.checkpoint, self.last_checkpoint)
+
+    def keep_earlier_training(self, *, resume: bool) -> None:
+        """Make training of a run before that of this one, or set it aside."""
+        if kept := self._kept():
+            first, *others = kept
+            for other in others:
+                other.unlink()
+            first.rename(self.checkpoint if resume else self.earlier_checkpoint)
+
+    def forget_replaced_training(self) -> None:
+        """Remove training that results have replaced."""
+        self.last_checkpoint.unlink(missing_ok=True)
+        self.earlier_checkpoint.unlink(missing_ok=True)
+
+    def sort(self, paths: Sequence[str], found: Any, *, how: str | None) -> None:
+        """Sort files into folders, if that is wanted."""
+        if how is None:
+            return
+        try:
+            n_clusters = found.probabilities.shape[1]
+            folder = sort_files(
+                paths, found.labels, n_clusters=n_clusters, out=self.path, how=how
+            )
+        except OSError as error:
+            error.add_note(f"All other results are in {self.path}")
+            raise
+        print(f"sorted: {folder}")
+
+    def _kept(self) -> list[Path]:
+        """List the checkpoints that are there, the one to continue with first."""
+        names = (self.checkpoint, self.last_checkpoint, self.earlier_checkpoint)
+        return [path for path in names if path.exists()]
 
 
 def write_results(
-    estimator: BaseImageClusterer,
-    paths: list[str],
+    estimator: Any,
+    images: Images,
     results: ResultFolder,
     *,
-    parsed: argparse.Namespace,
-    began_at: float,
+    words: Sequence[str],
     figures: dict[str, Any],
-) -> None:
-    """Label images, write what was found, and say it in short.
+) -> Any:
+    """Label images, write tables and figures, print them in short, return findings."""
+    from sklearn_mfavb.inspection import gather_findings
+    from sklearn_mfavb.persistence import library_versions
 
-    Parameters
-    ----------
-    estimator : BaseImageClusterer
-        Fitted.
-    paths : list of str of length n_samples
-        Absolute paths of the images.
-    results : ResultFolder
-        Where everything goes.
-    parsed : argparse.Namespace
-        Options: where the images are, and whether files are sorted.
-    began_at : float
-        Time of the monotonic clock when the program began.
-    figures : dict
-        What else stands in the summary.
-
-    Raises
-    ------
-    ValueError
-        If no image can be read.
-    OSError
-        If something cannot be written.
-    """
-    found = gather_findings(estimator, paths, with_score=True)
-    names = name_files(paths, parsed.folder)
-    reasons, sizes = list_reasons(names, found), count_members(found)
-    write_tables(results, names, found)
+    found = gather_findings(estimator, images.paths, with_score=True)
+    labels, n_clusters = found.labels.tolist(), found.probabilities.shape[1]
+    sizes = [labels.count(cluster) for cluster in range(n_clusters)]
+    names = [images.name(path) for path in images.paths]
+    unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
+    ignored = {images.name(path): why for path, why in images.ignored.items()}
+    surest = found.probabilities.max(axis=1)
+    rows = (
+        (name, label, f"{probability:.6f}") if label >= 0 else (name, "", "")
+        for name, label, probability in zip(names, labels, surest, strict=True)
+    )
+    write_table(results.clusters, ("path", "cluster", "probability"), rows)
+    left_out = sorted({**unreadable, **ignored}.items())
+    write_table(results.skipped, ("path", "reason"), left_out)
     summary = {
-        "command": shlex.join([PROGRAM, *parsed.words]),
-        "folder": os.path.abspath(parsed.folder),
+        "command": shlex.join([PROGRAM, *words]),
+        "folder": images.root,
         "estimator": type(estimator).__name__,
         "settings": estimator.get_params(deep=False),
         "n_images": sum(sizes),
-        "n_skipped": len(reasons),
+        "n_skipped": len(unreadable),
+        "n_ignored": len(ignored),
         "sizes": sizes,
         "score": found.score,
-        "seconds": time.monotonic() - began_at,
+        "seconds": time.monotonic() - results.began_at,
         **figures,
+        "versions": {"python": platform.python_version(), **library_versions()},
     }
-    write_summary(results, summary)
-    say_skipped(reasons)
-    print(f"{describe_sizes(sizes)}; agreement of neighbours {found.score:.2f}")
+    # What JSON does not have, such as the settings of an encoder, is written as text.
+    text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
+    _write_text(results.summary, text + "\n")
+    _say_skipped(sorted(unreadable.items()))
+    space = "pixels" if estimator.clip is None else "features"
+    print(
+        f"{count(sum(sizes), 'image')} in {n_clusters:,} clusters of {min(sizes):,} to "
+        f"{max(sizes):,}; neighbor agreement {found.score:.2f} "
+        f"(0 = chance, 1 = perfect; by {space})"
+    )
     print(f"results: {results.path}")
-    if parsed.sort is not None:
-        folder = sort_files(
-            paths,
-            found.labels,
-            n_clusters=len(sizes),
-            out=results.path,
-            how=parsed.sort,
-        )
-        print(f"sorted: {folder}")
+    return found
+
+
+def write_page(estimator: Any, images: Images, page: Path, *, seed: int) -> None:
+    """Write the report on images."""
+    from sklearn_mfavb.report import write_report
+
+    say("writing the report")
+    title = f"Clusters of {images.title}"
+    write_report(estimator, images.paths, page, title=title, random_state=seed)
+    print(f"report: {page}")
+
+
+def write_table(
+    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> None:
+    """Write a table whose first column names files.
+
+    Spreadsheets take text that begins with = + - or @ for a formula: such names are
+    written ``./=name``, which is the same file.
+    """
+    lines: list[str] = []
+    sink: Any = SimpleNamespace(write=lines.append)
+    writer = csv.writer(sink)  # with the line ends of csv: else \r is not quoted
+    writer.writerow(header)
+    for name, *values in rows:
+        writer.writerow([f"./{name}" if name[0] in "=+-@\t\r" else name, *values])
+    _write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines))
+
+
+def _write_text(path: Path, text: str) -> None:
+    r"""Write UTF-8; bytes of a name that is not UTF-8 are written ``\udc..``."""
+    with replace_file(path) as file:
+        file.write(text.encode("utf-8", "backslashreplace"))
+
+
+def _say_skipped(reasons: Sequence[tuple[str, str]]) -> None:
+    """Print which files could not be read, and why; of many the first."""
+    lines = [f"  {name!r}: {reason}" for name, reason in reasons[:_MOST_SHOWN]]
+    if len(reasons) > _MOST_SHOWN:
+        lines.append(f"  and {len(reasons) - _MOST_SHOWN:,} more: see skipped.csv")
+    if reasons:
+        say("\n".join([f"{count(len(reasons), 'file')} skipped:", *lines]))
+
+
+def sort_files(
+    paths: Sequence[str], labels: Any, *, n_clusters: int, out: Path, how: str
+) -> Path:
+    """Make a folder with a folder for each cluster; nothing else is touched.
+
+    It appears when it is complete. One of an earlier run stays: the new one has the
+    next free name. Files whose label is below 0 are left out.
+    """
+    from tqdm.auto import tqdm
+
+    place = shutil.copy2 if how == "copy" else _link
+    unfinished = out / f".mfavb-{os.urandom(8).hex()}.tmp"
+    width = len(str(n_clusters - 1))  # zeros in front keep folders in order
+    folders = [unfinished / f"{label:0{width}}" for label in range(n_clusters)]
+    taken: list[set[str]] = [set() for _ in folders]
+    try:
+        for folder in folders:
+            folder.mkdir(parents=True)
+        members = [pair for pair in zip(paths, labels, strict=True) if pair[1] >= 0]
+        for path, label in tqdm(members, desc="sort", unit="file"):
+            name = _free_name(os.path.basename(path), taken[label])
+            try:
+                place(path, folders[label] / name)
+            except FileNotFoundError:
+                if os.path.exists(path):
+                    raise
+                say(f"{path!r} is no longer there, and was not sorted.")
+        target = free_path(out / "clusters")
+        unfinished.rename(target)
+    except BaseException:
+        # Of links, this removes the links, not what they lead to.
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    return target
+
+
+def _link(path: str, target: Path) -> None:
+    """Link a file by its path, or by its content where systems allow no other."""
+    try:
+        target.symlink_to(path)
+    except OSError:
+        os.link(path, target)
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    """Return a name, numbered if it is taken; capital letters count as small ones."""
+    free = next(each for each in numbered(name) if each.casefold() not in taken)
+    taken.add(free.casefold())
+    return free

@@ -28,8 +28,8 @@ def words():
     """Write the words of a quick `cluster`."""
 
     def write(folder, out, *more, epochs=3):
-        given = ["--n-clusters", "3", "--epochs", str(epochs), "--no-report"]
-        return ["cluster", str(folder), "--out", str(out), *given, *more]
+        given = ["-k", "3", "--max-epochs", str(epochs), "--no-report"]
+        return ["cluster", str(folder), "-o", str(out), *given, *more]
 
     return write
 

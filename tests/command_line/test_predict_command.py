@@ -34,6 +34,13 @@ def test_broken_files_can_be_errors_of_predicting(photos, clustered, tmp_path, c
     assert "broken.jpg" in capsys.readouterr().err
 
 
+def test_a_cache_needs_an_encoder(photos, clustered, tmp_path, capsys):
+    """An option that would have no effect is refused."""
+    given = ["predict", str(clustered / "model.mfavb"), str(photos), "-o", "unmade"]
+    assert main([*given, "--encoder-cache", str(tmp_path)]) == 2
+    assert "has no encoder" in capsys.readouterr().err
+
+
 def test_report_writes_a_page(photos, clustered, tmp_path, capsys):
     """A file that is there is replaced only if asked for."""
     page = tmp_path / "page.html"
@@ -50,7 +57,7 @@ def test_report_writes_a_page(photos, clustered, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("content", "code", "told"),
-    [(None, 1, "No such file"), (b"no model", 2, "was not loaded")],
+    [(None, 1, "There is no model"), (b"no model", 2, "was not loaded")],
     ids=["missing", "damaged"],
 )
 def test_what_is_no_model_is_told(photos, tmp_path, content, code, told, capsys):

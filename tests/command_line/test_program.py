@@ -1,6 +1,5 @@
 """Words, exit codes, and what the program needs to answer."""
 
-import argparse
 import re
 import shlex
 import subprocess
@@ -8,71 +7,103 @@ import sys
 import warnings
 from pathlib import Path
 
+import click
 import pytest
 
 import sklearn_mfavb
-from sklearn_mfavb.command_line import main
-from sklearn_mfavb.command_line._parser import make_parser
-from sklearn_mfavb.command_line._values import count, duration
+from sklearn_mfavb.command_line import main, program
+from sklearn_mfavb.command_line._inputs import duration
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "command_line.md", ROOT / "README.md"]
 
 
-def commands_of(page):
-    """List the words of the commands that a page shows."""
-    text = page.read_text("utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^(?:\$ )?sklearn-mfavb (.+)$", text, re.M)
-    return [shlex.split(line, comments=True) for line in lines]
+def parse(words):
+    """Let click read a command line, without running it."""
+    program.commands[words[0]].make_context(words[0], words[1:], obj=words)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_commands_of_pages_are_understood(page):
     """Every command line that a page shows is one that the parser takes."""
-    commands = commands_of(page)
-    assert commands
-    for words in commands:
-        make_parser().parse_args(words)
+    text = page.read_text("utf-8").replace("\\\n", " ")
+    lines = re.findall(r"^(?:\$ )?sklearn-mfavb (.+)$", text, re.M)
+    assert lines
+    for line in lines:
+        parse(shlex.split(line, comments=True))
 
 
-@pytest.mark.parametrize("words", [["--help"], ["cluster", "--help"], ["--version"]])
-def test_help_needs_no_torch(words):
+@pytest.mark.parametrize("name", program.commands)
+def test_every_help_ends_with_an_example(name, capsys):
+    """It is one that the parser takes."""
+    assert main([name, "--help"]) == 0
+    *_, example = capsys.readouterr().out.strip().splitlines()
+    _, label, rest = example.rpartition("Example: sklearn-mfavb ")
+    assert label
+    parse(shlex.split(rest))
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--help"], 0),
+        (["cluster", "--help"], 0),
+        (["--version"], 0),
+        (["cluster", "missing", "-k", "2", "-o", "new"], 1),
+        (["cluster", ".", "-k", "2", "-o", "."], 2),
+        (["cluster", "photos.zip", "-k", "2", "-o", "new"], 2),
+        (["predict", "missing", ".", "-o", "new"], 1),
+        (["report", "model", ".", "-o", "photos.zip"], 2),
+    ],
+    ids=str,
+)
+def test_help_and_refusals_need_no_torch(words, code, tmp_path):
     """What only prints imports nothing that takes seconds."""
-    code = (
+    (tmp_path / "photos.zip").write_bytes(b"")
+    script = (
         "import sys\n"
         "from sklearn_mfavb.command_line import main\n"
-        "try: main(sys.argv[1:])\n"
-        "except SystemExit as end: assert end.code == 0\n"
+        f"assert main(sys.argv[1:]) == {code}\n"
         "assert not {'torch', 'sklearn', 'numpy', 'PIL'} & set(sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", code, *words], check=True)
+    command = [sys.executable, "-c", script, *words]
+    subprocess.run(command, check=True, cwd=tmp_path)
 
 
 def test_version_is_that_of_the_package(capsys):
     """`--version` names program and version."""
-    with pytest.raises(SystemExit):
-        main(["--version"])
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"sklearn-mfavb {sklearn_mfavb.__version__}\n"
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "told"),
     [
-        [],
-        ["cluster", "photos", "--out", "x"],
-        ["cluster", "photos", "--n-clusters", "0", "--out", "x"],
-        ["cluster", "photos", "--n-clusters", "2", "--out", "x", "--time-budget", "9"],
-        ["cluster", "p", "--n-clusters", "2", "--out", "x", "--resume", "--overwrite"],
-        ["cluster", "p", "--n-clusters", "2", "--out", "x", "--over"],
-        ["cluster", "p", "--n-clusters", "2", "--out", "x", "--method", "kmeans"],
+        ("", "Missing command"),
+        ("cluster p -o x", "Missing option '-k' / '--n-clusters'. Number of clusters"),
+        ("cluster p -k 1 -o x", "1 is too small: the least is 2"),
+        ("cluster p -k many -o x", "'many' is not a valid integer"),
+        ("cluster p -k 2 -o x --image-size 3", "3 is too small: the least is 8"),
+        ("cluster p -k 2 -o x --max-epochs 0", "0 is too small: the least is 1"),
+        ("cluster p -k 2 -o x --time-budget 9", "'9' is not a duration"),
+        ("cluster p -k 2 -o x --resume --overwrite", "exclude each other"),
+        ("cluster p -k 2 -o x --over", "No such option"),
+        ("cluster p -k 2 -o x --method kmeans", "'kmeans' is not one of"),
+        ("cluster p -k 2 -o x --device gpu", "'gpu' is not auto, cpu"),
+        ("cluster p -k 2 -o x --encoder-weights x", "needs --encoder"),
+        ("cluster p -k 2 -o x --encoder-cache x", "needs --encoder"),
+        ("demo --seed=-1", "--seed"),
+        ("demo --seed=4294967296", "--seed"),
+        ("demo --seed=one", "--seed"),
     ],
 )
-def test_words_that_are_not_understood_end_with_code_2(words, capsys):
-    """The parser says what was wrong."""
-    with pytest.raises(SystemExit) as end:
-        main(words)
-    assert end.value.code == 2
-    assert "error" in capsys.readouterr().err
+def test_wrong_use_ends_with_code_2_and_an_example(words, told, capsys):
+    """Errors are in words of the command line."""
+    assert main(words.split()) == 2
+    printed = capsys.readouterr().err
+    assert told in printed
+    assert "Example: sklearn-mfavb" in printed
+    assert "--help" in printed
 
 
 @pytest.mark.parametrize(
@@ -86,29 +117,27 @@ def test_durations_have_units(word, seconds):
 @pytest.mark.parametrize("word", ["20", "m", "-1s", "1d", "1h30m", "nans", ""])
 def test_other_durations_are_refused(word):
     """A number without a unit could mean anything."""
-    with pytest.raises(argparse.ArgumentTypeError, match=r"90s or 1\.5h"):
+    with pytest.raises(click.BadParameter, match=r"90s, 20m or 1\.5h"):
         duration(word)
 
 
-def test_counts_begin_at_one():
-    """Nothing can be had zero times."""
-    assert count("1") == 1
-    with pytest.raises(argparse.ArgumentTypeError):
-        count("0")
-
-
 @pytest.mark.parametrize(
-    ("name", "code", "told"),
-    [("missing", 1, "There is no folder"), ("empty", 2, "No image files")],
+    ("message", "told"),
+    [
+        ("model='X' is unknown.", "--encoder 'X' is unknown."),
+        ("random_state was 0, now 1", "--seed was 0, now 1"),
+        ("The model was not loaded", "The model was not loaded"),
+    ],
 )
-def test_folders_without_images_are_told(tmp_path, name, code, told, capsys):
-    """A folder that is not there is a matter of files, an empty one of use."""
-    (tmp_path / "empty").mkdir()
-    out = tmp_path / "out"
-    words = ["cluster", str(tmp_path / name), "--n-clusters", "2", "--out", str(out)]
-    assert main(words) == code
-    assert told in capsys.readouterr().err
-    assert not out.exists()
+def test_errors_name_options(message, told, monkeypatch, capsys):
+    """Parameters of Python become what the user typed."""
+
+    def fail(**given):
+        raise ValueError(message)
+
+    monkeypatch.setattr("sklearn_mfavb.demo.run_demo", fail)
+    assert main(["demo"]) == 2
+    assert capsys.readouterr().err == f"sklearn-mfavb: {told}\n"
 
 
 def test_warnings_are_sentences(monkeypatch, capsys):

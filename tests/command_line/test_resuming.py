@@ -111,9 +111,12 @@ def test_what_fails_after_training_does_not_lose_it(
 def test_a_time_budget_ends_training_and_can_go_on(
     photos, words, clustered, tmp_path, capsys, read_summary
 ):
-    """Time that is over after an epoch leaves its results; more time, all of them."""
+    """Time that is over after an epoch leaves its results; more time, all of them.
+
+    In a folder that is new `--resume` starts training.
+    """
     out = tmp_path / "out"
-    assert main(words(photos, out, "--time-budget", "0s")) == 0
+    assert main(words(photos, out, "--time-budget", "0s", "--resume")) == 0
     printed = capsys.readouterr().err
     assert "stopped after 1 of max_epochs=3 epochs" in printed
     assert len(read_summary(out)["history"]) == 1
@@ -123,31 +126,19 @@ def test_a_time_budget_ends_training_and_can_go_on(
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
 
 
-def test_other_settings_do_not_go_on(photos, words, tmp_path, capsys):
-    """The setting that differs is named, and training stays."""
-    out = tmp_path / "out"
-    assert main(words(photos, out, "--time-budget", "0s")) == 0
-    capsys.readouterr()
-    assert main(words(photos, out, "--resume", "--seed", "1")) == 2
-    assert "random_state was 0, now 1" in capsys.readouterr().err
-    assert (out / CHECKPOINT).exists()
-
-
-def test_overwriting_begins_afresh(photos, words, tmp_path, clustered):
-    """Training of other settings is in the way of --resume, not of --overwrite."""
-    out = tmp_path / "out"
-    assert main(words(photos, out, "--time-budget", "0s", "--seed", "1")) == 0
-    assert main(words(photos, out, "--overwrite")) == 0
-    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
-    assert set(os.listdir(out)) == set(os.listdir(clustered))
-
-
-def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clustered):
+def test_training_is_overwritten_only_by_training(
+    photos, words, tmp_path, clustered, capsys
+):
     """What is refused or ends before it trains leaves what it was to replace."""
     out = tmp_path / "out"
     assert main(words(photos, out, "--time-budget", "0s")) == 0
-    assert main(words(photos, out, "--overwrite", "--n-clusters", "30")) == 2
-    assert main(words(photos, out, "--overwrite", "--clip-weights", "openai")) == 2
+    assert main(words(photos, out, "--overwrite", "-k", "25")) == 2
+    assert main(words(photos, out, "--overwrite", "--encoder-weights", "openai")) == 2
+    capsys.readouterr()
+    assert main(words(photos, out, "--resume", "--seed", "1")) == 2
+    printed = capsys.readouterr().err
+    assert "--seed was 0, now 1" in printed
+    assert "To resume, repeat the original options" in printed
     assert main(words(photos, out, "--resume")) == 0
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
     assert set(os.listdir(out)) == set(os.listdir(clustered))
@@ -156,7 +147,7 @@ def test_training_is_overwritten_only_by_training(photos, words, tmp_path, clust
 def test_training_is_overwritten_when_there_is_other_training(
     photos, words, tmp_path, clustered, monkeypatch
 ):
-    """What ends in its first epoch leaves what it was to replace."""
+    """What ends in its first epoch leaves what it was to replace; the rest does not."""
     out = tmp_path / "out"
     assert main(words(photos, out, "--time-budget", "0s")) == 0
 
@@ -166,7 +157,9 @@ def test_training_is_overwritten_when_there_is_other_training(
     with monkeypatch.context() as patch:
         patch.setattr(TermAverages, "on_batch_end", press)
         assert main(words(photos, out, "--overwrite", "--seed", "1")) == 130
-    assert main(words(photos, out, "--resume")) == 0
+    assert main(words(photos, out, "--resume", "--time-budget", "0s")) == 0
+    assert (out / CHECKPOINT).exists()
+    assert main(words(photos, out, "--overwrite")) == 0
     assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
     assert set(os.listdir(out)) == set(os.listdir(clustered))
 
@@ -187,6 +180,7 @@ def test_going_on_is_not_advised_where_it_would_fail_again(
     printed = capsys.readouterr().err
     assert "not finite" in printed
     assert "--resume" not in printed
+    assert "Traceback" not in printed
     assert (tmp_path / "out" / CHECKPOINT).exists()
 
 
@@ -196,29 +190,25 @@ def test_going_on_is_possible_after_two_hyphens(
     """A folder whose name looks like an option is gone on with too."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "-photos").symlink_to(photos)
-    given = "cluster --n-clusters 3 --epochs 2 --out out --no-report --time-budget 0s"
+    given = (
+        "cluster --n-clusters 3 --max-epochs 2 --out out --no-report --time-budget 0s"
+    )
     assert main([*given.split(), "--", "-photos"]) == 0
     assert main(last_command(capsys.readouterr().err)) == 0
     assert len(read_summary(tmp_path / "out")["history"]) == 2
 
 
-def test_going_on_begins_if_there_is_nothing(photos, words, tmp_path, clustered):
-    """A command that always says --resume works the first time."""
-    out = tmp_path / "new"
-    assert main(words(photos, out, "--resume")) == 0
-    assert (out / TABLE).read_bytes() == (clustered / TABLE).read_bytes()
-
-
-def test_a_loss_that_is_not_finite_is_told(
-    photos, words, tmp_path, capsys, monkeypatch
+def test_a_failed_sort_costs_no_results(
+    photos, words, tmp_path, capsys, monkeypatch, clustered
 ):
-    """It is no bug of the program, and going on would end there again."""
+    """Tables, model and report are there, and said to be."""
 
-    def explode(self, net, **kwargs):
-        raise FloatingPointError("The loss is not finite in epoch 2")
+    def fail(path, target):
+        raise OSError(28, "No space left on device", str(target))
 
-    monkeypatch.setattr(TermAverages, "on_epoch_end", explode)
-    assert main(words(photos, tmp_path)) == 1
+    monkeypatch.setattr("shutil.copy2", fail)
+    assert main(words(photos, tmp_path / "out", "--sort", "copy")) == 1
     printed = capsys.readouterr().err
-    assert "not finite" in printed
-    assert "Traceback" not in printed
+    assert "No space left" in printed
+    assert "All other results are in" in printed
+    assert set(os.listdir(tmp_path / "out")) == set(os.listdir(clustered))

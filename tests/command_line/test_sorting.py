@@ -1,12 +1,13 @@
-"""Copies of files, or links to them, in a folder for each cluster."""
+"""Tables, and copies of files or links to them in a folder for each cluster."""
 
+import csv
 import os
 import shutil
 
 import numpy as np
 import pytest
 
-from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.command_line._results import sort_files, write_table
 
 
 @pytest.fixture
@@ -91,3 +92,29 @@ def test_a_file_that_vanished_is_told(files, out, capsys):
     assert os.listdir(folder / "02") == []
     assert len(os.listdir(folder / "10")) == 3
     assert "two.png' is no longer there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["copy", "link"])
+def test_long_names_are_shortened_when_they_are_numbered(tmp_path, out, how):
+    """Names of 255 bytes are the longest that file systems take."""
+    names = ["y" * 251 + ".png", "ä" * 125 + ".jpeg"]
+    paths = [tmp_path / folder / name for folder in "ab" for name in names]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("", encoding="utf-8")
+    words = list(map(str, paths))
+    folder = sort_files(words, np.zeros(4, int), n_clusters=1, out=out, how=how)
+    numbered = {"y" * 249 + "-2.png", "ä" * 124 + "-2.jpeg"}
+    assert set(os.listdir(folder / "0")) == {*names, *numbered}
+
+
+def test_tables_are_read_as_they_were_written(tmp_path):
+    """Line ends in names are quoted, and names that would be formulas lead nowhere."""
+    names = ["a\rb.png", "a\r\nb", 'a"b,c', "=1+1.png", "-1/x", "+1", "@x", "plain"]
+    rows = [(name, "0") for name in names]
+    write_table(tmp_path / "table.csv", ("path", "cluster"), rows)
+    with open(tmp_path / "table.csv", encoding="utf-8", newline="") as file:
+        read = [row["path"] for row in csv.DictReader(file)]
+    safe = ["./=1+1.png", "./-1/x", "./+1", "./@x"]
+    assert read == [*names[:3], *safe, "plain"]
+    assert (tmp_path / "table.csv").read_bytes().endswith(b"./@x,0\nplain,0\n")
