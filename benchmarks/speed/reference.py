@@ -1,13 +1,12 @@
-"""The plain reference of speed.py: VTCC and MFAVB as a research script has them.
+"""The plain reference: VTCC and MFAVB as a research script has them.
 
 The same sizes and losses as ours, in float32, with timm's blocks as they come (with
 their fused attention) and every view by itself. Its augmentation and its loops are in
-``speed_reference_loop.py``.
+``reference_loops.py``.
 """
 
 import itertools
 import math
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,8 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from sklearn_mfavb.backbones import ViTSize
+from benchmarks.speed.plan import N_CLUSTERS, Workload
+from sklearn_mfavb.backbones import ViTSize, resolve_vit_size
 
 Heads = tuple[Tensor, list[Tensor]]  # a projection, and assignments by every head
 
@@ -25,11 +25,11 @@ PROJECTION_DIM = 128
 
 
 class PlainViT(nn.Module):
-    """What both have: tokens by early convolutions, layers, two kinds of heads."""
+    """Tokens by early convolutions, layers, two kinds of heads."""
 
-    def __init__(
-        self, size: ViTSize, layers: nn.Module, *, n_clusters: int, n_cluster_heads: int
-    ) -> None:
+    n_pairs: int
+
+    def __init__(self, size: ViTSize, layers: nn.Module, n_cluster_heads: int) -> None:
         super().__init__()
         width = size.embed_dim
         n_halvings = int(math.log2(size.patch_size))
@@ -40,14 +40,13 @@ class PlainViT(nn.Module):
             stem += [nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
         self.class_token = nn.Parameter(torch.zeros(1, 1, width))
         self.stem = nn.Sequential(*stem, nn.Conv2d(width, width, 1))
-        self.layers = layers
+        self.layers: Any = layers
         self.norm = nn.LayerNorm(width, eps=1e-6)
         self.instance_head = make_head(width, PROJECTION_DIM)
-        self.cluster_heads = nn.ModuleList(
-            make_head(width, n_clusters) for _ in range(n_cluster_heads)
-        )
-        positions = build_sincos2d_pos_embed(list(size.grid_size), width)
+        heads = (make_head(width, N_CLUSTERS) for _ in range(n_cluster_heads))
+        self.cluster_heads = nn.ModuleList(heads)
         self.positions: Tensor
+        positions = build_sincos2d_pos_embed(list(size.grid_size), width)
         self.register_buffer("positions", positions)
 
     def tokens(self, images: Tensor) -> Tensor:
@@ -55,10 +54,18 @@ class PlainViT(nn.Module):
         patches = self.stem(images).flatten(2).transpose(1, 2) + self.positions
         return torch.cat([self.class_token.expand(len(images), -1, -1), patches], dim=1)
 
+    def embed(self, images: Tensor) -> Tensor:
+        """Embed views one by one."""
+        raise NotImplementedError
+
     def read(self, embedding: Tensor) -> Heads:
         """Project an embedding, and assign it by every cluster head."""
         projection = F.normalize(self.instance_head(embedding), dim=1)
         return projection, [head(embedding).softmax(1) for head in self.cluster_heads]
+
+    def predict(self, images: Tensor) -> Tensor:
+        """Label clean images by the first head."""
+        return self.read(self.embed(images))[1][0].argmax(1)
 
 
 class PlainVTCC(PlainViT):
@@ -66,10 +73,9 @@ class PlainVTCC(PlainViT):
 
     n_pairs = 1
 
-    def __init__(self, size: ViTSize, n_clusters: int) -> None:
+    def __init__(self, size: ViTSize) -> None:
         depth = size.n_blocks * (size.shared_depth + size.fused_depth)
-        layers = make_layers(size, depth)
-        super().__init__(size, layers, n_clusters=n_clusters, n_cluster_heads=1)
+        super().__init__(size, make_layers(size, depth), n_cluster_heads=1)
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed views: the class token of the last layer."""
@@ -79,26 +85,19 @@ class PlainVTCC(PlainViT):
         """Contrast two views."""
         return contrast(self.read(self.embed(first)), self.read(self.embed(second)))
 
-    def ways_to_predict(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """Name the function from clean images to labels."""
-        return {
-            "reference": lambda images: self.read(self.embed(images))[1][0].argmax(1)
-        }
-
 
 class PlainMFAVB(PlainViT):
     """MFAVB: two pairs of views of an image, each pair fused block by block."""
 
-    layers: Any  # pairs: layers for each view, layers for both
     n_pairs = 2
 
-    def __init__(self, size: ViTSize, n_clusters: int) -> None:
+    def __init__(self, size: ViTSize) -> None:
         depths = size.shared_depth, size.fused_depth
         layers = nn.ModuleList(
             nn.ModuleList(make_layers(size, depth) for depth in depths)
             for _ in range(size.n_blocks)
         )
-        super().__init__(size, layers, n_clusters=n_clusters, n_cluster_heads=4)
+        super().__init__(size, layers, n_cluster_heads=4)
 
     def embed(self, images: Tensor) -> Tensor:
         """Embed one view alone: what two equal views would give."""
@@ -124,25 +123,19 @@ class PlainMFAVB(PlainViT):
         ]
         return torch.stack(losses).mean()
 
-    def ways_to_predict(self) -> dict[str, Callable[[Tensor], Tensor]]:
-        """Name the functions from clean images to labels: by one view, and by two."""
-        return {
-            "reference": lambda images: self.read(self.embed(images))[1][0].argmax(1),
-            "reference, two equal views": lambda images: self.read(
-                self.embed_pair(images, images)[0]
-            )[1][0].argmax(1),
-        }
+
+def make_reference(workload: Workload) -> PlainVTCC | PlainMFAVB:
+    """Build the plain network of the sizes that the estimators choose."""
+    size = resolve_vit_size((workload.image_size,) * 2)
+    is_vtcc = workload.estimator == "VTCCClustering"
+    return PlainVTCC(size) if is_vtcc else PlainMFAVB(size)
 
 
 def make_layers(size: ViTSize, depth: int) -> nn.Sequential:
     """Stack timm's blocks."""
     norm: Any = partial(nn.LayerNorm, eps=1e-6)
-    return nn.Sequential(
-        *(
-            Block(size.embed_dim, size.n_heads, qkv_bias=True, norm_layer=norm)
-            for _ in range(depth)
-        )
-    )
+    make = partial(Block, size.embed_dim, size.n_heads, qkv_bias=True, norm_layer=norm)
+    return nn.Sequential(*(make() for _ in range(depth)))
 
 
 def make_head(width: int, n_outputs: int) -> nn.Sequential:
@@ -165,13 +158,13 @@ def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
 
 
 def balance(assignment: Tensor) -> Tensor:
-    """Return log K less the entropy of the shares (arXiv 2009.09687)."""
+    """Compute log K less the entropy of the shares (arXiv 2009.09687)."""
     share = assignment.mean(dim=0)
     return math.log(len(share)) + (share * share.clamp_min(1e-8).log()).sum()
 
 
 def information(first: Tensor, second: Tensor) -> Tensor:
-    """Return minus the mutual information (arXiv 2303.17896, eq. 5, beta = 0.6)."""
+    """Compute minus the mutual information (arXiv 2303.17896, eq. 5, beta = 0.6)."""
     share = ((first + second) / 2).mean(dim=0).detach()
     first, second = first.clamp_min(1e-8), second.clamp_min(1e-8)
     return -((first * second) ** 0.6 / share).sum(dim=1).log().mean()
