@@ -12,26 +12,43 @@ if TYPE_CHECKING:
         SCANClustering,
         VTCCClustering,
     )
+    from sklearn_mfavb.backbones import ViT
+    from sklearn_mfavb.estimators import Augmentation
     from sklearn_mfavb.features import CLIPFeatures
+    from sklearn_mfavb.images import Reading
     from sklearn_mfavb.model_selection import NClustersSelector
+    from sklearn_mfavb.objectives import ContrastiveTerms
     from sklearn_mfavb.persistence import load
+    from sklearn_mfavb.positives import Neighbors
+    from sklearn_mfavb.training import Training
 
 __all__ = [
     "AnchorClustering",
+    "Augmentation",
     "CLIPFeatures",
     "ContrastiveClustering",
+    "ContrastiveTerms",
     "CueCoClustering",
     "MFAVBClustering",
     "NClustersSelector",
+    "Neighbors",
+    "Reading",
     "SCANClustering",
+    "Training",
     "VTCCClustering",
+    "ViT",
     "load",
 ]
 __version__ = "0.1.0"
 
 _ROOMS = {  # of all others: estimators
     "CLIPFeatures": "features",
+    "ContrastiveTerms": "objectives",
     "NClustersSelector": "model_selection",
+    "Neighbors": "positives",
+    "Reading": "images",
+    "Training": "training",
+    "ViT": "backbones",
     "load": "persistence",
 }
 

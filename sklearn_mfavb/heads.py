@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -106,6 +107,10 @@ class CenterHead(nn.Module):
         super().__init__()
         self.centers = nn.Parameter(torch.randn(n_clusters, embed_dim))
 
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay spares, as timm's models do."""
+        return {"centers"}
+
     def forward(self, embedding: Tensor) -> Tensor:
         """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
         return student_t_assignment(embedding, self.centers)
@@ -121,7 +126,7 @@ class ClusterHeads(nn.ModuleList):
 
     A single head may settle in a poor optimum; what several heads agree on, the
     embedding keeps (SCAN, arXiv 2005.12320, and TEMI, arXiv 2303.17896, train several
-    heads to keep one).
+    heads to keep one). Once one is chosen, the others are silent and learn no more.
 
     Parameters
     ----------
@@ -133,7 +138,14 @@ class ClusterHeads(nn.ModuleList):
         Number of heads.
     make_head : callable, default=ClusterHead
         From width and number of clusters to a head.
+
+    Attributes
+    ----------
+    chosen : torch.Tensor of shape ()
+        Index of the head that is left, an int64; -1 while all are.
     """
+
+    chosen: Tensor
 
     def __init__(
         self,
@@ -145,10 +157,30 @@ class ClusterHeads(nn.ModuleList):
         super().__init__(
             make_head(embed_dim, n_clusters) for _ in range(n_cluster_heads)
         )
+        self.register_buffer("chosen", torch.tensor(-1))
+        self._chosen = -1  # the same, without waiting for a device
+
+    def choose(self, index: int) -> None:
+        """Leave only one head, by its index; -1 takes all of them again."""
+        if not -1 <= index < len(self):
+            raise ValueError(
+                f"index must be from -1 (all heads) to {len(self) - 1}, got {index}."
+            )
+        self.chosen.fill_(index)
+        self._chosen = index
 
     def forward(self, embedding: Tensor) -> Tensor:
-        """Assign: (batch_size, embed_dim) to (batch_size, n_heads, n_clusters)."""
-        return torch.stack([head(embedding) for head in self], dim=1)
+        """Assign: (batch_size, embed_dim) to (batch_size, n_heads, n_clusters).
+
+        There is one head, if it is chosen.
+        """
+        heads = self if self._chosen < 0 else [self[self._chosen]]
+        return torch.stack([head(embedding) for head in heads], dim=1)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        """Take up the choice that was saved."""
+        super()._load_from_state_dict(*args, **kwargs)
+        self.choose(int(self.chosen))
 
 
 def two_layer_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:

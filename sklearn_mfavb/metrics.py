@@ -1,4 +1,4 @@
-"""How good a clustering is: against known labels, and without any."""
+"""Scores of a clustering: against known labels, and without any."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,7 @@ __all__ = [
 
 
 def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float:
-    """Return the share of images labelled right under the best naming of clusters.
+    """Return the share of images labeled right under the best naming of clusters.
 
     Each cluster is given at most one class and each class at most one cluster, so that
     as many images as possible agree (the Hungarian method on the table of counts).
@@ -43,20 +43,10 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
     float
         Accuracy in (0, 1]; 1 for equal partitions.
 
-    Raises
-    ------
-    ValueError
-        If the labels are empty, not one-dimensional or of different lengths.
-
     See Also
     --------
     clustering_summary : Accuracy beside two measures that need no naming.
     clustering_accuracy_scorer : The same, for `scoring=` of a search.
-
-    References
-    ----------
-    Kuhn, "The Hungarian Method for the Assignment Problem", 1955,
-    doi:10.1002/nav.3800020109.
 
     Examples
     --------
@@ -92,17 +82,8 @@ def clustering_summary(
     -------
     dict of str to float
         `"acc"`, the accuracy under the best naming of clusters; `"nmi"`, the mutual
-        information normalised by the arithmetic mean of the entropies; `"ari"`, the
+        information normalized by the arithmetic mean of the entropies; `"ari"`, the
         Rand index adjusted for chance.
-
-    Raises
-    ------
-    ValueError
-        If the labels are empty, not one-dimensional or of different lengths.
-
-    See Also
-    --------
-    clustering_accuracy : The first of the three.
 
     Examples
     --------
@@ -121,16 +102,16 @@ def clustering_summary(
 
 
 def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
-    r"""Return how much the cluster of an image tells about those of its neighbours.
+    r"""Return how much the cluster of an image tells about those of its neighbors.
 
-    A quality that needs no classes. Draw an image :math:`i` and one of its neighbours
+    A quality that needs no classes. Draw an image :math:`i` and one of its neighbors
     :math:`j` at random, and either of the two first; :math:`J_{ab}` is the probability
     that the first is in cluster :math:`a` and the second in :math:`b`, and :math:`m`
     its margin. The result is the mutual information
 
     .. math:: \sum_{a,b} J_{ab} \log \frac{J_{ab}}{m_a m_b}.
 
-    It is high only where neighbours share a cluster *and* many clusters are in use. It
+    It is high only where neighbors share a cluster *and* many clusters are in use. It
     grows with the number of clusters, and a little by chance: to compare clusterings of
     different sizes use :func:`neighbor_agreement`.
 
@@ -139,23 +120,17 @@ def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
     labels : array-like of shape (n_samples,)
         Clusters, of any kind that can be sorted.
     neighbors : array-like of int of shape (n_samples, n_neighbors)
-        Row numbers of the neighbours of each image.
+        Row numbers of the neighbors of each image.
 
     Returns
     -------
     float
         Information in nats, from 0 to the logarithm of the number of clusters; 0 if
-        there are no neighbours.
-
-    Raises
-    ------
-    ValueError
-        If `neighbors` is not a matrix with one row for each label, or names a row that
-        does not exist.
+        there are no neighbors.
 
     See Also
     --------
-    sklearn_mfavb.neighbors.nearest_neighbors : Find the neighbours.
+    sklearn_mfavb.neighbors.nearest_neighbors : Find the neighbors.
 
     Examples
     --------
@@ -178,7 +153,7 @@ def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
 
 
 def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
-    r"""Return which part of a label is confirmed by the neighbours, beyond chance.
+    r"""Return which part of a label is confirmed by the neighbors, beyond chance.
 
     With :math:`I` the information of :func:`neighbor_information`, :math:`E` its mean
     over five random permutations of the labels (always the same), and :math:`H` the
@@ -186,7 +161,7 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
 
     .. math:: \frac{I - E}{H - E} .
 
-    Clusters that are merged too far say little about a neighbour, clusters that are
+    Clusters that are merged too far say little about a neighbor, clusters that are
     split at random are not confirmed by it: both lower the agreement, so that it
     compares numbers of clusters. On scikit-learn's digits, k-means with 2, 5, 10, 20
     and 50 clusters has 0.62, 0.73, 0.81, 0.79 and 0.74.
@@ -196,23 +171,13 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
     labels : array-like of shape (n_samples,)
         Clusters, of any kind that can be sorted.
     neighbors : array-like of int of shape (n_samples, n_neighbors)
-        Row numbers of the neighbours of each image.
+        Row numbers of the neighbors of each image.
 
     Returns
     -------
     float
-        At most 1, for neighbours that always share a cluster; 0 for labels without
-        regard to neighbours, for a single cluster, and if there are no neighbours.
-
-    Raises
-    ------
-    ValueError
-        If `neighbors` is not a matrix with one row for each label, or names a row that
-        does not exist.
-
-    See Also
-    --------
-    neighbor_information : The information in nats.
+        At most 1, for neighbors that always share a cluster; 0 for labels without
+        regard to neighbors, for a single cluster, and if there are no neighbors.
 
     Examples
     --------

@@ -1,7 +1,8 @@
 """How many clusters there are, without labels."""
 
+import os
 from numbers import Integral
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from sklearn.base import BaseEstimator, _fit_context
 from sklearn.cluster import KMeans
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 __all__ = ["NClustersSelector"]
@@ -19,6 +20,7 @@ Rows = NDArray[np.floating]
 # Unit rows are rounded to the precision of their type; what is less is one direction.
 _ROUNDINGS = 10
 _DECIMALS = 5
+_MOST_CLUSTERS = 30
 
 
 class NClustersSelector(BaseEstimator):
@@ -26,9 +28,9 @@ class NClustersSelector(BaseEstimator):
 
     Every number of clusters from `min_clusters` to `max_clusters` is tried, and the one
     of the highest mean silhouette [1]_ is chosen. Rows are compared by their angle
-    around the mean: brought to unit length, centred, and to unit length again. With
-    :math:`d` their squared distances, which are twice the cosine distance, the
-    silhouette of row :math:`i` in its cluster :math:`A` is
+    around the mean: brought to unit length, centered, and to unit length again. With
+    :math:`d` their squared distances, the silhouette of row :math:`i` in its cluster
+    :math:`A` is
 
     .. math::
 
@@ -37,21 +39,20 @@ class NClustersSelector(BaseEstimator):
         b_i = \min_{B \neq A} \operatorname*{mean}_{j \in B} d_{ij},
 
     and 0 if it is alone there. Use it on features of a pretrained encoder before an
-    estimator is fitted. It works on any rows of numbers, such as pixels or the
-    embedding of a fitted estimator, as well as these tell the clusters apart.
+    estimator is fitted.
 
     Parameters
     ----------
     min_clusters : int, default=2
         Smallest number tried, at least 2: one cluster has no silhouette.
-    max_clusters : int, default=30
-        Largest number tried, less than the number of rows. The time grows with its
-        square.
+    max_clusters : int or "auto", default="auto"
+        Largest number tried, less than the number of rows; the time grows with its
+        square. "auto" is 30, but at most half the number of rows, and no more than
+        there are different rows.
     n_init : int, default=3
         Starts of k-means for each number; the best counts.
     max_samples : int or None, default=10000
-        Most rows that are compared, drawn at random if there are more: beyond it the
-        time no longer grows, but for a look at all values. None takes all.
+        Most rows that are compared, drawn at random if there are more. None takes all.
     random_state : int, RandomState instance or None, default=None
         Seed of the rows that are drawn and of the starts of k-means.
 
@@ -64,28 +65,25 @@ class NClustersSelector(BaseEstimator):
     scores_ : ndarray of float of shape (n_values,)
         The mean silhouette for each of them, from -1 to 1.
     n_features_in_ : int
-        Numbers in a row of the X given to `fit`.
+        Number of columns of the X given to `fit`.
     feature_names_in_ : ndarray of str
         Names of the columns of that X, if it was a dataframe.
 
     See Also
     --------
-    MFAVBClustering : What to give the number to.
     CLIPFeatures : Features to estimate it on.
     sklearn.metrics.silhouette_score : The same score, from all pairs of rows.
 
     Notes
     -----
     ``docs/n_clusters.md`` tells how often it is right on CLIP features, and how it
-    fails. For classes of one size that stand apart it seldom misses by more than one.
-    Where classes form a few groups it may find the groups; `scores_` then has lower
-    peaks at finer numbers. Where their sizes differ it is too low. It cannot find that
-    there are no clusters.
+    fails: where classes form a few groups it may find the groups, where their sizes
+    differ it is too low, and it cannot find that there are no clusters.
 
     As distances are squared, their mean over a cluster :math:`B` needs no pairs: it is
     :math:`|x_i|^2 - 2 x_i^\top m_B + q_B`, with the mean :math:`m_B` of the rows of
-    :math:`B` and :math:`q_B` of their squared lengths. So the score is exact, and takes
-    a time and a memory that are proportional to the number of rows.
+    :math:`B` and :math:`q_B` of their squared lengths. Time and memory are proportional
+    to the number of rows.
 
     References
     ----------
@@ -97,11 +95,8 @@ class NClustersSelector(BaseEstimator):
     >>> from sklearn.datasets import make_blobs
     >>> from sklearn_mfavb import NClustersSelector
     >>> X, _ = make_blobs(200, n_features=10, centers=4, random_state=0)
-    >>> selector = NClustersSelector(max_clusters=8, random_state=0).fit(X)
-    >>> selector.n_clusters_
+    >>> NClustersSelector(random_state=0).fit(X).n_clusters_
     4
-    >>> selector.n_clusters_values_
-    array([2, 3, 4, 5, 6, 7, 8])
     """
 
     n_clusters_: int
@@ -110,7 +105,10 @@ class NClustersSelector(BaseEstimator):
 
     _parameter_constraints: ClassVar[dict] = {
         "min_clusters": [Interval(Integral, 2, None, closed="left")],
-        "max_clusters": [Interval(Integral, 2, None, closed="left")],
+        "max_clusters": [
+            Interval(Integral, 2, None, closed="left"),
+            StrOptions({"auto"}),
+        ],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "max_samples": [Interval(Integral, 3, None, closed="left"), None],
         "random_state": ["random_state"],
@@ -119,7 +117,7 @@ class NClustersSelector(BaseEstimator):
     def __init__(
         self,
         min_clusters: int = 2,
-        max_clusters: int = 30,
+        max_clusters: int | Literal["auto"] = "auto",
         *,
         n_init: int = 3,
         max_samples: int | None = 10_000,
@@ -146,21 +144,16 @@ class NClustersSelector(BaseEstimator):
         -------
         self : object
             The fitted selector.
-
-        Raises
-        ------
-        ValueError
-            If `min_clusters` is more than `max_clusters`, a value is NaN or infinite,
-            or there are fewer rows, or different rows, than `max_clusters` needs.
         """
+        _refuse_images(X)
         X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
         random_state = check_random_state(self.random_state)
         if self.max_samples is not None and len(X) > self.max_samples:
             X = X[random_state.permutation(len(X))[: self.max_samples]]
-        rows = _centred_directions(X)
-        self._check_range(rows)
+        rows = _centered_directions(X)
+        largest = self._largest_number(rows)
         seed = random_state.randint(np.iinfo(np.int32).max)
-        self.n_clusters_values_ = np.arange(self.min_clusters, self.max_clusters + 1)
+        self.n_clusters_values_ = np.arange(self.min_clusters, largest + 1)
         self.scores_ = np.array(
             [
                 _mean_silhouette(rows, self._label(rows, int(n_clusters), seed))
@@ -170,25 +163,32 @@ class NClustersSelector(BaseEstimator):
         self.n_clusters_ = int(self.n_clusters_values_[self.scores_.argmax()])
         return self
 
-    def _check_range(self, rows: Rows) -> None:
-        """Raise if the rows cannot be put into as many clusters as asked for."""
-        if self.min_clusters > self.max_clusters:
+    def _largest_number(self, rows: Rows) -> int:
+        """Return the largest number to try, or raise if the rows are too few for it."""
+        n_samples = len(rows)
+        n_different = len(np.unique(rows.round(_DECIMALS), axis=0))
+        if self.max_clusters == "auto":
+            room = min(_MOST_CLUSTERS, n_samples // 2, n_different)
+            name, largest = "min_clusters", max(self.min_clusters, room)
+        else:
+            name, largest = "max_clusters", self.max_clusters
+        if self.min_clusters > largest:
             raise ValueError(
                 f"min_clusters={self.min_clusters} must not be more than "
-                f"max_clusters={self.max_clusters}."
+                f"max_clusters={largest}."
             )
-        if self.max_clusters >= len(rows):
+        if largest >= n_samples:
             raise ValueError(
-                f"max_clusters={self.max_clusters} must be less than the number of "
-                f"rows that are compared, n_samples = {len(rows)}."
+                f"{name}={largest} must be less than the number of rows that are "
+                f"compared, n_samples = {n_samples}."
             )
-        n_different = len(np.unique(rows.round(_DECIMALS), axis=0))
-        if self.max_clusters > n_different:
+        if largest > n_different:
             raise ValueError(
-                f"max_clusters={self.max_clusters} must not be more than the number of "
-                f"rows of different direction, {n_different} (of n_samples = "
-                f"{len(rows)}, n_features = {rows.shape[1]})."
+                f"{name}={largest} must not be more than the number of rows of "
+                f"different direction, {n_different} (of n_samples = {n_samples}, "
+                f"n_features = {rows.shape[1]})."
             )
+        return largest
 
     def _label(self, rows: Rows, n_clusters: int, seed: int) -> NDArray[np.int32]:
         """Cluster rows by k-means."""
@@ -196,7 +196,21 @@ class NClustersSelector(BaseEstimator):
         return kmeans.fit_predict(rows)
 
 
-def _centred_directions(X: Rows) -> Rows:
+def _refuse_images(X: Any) -> None:
+    """Raise if X is a folder, paths or images: what the estimators take."""
+    first = X[0] if isinstance(X, list | tuple) and len(X) > 0 else None
+    is_path = isinstance(X, str | os.PathLike) or isinstance(first, str | os.PathLike)
+    is_images = len(getattr(X, "shape", ())) > 2 or getattr(first, "ndim", 0) > 1
+    # Images of Pillow have a mode and no ndim.
+    if is_path or is_images or hasattr(first, "mode"):
+        raise ValueError(
+            "NClustersSelector compares rows of features: pass "
+            "CLIPFeatures(...).fit_transform(images) in place of images, paths or a "
+            f"folder, got X of type {type(X).__name__}."
+        )
+
+
+def _centered_directions(X: Rows) -> Rows:
     """Return unit rows around the mean, without the direction that all rows share."""
     unit = normalize(X)
     unit -= unit.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours by blocks, and pixels as features to find them in."""
+"""Exact nearest neighbors by blocks, and pixels as features to find them in."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -23,38 +23,28 @@ def nearest_neighbors(
 ) -> NDArray[np.int64]:
     """Return the nearest other rows of each row, closest first.
 
-    Every pair of rows is compared, but never all at once: blocks of rows are multiplied
-    with all rows, and only the best of each block are kept. Besides two copies of the
-    features, the memory needed is about `block_bytes`, whatever the number of rows.
+    Every pair of rows is compared, in blocks: besides two copies of the features, the
+    memory needed is about `block_bytes`, whatever the number of rows.
 
     Parameters
     ----------
     features : ndarray or torch.Tensor of shape (n_samples, n_features)
         Finite values. Compared in float32, or in float64 if they come so.
     n_neighbors : int
-        Number of neighbours of each row, at least 1. There are only `n_samples - 1`
-        other rows: a larger number is lowered to that.
+        Number of neighbors of each row, at least 1; at most `n_samples - 1` are found.
     metric : {"euclidean", "cosine"}, default="euclidean"
         What is close: a small distance, or a small angle. A row of zeros has cosine 0
         with all others.
     device : str or torch.device, default="cpu"
         Where the blocks are multiplied; the features must fit there.
     block_bytes : int, default=67108864
-        Size of the largest block of similarities, in bytes; at least one row is
-        compared at a time.
+        Size of the largest block of similarities, in bytes.
 
     Returns
     -------
-    ndarray of int64 of shape (n_samples, min(n_neighbors, n_samples - 1))
-        Row numbers. A row is not its own neighbour, though its duplicates are. Equally
-        close rows are in ascending order; which of them are kept, if there is not room
-        for all, is left open.
-
-    Raises
-    ------
-    ValueError
-        If `features` is not a finite matrix with rows, `n_neighbors` is less than 1 or
-        `metric` is not known.
+    neighbors : ndarray of int64 of shape (n_samples, min(n_neighbors, n_samples - 1))
+        Row numbers. A row is not its own neighbor, though its duplicates are. Equally
+        close rows are in ascending order.
 
     Examples
     --------
@@ -93,13 +83,12 @@ def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:
         uint8 from 0 to 255, or floating point, taken as it is.
     max_side : int, default=16
         Largest height and width kept. A longer side is averaged down to it, a shorter
-        one is left alone, and so are strips one pixel high, which are rows of features.
+        one is left alone.
 
     Returns
     -------
-    torch.Tensor of shape (batch_size, n_features)
-        Float32, on the device of `images`; uint8 is scaled to 0 to 1. `n_features` is
-        `n_channels * min(height, max_side) * min(width, max_side)`.
+    features : torch.Tensor of shape (batch_size, n_features)
+        Float32, on the device of `images`; uint8 is scaled to 0 to 1.
 
     Examples
     --------
@@ -110,8 +99,7 @@ def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:
     """
     scale = 255 if images.dtype == torch.uint8 else 1
     height, width = images.shape[2:]
-    is_strip = height == 1  # neighbouring features mean nothing: not to be averaged
-    sides = (min(height, max_side), width if is_strip else min(width, max_side))
+    sides = (min(height, max_side), min(width, max_side))
     return functional.adaptive_avg_pool2d(images.float() / scale, sides).flatten(1)
 
 
@@ -152,7 +140,7 @@ def _closest_first(similarity: Tensor, n_neighbors: int) -> Tensor:
 
 
 def _check_arguments(features: Tensor, n_neighbors: int, metric: str) -> None:
-    """Raise ValueError for arguments that have no neighbours to give."""
+    """Raise ValueError for arguments that have no neighbors to give."""
     if features.ndim != 2 or len(features) == 0:
         raise ValueError(
             "features must be of shape (n_samples, n_features) with at least one row, "

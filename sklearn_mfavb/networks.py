@@ -1,7 +1,7 @@
 """A backbone with its two heads: images in, cluster probabilities out."""
 
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,17 +29,7 @@ class ViewOutput(NamedTuple):
     assignment: Tensor
 
     def split(self, n_batches: int = 2) -> tuple["ViewOutput", ...]:
-        """Take apart what stacks so many batches of one size.
-
-        Parameters
-        ----------
-        n_batches : int, default=2
-            How many.
-
-        Returns
-        -------
-        tuple of ViewOutput
-        """
+        """Split the output of several stacked batches of one size."""
         parts = (part.chunk(n_batches) for part in self)
         return tuple(ViewOutput(*batch) for batch in zip(*parts, strict=True))
 
@@ -50,13 +40,13 @@ class ClusteringNetwork(nn.Module):
     Parameters
     ----------
     backbone : Backbone
-        From views with normalised images to embeddings.
+        From views with normalized images to embeddings.
     instance_head : InstanceHead
         From embeddings to unit vectors.
     cluster_heads : ClusterHeads
         From embeddings to probabilities.
-    pixel_mean, pixel_std : torch.Tensor of shape (n_channels,)
-        Statistics of the training images in [0, 1]; views are normalised by them.
+    n_channels : int, default=0
+        Channels of the images, whose statistics `standardize_by` sets; 0 without pixels.
     """
 
     pixel_mean: Tensor
@@ -67,19 +57,44 @@ class ClusteringNetwork(nn.Module):
         backbone: Backbone,
         instance_head: InstanceHead,
         cluster_heads: ClusterHeads,
-        *,
-        pixel_mean: Tensor,
-        pixel_std: Tensor,
+        n_channels: int = 0,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.instance_head = instance_head
         self.cluster_heads = cluster_heads
-        self.register_buffer("pixel_mean", pixel_mean.reshape(-1, 1, 1))
-        self.register_buffer("pixel_std", pixel_std.reshape(-1, 1, 1))
+        self.register_buffer("pixel_mean", torch.zeros(n_channels, 1, 1))
+        self.register_buffer("pixel_std", torch.ones(n_channels, 1, 1))
+
+    def standardize_by(self, pixels: Tensor) -> None:
+        """Take mean and standard deviation of every channel from a sample of images.
+
+        Parameters
+        ----------
+        pixels : torch.Tensor of shape (n_samples, n_channels, height, width)
+            In [0, 1].
+        """
+        std, mean = torch.std_mean(pixels, dim=(0, 2, 3), keepdim=True, correction=0)
+        self.pixel_mean.copy_(mean[0])
+        self.pixel_std.copy_(std[0].clamp_min(0.01))  # constant images stay finite
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode; frozen parts stay in evaluation, or their statistics drift."""
+        super().train(mode)
+        for part in self.modules():
+            trainable = [parameter.requires_grad for parameter in part.parameters()]
+            if part is not self and trainable and not any(trainable):
+                part.eval()
+        return self
+
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay spares beside biases and norms."""
+        others = (module for module in self.modules() if module is not self)
+        named = (getattr(module, "no_weight_decay", set)() for module in others)
+        return set().union(*named)
 
     def normalize(self, view: View) -> View:
-        """Standardise the images of a view by the statistics of the training images.
+        """Standardize the images of a view by the statistics of the training images.
 
         Parameters
         ----------
@@ -160,7 +175,9 @@ class MomentumNetwork(ClusteringNetwork):
     """Network with a slowly following copy, which makes the keys (MoCo).
 
     The first view of a pair passes the network itself, the query; the second passes the
-    copy, without gradient (arXiv 1911.05722, section 3.2).
+    copy, without gradient (arXiv 1911.05722, section 3.2). In training the copy
+    normalizes by the batch too, as the query does: with running statistics a query could
+    not find its own key, and the contrast stayed at chance.
 
     Parameters
     ----------
@@ -193,12 +210,18 @@ class MomentumNetwork(ClusteringNetwork):
         # Batch normalisation needs two rows, even if they are the same.
         is_single = first.n_rows == 1
         (query,) = super().forward_views(first.stack(first) if is_single else first)
-        query = query.split()[0] if is_single else query
-        with torch.no_grad():
-            embedding = self.key_backbone(self.normalize(second))
-            assignment = self.cluster_heads(embedding)
-            key = ViewOutput(embedding, self.key_head(embedding), assignment)
-        return query, key
+        key = self._make_keys(second.stack(second) if is_single else second)
+        return (query.split()[0], key.split()[0]) if is_single else (query, key)
+
+    @torch.no_grad()
+    def _make_keys(self, view: View) -> ViewOutput:
+        """Pass a view through the copy, in the mode of the network."""
+        for part in (self.key_backbone, self.key_head):
+            if part.training != self.training:  # frozen parts are put in evaluation
+                part.train(self.training)
+        embedding = self.key_backbone(self.normalize(view))
+        assignment = self.cluster_heads(embedding)
+        return ViewOutput(embedding, self.key_head(embedding), assignment)
 
     @torch.no_grad()
     def follow(self, momentum: float) -> None:
@@ -207,7 +230,7 @@ class MomentumNetwork(ClusteringNetwork):
         Parameters
         ----------
         momentum : float
-            Part m of the key that stays; statistics of normalisations are copied.
+            Part m of the key that stays; statistics of normalizations are its own.
         """
         for query, key in (
             (self.backbone, self.key_backbone),
@@ -217,5 +240,3 @@ class MomentumNetwork(ClusteringNetwork):
                 key.parameters(), query.parameters(), strict=True
             ):
                 weight.lerp_(followed, 1 - momentum)
-            for mine, its in zip(key.buffers(), query.buffers(), strict=True):
-                mine.copy_(its)

@@ -1,9 +1,30 @@
 """What a network sees of an image: its pixels, features of another network, or both."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ViewShape:
+    """What one view of an image consists of.
+
+    Attributes
+    ----------
+    image_size : tuple of int or None
+        Height and width in pixels; None if the network does not look at pixels.
+    n_channels : int
+        Channels of the image; 0 without pixels.
+    feature_dims : tuple of int
+        Number of features of each encoder, in the order of the columns of
+        `View.features`; empty without encoders.
+    """
+
+    image_size: tuple[int, int] | None
+    n_channels: int
+    feature_dims: tuple[int, ...] = ()
 
 
 class View(NamedTuple):
@@ -13,8 +34,8 @@ class View(NamedTuple):
     ----------
     images : torch.Tensor of shape (batch_size, n_channels, height, width) or None
         Pixels.
-    features : torch.Tensor of shape (batch_size, feature_dim) or None
-        Features of a frozen encoder, such as CLIP's.
+    features : torch.Tensor of shape (batch_size, n_features) or None
+        Features of frozen encoders, such as CLIP's, side by side.
     position : torch.Tensor of shape (batch_size,) or None
         Which images of the data set these are, for what is kept of each.
     """
@@ -25,7 +46,7 @@ class View(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """How many images this is a view of."""
+        """Number of images."""
         return next(len(part) for part in self if part is not None)
 
     def stack(self, other: "View") -> "View":

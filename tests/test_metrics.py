@@ -112,8 +112,8 @@ def ring(n_samples, n_neighbors=2):
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 5])
-def test_information_of_neighbours_within_clusters(n_clusters):
-    """Balanced clusters that no neighbour leaves reach the log of their number."""
+def test_information_of_neighbors_within_clusters(n_clusters):
+    """Balanced clusters that no neighbor leaves reach the log of their number."""
     labels = np.repeat(np.arange(n_clusters), 3)
     neighbors = np.concatenate([ring(3) + 3 * start for start in range(n_clusters)])
     assert neighbor_information(labels, neighbors) == pytest.approx(
@@ -148,15 +148,15 @@ def test_information_ignores_the_names_of_clusters():
 
 
 def test_information_of_random_labels_is_far_below_that_of_compact_ones():
-    """Labels that ignore the neighbourhood say next to nothing about it."""
+    """Labels that ignore the neighborhood say next to nothing about it."""
     labels = np.repeat(np.arange(4), 250)
     shuffled = np.random.default_rng(0).permutation(labels)
     assert neighbor_information(labels, ring(1000)) > 1.3
     assert neighbor_information(shuffled, ring(1000)) < 0.02
 
 
-def test_information_without_neighbours_is_zero():
-    """A single image has no neighbours and gives no information."""
+def test_information_without_neighbors_is_zero():
+    """A single image has no neighbors and gives no information."""
     assert neighbor_information([4], np.empty((1, 0), dtype=np.int64)) == 0.0
 
 
@@ -169,7 +169,7 @@ def test_information_without_neighbours_is_zero():
         ([[1], [0], [-1]], "from 0 to 2, got values from -1 to 1"),
     ],
 )
-def test_neighbours_that_do_not_fit_the_labels_are_refused(neighbors, message):
+def test_neighbors_that_do_not_fit_the_labels_are_refused(neighbors, message):
     """Wrong shapes and rows that do not exist raise, and the message says which."""
     with pytest.raises(ValueError, match=message):
         neighbor_information([0, 1, 1], neighbors)

@@ -1,13 +1,13 @@
 """The number of clusters, found without labels."""
 
-import pickle
 import warnings
+from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import clone
+from PIL import Image
 from sklearn.cluster import KMeans
 from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
@@ -35,7 +35,7 @@ def rows():
     return make_rows(4)
 
 
-@parametrize_with_checks([NClustersSelector(max_clusters=4)])
+@parametrize_with_checks([NClustersSelector()])
 def test_scikit_learn_checks(estimator, check):
     """The selector is a good citizen of scikit-learn; nothing is expected to fail."""
     check(estimator)
@@ -150,7 +150,7 @@ def test_at_most_max_samples_rows_are_compared(monkeypatch):
 
 
 def test_input_is_left_alone(rows):
-    """Rows are not normalised in place, even if none are drawn."""
+    """Rows are not normalized in place, even if none are drawn."""
     before = rows.copy()
     NClustersSelector(max_clusters=5).fit(rows)
     assert_array_equal(rows, before)
@@ -183,25 +183,12 @@ def test_only_a_range_may_be_tried(rows):
     assert_array_equal(selector.n_clusters_values_, [6])
 
 
-def test_dataframe_columns_are_remembered(rows):
-    """A dataframe is rows with names."""
-    frame = pd.DataFrame(rows).add_prefix("clip")
-    selector = NClustersSelector(max_clusters=5, random_state=0).fit(frame)
-    assert list(selector.feature_names_in_) == list(frame.columns)
-
-
-def test_clone_and_pickle(rows):
-    """Parameters survive cloning, and what was found survives pickling."""
-    selector = NClustersSelector(3, 7, n_init=2, max_samples=50, random_state=1)
-    assert clone(selector).get_params() == selector.get_params()
-    copy = pickle.loads(pickle.dumps(selector.fit(rows)))
-    assert_array_equal(copy.scores_, selector.scores_)
-
-
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
         ({"min_clusters": 1}, "min_clusters"),
+        ({"min_clusters": 12}, "min_clusters=12 .* n_samples = 12"),
+        ({"max_clusters": "all"}, "max_clusters"),
         ({"min_clusters": 5, "max_clusters": 4}, "min_clusters=5 .* max_clusters=4"),
         ({"max_clusters": 12}, "max_clusters=12 .* n_samples = 12"),
         ({"max_clusters": 11, "max_samples": 11}, "max_clusters=11 .* n_samples = 11"),
@@ -224,10 +211,8 @@ def test_impossible_parameters_are_named(parameters, message):
         (np.ones((50, 3)), "All 50 rows of X have the same direction"),
         (np.zeros((50, 3)), "All 50 rows of X have the same direction"),
         (np.outer(np.arange(1, 51), [0.1, 0.7, -0.3]), "the same direction"),
-        (np.repeat(np.eye(5), 10, axis=0), "rows of different direction, 5"),
         (np.full((50, 3), np.nan), "NaN"),
         (np.full((50, 3), np.inf), "infinity"),
-        (np.ones((50, 2, 2)), "dim 3"),
         (np.ones((50, 0)), "0 feature"),
     ],
 )
@@ -238,6 +223,51 @@ def test_rows_without_clusters_are_refused(X, dtype, message):
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match=message):
             NClustersSelector(random_state=0).fit(X.astype(dtype))
+
+
+@pytest.mark.parametrize(
+    ("X", "largest"),
+    [
+        (make_rows(3, n_samples=3), 2),
+        (make_rows(3, n_samples=4), 2),
+        (make_rows(3, n_samples=25), 12),
+        (make_rows(3, n_samples=100), 30),
+        (np.repeat(np.eye(5), 10, axis=0), 5),
+    ],
+    ids=["3", "4", "25", "100", "five different rows"],
+)
+def test_auto_tries_no_more_than_rows_allow(X, largest):
+    """By default at most 30 are tried, half the number of rows, or all that differ."""
+    selector = NClustersSelector(random_state=0).fit(X)
+    assert_array_equal(selector.n_clusters_values_, range(2, largest + 1))
+
+
+@pytest.mark.parametrize("name", ["min_clusters", "max_clusters"])
+def test_too_few_different_rows_are_told(name):
+    """A number that k-means could not find is refused, with what there is."""
+    X = np.repeat(np.eye(5), 10, axis=0)
+    with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
+        NClustersSelector(**{name: 6}).fit(X)
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        "photos",
+        Path("photos"),
+        ["a.png", "b.png"],
+        [Path("a.png"), Path("b.png")],
+        np.zeros((50, 8, 8), dtype=np.uint8),
+        [np.zeros((8, 8)), np.zeros((9, 8))],
+        [Image.new("L", (8, 8))] * 3,
+        torch.zeros(5, 3, 8, 8),
+    ],
+    ids=["folder", "path", "files", "paths", "array", "arrays", "PIL", "tensor"],
+)
+def test_images_are_told_to_become_features(X):
+    """What the estimators take is refused, and the error says what to pass."""
+    with pytest.raises(ValueError, match="rows of features: pass CLIPFeatures"):
+        NClustersSelector().fit(X)
 
 
 def test_duplicates_do_not_matter():

@@ -1,4 +1,4 @@
-"""Tests of the nearest neighbours and of pixels as features."""
+"""Tests of the nearest neighbors and of pixels as features."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def draw_features(n_samples=60, n_features=7, dtype=np.float64):
 
 
 def reference(features, n_neighbors, metric):
-    """Search by brute force; without a query, a row is not its own neighbour."""
+    """Search by brute force; without a query, a row is not its own neighbor."""
     search = NearestNeighbors(
         n_neighbors=n_neighbors, metric=metric, algorithm="brute"
     ).fit(features)
@@ -27,7 +27,7 @@ def reference(features, n_neighbors, metric):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block_rows", [1, 7, 59, 60, 1000])
 def test_equals_brute_force_for_any_size_of_block(metric, dtype, block_rows):
-    """Neighbours and their order are scikit-learn's, wherever the blocks end."""
+    """Neighbors and their order are scikit-learn's, wherever the blocks end."""
     features = draw_features(dtype=dtype)
     neighbors = nearest_neighbors(
         features, 5, metric=metric, block_bytes=block_rows * 60 * features.itemsize
@@ -47,7 +47,7 @@ def test_small_differences_far_from_the_origin_are_seen(metric):
     )
 
 
-def test_duplicates_are_neighbours_but_a_row_is_not_its_own():
+def test_duplicates_are_neighbors_but_a_row_is_not_its_own():
     """Copies of a row come first and in ascending order, without the row itself."""
     features = np.repeat([[0.0, 0.0], [3.0, 4.0]], 3, axis=0)
     neighbors = nearest_neighbors(features, 4)
@@ -63,8 +63,8 @@ def test_a_row_of_zeros_has_cosine_zero():
 
 
 @pytest.mark.parametrize("n_samples", [1, 2, 5])
-def test_more_neighbours_than_other_rows_gives_all_of_them(n_samples):
-    """The number of neighbours is lowered to the number of other rows, even to none."""
+def test_more_neighbors_than_other_rows_gives_all_of_them(n_samples):
+    """The number of neighbors is lowered to the number of other rows, even to none."""
     neighbors = nearest_neighbors(draw_features(n_samples), 9)
     assert neighbors.shape == (n_samples, n_samples - 1)
     for row, others in enumerate(neighbors):
@@ -72,7 +72,7 @@ def test_more_neighbours_than_other_rows_gives_all_of_them(n_samples):
 
 
 def test_any_kind_of_number_is_accepted():
-    """Integers, half precision and tensors with gradients give the same neighbours."""
+    """Integers, half precision and tensors with gradients give the same neighbors."""
     features = np.random.default_rng(0).permutation(40).reshape(20, 2)
     expected = reference(features, 1, "euclidean")
     distances = np.square(features[:, np.newaxis] - features).sum(axis=2)

@@ -21,7 +21,7 @@ _PAGES = {
     _ROOT / "benchmarks" / "results" / "accuracy.md": _DOCS / "accuracy_tables.md",
     _ROOT / "benchmarks" / "results" / "speed.md": _DOCS / "speed.md",
 }
-_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>[\w./-]+\.(?:md|png))")
+_LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>[\w./-]+\.(?:csv|md|png))")
 
 
 def rewrite(text: str, file: Path) -> str:

@@ -24,26 +24,15 @@ class GaussianBlur(Transform[torch.Tensor]):
     """Blur each image with its own Gaussian, as torchvision's ``gaussian_blur``.
 
     The kernel covers about a tenth of each side (an odd number of pixels, at least 3)
-    and the borders are mirrored. Images with a side below 4 pixels are returned
-    unchanged. Draws a tensor of shape (batch_size,): sigma, zero where nothing happens.
+    and the borders are mirrored. Images with a side below 4 pixels are left unchanged.
+    Source: Chen et al., SimCLR, 2020, arXiv:2002.05709, appendix A.
 
     Parameters
     ----------
     sigma : tuple of float, default=(0.1, 2.0)
         Smallest and largest standard deviation, in pixels.
-
     probability : float, default=0.5
         Probability that an image is changed.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is outside its range.
-
-    References
-    ----------
-    Chen et al., "A simple framework for contrastive learning of visual
-    representations", 2020, arXiv:2002.05709, appendix A.
 
     Examples
     --------
@@ -62,7 +51,7 @@ class GaussianBlur(Transform[torch.Tensor]):
         check_between(self.probability, name="probability")
 
     def draw(self, images: torch.Tensor) -> torch.Tensor:
-        """Draw the sigma of every image."""
+        """Draw the sigma of every image, (batch_size,); 0 where nothing happens."""
         applied = draw_events(images, self.probability)
         return draw_uniform(images, *self.sigma).where(applied, 0.0)
 
@@ -114,7 +103,9 @@ def gaussian_kernels(sigma: torch.Tensor, *, kernel_size: int) -> torch.Tensor:
     """Return kernels (batch_size, kernel_size) that add up to one."""
     # Distances over sqrt(2), so that exp(-scaled^2) is exp(-d^2 / (2 sigma^2)).
     reach = (kernel_size - 1) / (2 * math.sqrt(2))
-    offsets = torch.linspace(-reach, reach, kernel_size, device=sigma.device)
+    offsets = torch.linspace(
+        -reach, reach, kernel_size, dtype=sigma.dtype, device=sigma.device
+    )
     # A sigma of zero becomes so small that only the middle weight survives, exactly.
     scaled = offsets / sigma.clamp(min=1e-3)[:, None]
     return torch.softmax(-scaled.square(), dim=1)

@@ -12,16 +12,7 @@ from sklearn_mfavb.augmentation._transform import Transform
 
 
 class Identity(Transform[tuple[()]]):
-    """Return the images as they are.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.augmentation import Identity
-    >>> images = torch.rand(2, 3, 8, 8)
-    >>> Identity()(images) is images
-    True
-    """
+    """Return the images as they are."""
 
     def draw(self, images: torch.Tensor) -> tuple[()]:
         """Draw nothing."""
@@ -42,12 +33,7 @@ class Compose(Transform[tuple[Any, ...]]):
     Parameters
     ----------
     *transforms : Transform
-        The steps, first to last.
-
-    Attributes
-    ----------
-    transforms : tuple of Transform
-        The steps, first to last.
+        The steps, first to last, which the attribute `transforms` holds.
 
     Examples
     --------
@@ -80,8 +66,8 @@ class UserTransform(Transform[tuple[()]]):
     """Call the user's function or module, and check the shape of what it returns.
 
     Its randomness, if any, is its own: nothing is drawn here, so replaying parameters
-    replays nothing. A module is deep-copied, follows the device of the images and is
-    run without gradients.
+    replays nothing. It is given a copy of the images and may work in place. A module is
+    deep-copied, follows the device of the images and is run without gradients.
 
     Parameters
     ----------
@@ -102,7 +88,8 @@ class UserTransform(Transform[tuple[()]]):
         """Return the user's images, or raise ValueError if they cannot be a view."""
         if isinstance(self.function, torch.nn.Module):
             self.function.to(images.device)
-        view = self.function(images)
+        # The other view, and the image itself, are made of the same tensor.
+        view = self.function(images.clone())
         if not isinstance(view, torch.Tensor):
             seen = f"a {type(view).__name__}"
         elif view.shape != images.shape or not view.is_floating_point():

@@ -38,17 +38,13 @@ class AffineCropParameters(NamedTuple):
     ----------
     boxes : CropBoxes
         The kept part of each image, in whole pixels.
-
     horizontal_flip, vertical_flip : torch.Tensor of bool
         Whether the crop is mirrored.
-
     quarter_turns : torch.Tensor of int64
         Counter-clockwise turns by 90 degrees, 0 to 3.
-
     rotation, shear : torch.Tensor of float
         Degrees, with the signs of ``torchvision.transforms.v2.functional.affine``
         (clockwise rotation; shear along the width).
-
     shift_x, shift_y : torch.Tensor of float
         Translation to the right and down, as a share of width and height.
     """
@@ -68,53 +64,32 @@ class AffineCrop(Transform[AffineCropParameters]):
     """Crop each image at random, resize to the input size, flip, turn and warp.
 
     In this order: crop and bilinear resize, flips, quarter turns, then rotation,
-    shear and translation about the centre; all are composed into one affine map,
+    shear and translation about the center; all are composed into one affine map,
     so the pixels are interpolated once. Crops follow torchvision's
     ``RandomResizedCrop``: area uniform in `scale`, aspect ratio log-uniform in
-    `ratio`, ten tries, then a central crop.
-
-    Without rotation, shear and translation nothing outside the crop is seen, and
-    the result equals a crop followed by a bilinear resize. With them, places outside
-    the crop show what the image has there, and its border pixels beyond.
-
-    Images with a side below 4 pixels are returned unchanged.
+    `ratio`, ten tries, then a central crop. Only with rotation, shear or translation is
+    anything outside the crop seen: the image there, and its border pixels beyond.
+    Images with a side below 4 pixels are left unchanged.
 
     Parameters
     ----------
     scale : tuple of float, default=(0.08, 1.0)
         Smallest and largest area of the crop, as a share of the image.
-
     ratio : tuple of float, default=(3 / 4, 4 / 3)
         Smallest and largest width / height of the crop.
-
     horizontal_flip_probability : float, default=0.5
         Probability of mirroring left and right.
-
     vertical_flip_probability : float, default=0.0
         Probability of mirroring top and bottom.
-
     quarter_turns : bool, default=False
         Whether to turn by 0, 90, 180 or 270 degrees with equal probability. The
         turned crop is fitted to the image, also when that is not square.
-
     max_rotation : float, default=0.0
         Largest rotation either way, in degrees.
-
     max_shear : float, default=0.0
         Largest shear either way along the width, in degrees below 90.
-
     max_shift : float, default=0.0
         Largest translation either way, as a share of each side.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is outside its range.
-
-    References
-    ----------
-    Szegedy et al., "Going deeper with convolutions", 2015, arXiv:1409.4842
-    (crops by area and aspect ratio).
 
     Examples
     --------
@@ -185,9 +160,9 @@ class AffineCrop(Transform[AffineCropParameters]):
 def _draw_boxes(
     images: torch.Tensor, *, scale: tuple[float, float], ratio: tuple[float, float]
 ) -> CropBoxes:
-    """Draw all tries at once and keep the first box that fits, else the centre."""
+    """Draw all tries at once and keep the first box that fits, else the center."""
     height, width = images.shape[-2:]
-    tries = torch.empty(N_CROP_TRIES, len(images), device=images.device)
+    tries = images.new_empty(N_CROP_TRIES, len(images))
     area = tries.uniform_(*scale) * (height * width)
     log_ratio = torch.empty_like(tries).uniform_(math.log(ratio[0]), math.log(ratio[1]))
     aspect = log_ratio.exp()
@@ -233,13 +208,13 @@ def _sampling_grid(
     height, width = image_size
     boxes = parameters.boxes
     shift_x, shift_y = 2 * parameters.shift_x, 2 * parameters.shift_y
-    u = _pixel_centers(width, device=shift_x.device) - shift_x[:, None]
-    v = _pixel_centers(height, device=shift_y.device) - shift_y[:, None]
+    u = _pixel_centers(width, like=shift_x) - shift_x[:, None]
+    v = _pixel_centers(height, like=shift_y) - shift_y[:, None]
     per_u, per_v = _affine_columns(parameters, image_size=image_size)
     over_width = (u[:, :, None] * per_u[:, None])[:, None]  # (batch_size, 1, width, 2)
     over_height = (v[:, :, None] * per_v[:, None])[:, :, None]
     if inside:
-        # Up to the outermost pixel centres of the crop. Each coordinate then follows
+        # Up to the outermost pixel centers of the crop. Each coordinate then follows
         # one output axis only, so the two terms, one of them 0, are clamped apart.
         limit = _x_and_y((boxes.width - 1) / width, (boxes.height - 1) / height)
         over_width = over_width.clamp(-limit, limit)
@@ -266,11 +241,15 @@ def _affine_columns(
     warp_u = (cosine - sine * tangent, -sine * (width / height))
     warp_v = ((cosine * tangent + sine) * (height / width), cosine)
 
-    quarter = parameters.quarter_turns * (math.pi / 2)
+    quarter = parameters.quarter_turns.to(rotation.dtype) * (math.pi / 2)
     turn_cosine, turn_sine = quarter.cos().round(), quarter.sin().round()
     boxes = parameters.boxes
-    scale_x = (1 - 2 * parameters.horizontal_flip.float()) * boxes.width / width
-    scale_y = (1 - 2 * parameters.vertical_flip.float()) * boxes.height / height
+    scale_x = (
+        (1 - 2 * parameters.horizontal_flip.to(rotation.dtype)) * boxes.width / width
+    )
+    scale_y = (
+        (1 - 2 * parameters.vertical_flip.to(rotation.dtype)) * boxes.height / height
+    )
     per_u, per_v = (
         torch.stack(
             (
@@ -284,9 +263,10 @@ def _affine_columns(
     return per_u, per_v
 
 
-def _pixel_centers(side: int, *, device: torch.device) -> torch.Tensor:
-    """Return the centres of a row of pixels that spans [-1, 1]."""
-    return (2 * torch.arange(side, device=device) + 1) / side - 1
+def _pixel_centers(side: int, *, like: torch.Tensor) -> torch.Tensor:
+    """Return the centers of a row of pixels that spans [-1, 1]."""
+    pixels = torch.arange(side, dtype=like.dtype, device=like.device)
+    return (2 * pixels + 1) / side - 1
 
 
 def _x_and_y(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

@@ -22,7 +22,7 @@ LARGE_SIDE = 64
 
 
 def photographs(image_size: ImageSize) -> Views:
-    """Return the views of SimCLR, the second solarised at times as in BYOL."""
+    """Return the views of SimCLR, the second solarized at times as in BYOL."""
     is_large = min(image_size) >= LARGE_SIDE
     return _natural_views(
         AffineCrop(scale=(0.08 if is_large else 0.2, 1.0)),
@@ -32,7 +32,7 @@ def photographs(image_size: ImageSize) -> Views:
 
 
 def aerial(image_size: ImageSize) -> Views:
-    """Return views for pictures from above: no side is up, and colours mean more."""
+    """Return views for pictures from above: no side is up, and colors mean more."""
     crop = AffineCrop(
         scale=(0.3, 1.0), vertical_flip_probability=0.5, quarter_turns=True
     )
@@ -80,7 +80,7 @@ def none(image_size: ImageSize) -> Views:
 def _natural_views(
     crop: AffineCrop, *, jitter: ColorJitter, image_size: ImageSize
 ) -> Views:
-    """Return crop, colour and, on large pictures, blur; the second adds solarising."""
+    """Return crop, color and, on large pictures, blur; the second adds solarizing."""
     is_large = min(image_size) >= LARGE_SIDE
     blur = (GaussianBlur(),) if is_large else ()
     first = Compose(crop, jitter, Grayscale(), *blur)
@@ -111,7 +111,6 @@ def make_views(
         (batch_size, n_channels, height, width) in [0, 1] to images of the same shape,
         used for both views; or a pair of those, one per view. A
         :class:`torch.nn.Module` is deep-copied, never modified.
-
     image_size : tuple of int
         Height and width of the images, in pixels.
 
@@ -120,18 +119,6 @@ def make_views(
     first, second : Transform
         Callables on batches of images. The user's own raise ValueError, when called,
         if what comes back is no float tensor of the same shape.
-
-    Raises
-    ------
-    ValueError
-        If `augmentation` is an unknown name.
-    TypeError
-        If `augmentation` is neither a name, nor callable, nor a pair of callables.
-
-    References
-    ----------
-    Chen et al., 2020, arXiv:2002.05709 (SimCLR) and Grill et al., 2020,
-    arXiv:2006.07733 (BYOL) for ``"photographs"``.
 
     Examples
     --------

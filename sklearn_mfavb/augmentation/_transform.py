@@ -1,4 +1,4 @@
-"""What every augmentation is: draw parameters per image, then apply them."""
+"""The base of all augmentations: draw parameters per image, then apply them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 ParametersT = TypeVar("ParametersT")
 
-#: Height or width, in pixels, below which neighbouring pixels mean too little to
-#: be mirrored, cropped or blurred: a row of features is not a picture.
+#: Height or width, in pixels, below which neighboring pixels mean too little to
+#: be mirrored, cropped or blurred.
 MINIMUM_SIDE = 4
 
 
@@ -26,36 +26,11 @@ class Transform(ABC, Generic[ParametersT]):
 
     @abstractmethod
     def draw(self, images: torch.Tensor) -> ParametersT:
-        """Draw one row of parameters per image; pixel values are never read.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Images with values in [0, 1].
-
-        Returns
-        -------
-        ParametersT
-            Tuple of tensors of shape (batch_size,), on the device of `images`.
-        """
+        """Draw parameters of shape (batch_size,); pixel values are never read."""
 
     @abstractmethod
     def apply(self, images: torch.Tensor, parameters: ParametersT) -> torch.Tensor:
-        """Apply drawn parameters; the same parameters give the same output.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Images with values in [0, 1]; left unchanged.
-
-        parameters : ParametersT
-            What ``draw`` returned for a batch of this shape.
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, n_channels, height, width)
-            Images with values in [0, 1], of the same type and device.
-        """
+        """Return other images in [0, 1]; the same parameters give the same output."""
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """Draw parameters for a batch and apply them."""
@@ -64,12 +39,13 @@ class Transform(ABC, Generic[ParametersT]):
 
 def draw_uniform(images: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """Draw one number in [low, high) per image, on the device of the images."""
-    return torch.empty(len(images), device=images.device).uniform_(low, high)
+    return images.new_empty(len(images)).uniform_(low, high)
 
 
 def draw_events(images: torch.Tensor, probability: float) -> torch.Tensor:
     """Draw one boolean per image, true with the given probability."""
-    return torch.rand(len(images), device=images.device) < probability
+    drawn = torch.rand(len(images), dtype=torch.float32, device=images.device)
+    return drawn < probability
 
 
 def per_image(values: torch.Tensor) -> torch.Tensor:
@@ -78,7 +54,7 @@ def per_image(values: torch.Tensor) -> torch.Tensor:
 
 
 def is_picture(images: torch.Tensor) -> bool:
-    """Tell whether both sides are long enough for neighbourhoods to mean anything."""
+    """Whether both sides are long enough for neighborhoods to mean anything."""
     return min(images.shape[-2:]) >= MINIMUM_SIDE
 
 

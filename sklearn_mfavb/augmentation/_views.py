@@ -1,4 +1,4 @@
-"""Augmentations of all that a network sees of an image."""
+"""Augmentations of views: images, features or both."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -2,10 +2,11 @@
 
 from sklearn_mfavb.backbones._attention import choose_attention
 from sklearn_mfavb.backbones._base import Backbone
+from sklearn_mfavb.backbones._build import build_backbone
 from sklearn_mfavb.backbones._conv_stem import ConvStem
 from sklearn_mfavb.backbones._features import FeatureBackbone
 from sklearn_mfavb.backbones._fusing import FusingAugmentingBlock, FusingAugmentingViT
-from sklearn_mfavb.backbones._sizes import ViTSize, resolve_vit_size
+from sklearn_mfavb.backbones._sizes import ViT, ViTSize, resolve_vit_size
 from sklearn_mfavb.backbones._timm import TimmBackbone
 from sklearn_mfavb.backbones._vit import ConvStemViT, initialize_like_vtcc
 
@@ -17,7 +18,9 @@ __all__ = [
     "FusingAugmentingBlock",
     "FusingAugmentingViT",
     "TimmBackbone",
+    "ViT",
     "ViTSize",
+    "build_backbone",
     "choose_attention",
     "initialize_like_vtcc",
     "resolve_vit_size",

@@ -1,4 +1,4 @@
-"""No network at all: the features of a frozen encoder are the embedding."""
+"""The features of frozen encoders as the embedding, without a network."""
 
 from typing import cast
 
@@ -9,25 +9,25 @@ from sklearn_mfavb.views import View
 
 
 class FeatureBackbone(Backbone):
-    """Hand on the features of a view, for heads on a frozen encoder.
+    """Return the features of a view, for heads on frozen encoders.
 
     Parameters
     ----------
-    feature_dim : int
-        Length of the features of a view.
+    feature_dims : tuple of int
+        Number of features of each encoder.
 
     Examples
     --------
     >>> import torch
     >>> from sklearn_mfavb.backbones import FeatureBackbone
     >>> from sklearn_mfavb.views import View
-    >>> FeatureBackbone(5)(View(None, torch.zeros(3, 5))).shape
+    >>> FeatureBackbone((5,))(View(None, torch.zeros(3, 5))).shape
     torch.Size([3, 5])
     """
 
-    def __init__(self, feature_dim: int) -> None:
+    def __init__(self, feature_dims: tuple[int, ...]) -> None:
         super().__init__()
-        self.embed_dim = feature_dim
+        self.embed_dim = sum(feature_dims)
 
     def forward(self, view: View) -> Tensor:
         """Embed single views; see `Backbone.forward`."""

@@ -100,8 +100,8 @@ class FusingAugmentingViT(ConvStemViT):
 
     Parameters
     ----------
-    grid_size : tuple of int
-        Rows and columns of patch tokens.
+    grid_size : tuple of int or None
+        Rows and columns of patch tokens; None if there are no pixels.
     n_channels : int
         Channels of the images.
     patch_size : int
@@ -116,10 +116,8 @@ class FusingAugmentingViT(ConvStemViT):
         Layers of each block that see one view.
     fused_depth : int
         Layers of each block that see both views; with 0 this is a `ConvStemViT`.
-    feature_dim : int, default=None
-        Length of the features of a view; None means that views have none.
-    image_tokens : bool, default=True
-        Whether the images are looked at; without them the features are all there is.
+    feature_dims : tuple of int, default=()
+        Number of features of each encoder.
 
     References
     ----------
@@ -143,7 +141,7 @@ class FusingAugmentingViT(ConvStemViT):
 
     def __init__(
         self,
-        grid_size: tuple[int, int],
+        grid_size: tuple[int, int] | None,
         *,
         n_channels: int,
         patch_size: int,
@@ -152,8 +150,7 @@ class FusingAugmentingViT(ConvStemViT):
         n_blocks: int,
         shared_depth: int,
         fused_depth: int,
-        feature_dim: int | None = None,
-        image_tokens: bool = True,
+        feature_dims: tuple[int, ...] = (),
     ) -> None:
         super().__init__(
             grid_size,
@@ -162,8 +159,7 @@ class FusingAugmentingViT(ConvStemViT):
             embed_dim=embed_dim,
             n_heads=n_heads,
             depth=0,
-            feature_dim=feature_dim,
-            image_tokens=image_tokens,
+            feature_dims=feature_dims,
         )
         self.layers = nn.Sequential(
             *(

@@ -1,8 +1,50 @@
-"""The size table of the vision transformers, by the size of the images."""
+"""Sizes of the vision transformers, by the size of the images."""
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from numbers import Integral
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from sklearn_mfavb.parameters import ParameterGroup
+
+Auto = Literal["auto"]
+_AUTO_COUNT = [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")]
+
+
+class ViT(ParameterGroup):
+    """Sizes of an estimator's own vision transformer.
+
+    Parameters
+    ----------
+    embed_dim : int or "auto", default="auto"
+        Width. ``"auto"``: 64, 128, 192 or 384 for longest sides up to 16, 64, 128 and
+        above; 128 without pixels.
+    n_heads : int or "auto", default="auto"
+        Attention heads of every layer; must divide `embed_dim`. ``"auto"``: one for
+        every 32 units of `embed_dim`, or the next fewer that divide it.
+    patch_size : int or "auto", default="auto"
+        Side in pixels of the square behind one token; a power of two. ``"auto"``: the
+        smallest from 2 to 16 that gives at most 64 tokens (16 beside an encoder).
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "embed_dim": _AUTO_COUNT,
+        "n_heads": _AUTO_COUNT,
+        "patch_size": _AUTO_COUNT,
+    }
+
+    def __init__(
+        self,
+        *,
+        embed_dim: int | Auto = "auto",
+        n_heads: int | Auto = "auto",
+        patch_size: int | Auto = "auto",
+    ) -> None:
+        self.embed_dim = embed_dim
+        self.n_heads = n_heads
+        self.patch_size = patch_size
 
 
 @dataclass(frozen=True)
@@ -11,8 +53,8 @@ class ViTSize:
 
     Parameters
     ----------
-    image_size : tuple of int
-        Height and width of the images in pixels.
+    image_size : tuple of int or None
+        Height and width of the images in pixels; None if there are no pixels.
     patch_size : int
         Side in pixels of the square behind one token.
     embed_dim : int
@@ -27,7 +69,7 @@ class ViTSize:
         Layers of every block that see both views of a pair.
     """
 
-    image_size: tuple[int, int]
+    image_size: tuple[int, int] | None
     patch_size: int
     embed_dim: int
     n_heads: int
@@ -36,8 +78,10 @@ class ViTSize:
     fused_depth: int
 
     @property
-    def grid_size(self) -> tuple[int, int]:
-        """Rows and columns of patch tokens."""
+    def grid_size(self) -> tuple[int, int] | None:
+        """Rows and columns of patch tokens; None if there are no pixels."""
+        if self.image_size is None:
+            return None
         height, width = self.image_size
         return math.ceil(height / self.patch_size), math.ceil(width / self.patch_size)
 
@@ -60,8 +104,10 @@ _PRESETS = (
 )
 _LARGEST_PATCH = 16
 _HEAD_WIDTH = 32  # VTCC: 12 heads at width 384
-
-Auto = Literal["auto"]
+# Without pixels: the width that images of 64 pixels get, and layers that see one view.
+# Fusing features alone made labels of different seeds differ more.
+_WITHOUT_PIXELS = _Preset(longest_side=0, embed_dim=128, shared_depth=2, fused_depth=0)
+_MOST_TOKENS, _MOST_TOKENS_BESIDE_FEATURES = 64, 16
 
 
 def _auto_patch_size(image_size: tuple[int, int], most_tokens: int) -> int:
@@ -83,36 +129,28 @@ def _auto_n_heads(embed_dim: int) -> int:
 
 
 def resolve_vit_size(
-    image_size: tuple[int, int],
+    image_size: tuple[int, int] | None,
+    sizes: ViT | None = None,
     *,
-    patch_size: int | Auto = "auto",
-    embed_dim: int | Auto = "auto",
-    n_heads: int | Auto = "auto",
     n_blocks: int = 2,
     shared_depth: int | Auto = "auto",
     fused_depth: int | Auto = "auto",
-    most_tokens: int = 64,
+    has_features: bool = False,
 ) -> ViTSize:
     """Replace every ``"auto"`` by a size that suits the images.
 
     Parameters
     ----------
-    image_size : tuple of int
-        Height and width of the images in pixels.
-    patch_size : int or "auto", default="auto"
-        ``"auto"``: the smallest power of two from 2 to 16 that gives at most
-        `most_tokens` tokens.
-    embed_dim : int or "auto", default="auto"
-        ``"auto"``: 64, 128, 192 or 384 for longest sides up to 16, 64, 128 and above.
-    n_heads : int or "auto", default="auto"
-        ``"auto"``: one for every 32 units of `embed_dim`, or the next fewer that divide
-        it.
+    image_size : tuple of int or None
+        Height and width of the images in pixels; None if there are no pixels.
+    sizes : ViT, default=None
+        Width, heads and patches; None stands for ``ViT()``.
     n_blocks : int, default=2
         Fusing-augmenting blocks.
     shared_depth, fused_depth : int or "auto", default="auto"
-        ``"auto"``: 1 each for longest sides up to 64, else 2.
-    most_tokens : int, default=64
-        See `patch_size`.
+        ``"auto"``: 1 each for longest sides up to 64, else 2; 2 and 0 without pixels.
+    has_features : bool, default=False
+        Whether features come beside the pixels, which then get fewer tokens.
 
     Returns
     -------
@@ -130,16 +168,19 @@ def resolve_vit_size(
     >>> resolve_vit_size((224, 224)).grid_size
     (14, 14)
     """
-    preset = next(row for row in _PRESETS if max(image_size) <= row.longest_side)
-    if patch_size == "auto":
-        patch_size = _auto_patch_size(image_size, most_tokens)
-    if embed_dim == "auto":
-        embed_dim = preset.embed_dim
+    sizes = sizes or ViT()
+    preset, patch_size = _WITHOUT_PIXELS, 1
+    if image_size is not None:
+        preset = next(row for row in _PRESETS if max(image_size) <= row.longest_side)
+        most = _MOST_TOKENS_BESIDE_FEATURES if has_features else _MOST_TOKENS
+        patch_size = _auto_patch_size(image_size, most)
+    embed_dim = preset.embed_dim if sizes.embed_dim == "auto" else sizes.embed_dim
+    n_heads = _auto_n_heads(embed_dim) if sizes.n_heads == "auto" else sizes.n_heads
     size = ViTSize(
         image_size=image_size,
-        patch_size=patch_size,
+        patch_size=patch_size if sizes.patch_size == "auto" else sizes.patch_size,
         embed_dim=embed_dim,
-        n_heads=_auto_n_heads(embed_dim) if n_heads == "auto" else n_heads,
+        n_heads=n_heads,
         n_blocks=n_blocks,
         shared_depth=preset.shared_depth if shared_depth == "auto" else shared_depth,
         fused_depth=preset.fused_depth if fused_depth == "auto" else fused_depth,

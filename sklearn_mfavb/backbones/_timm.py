@@ -19,8 +19,8 @@ _FEATURE_EMBED_DIM = 512
 class TimmBackbone(Backbone):
     """Network of timm, by name, that embeds every view alone.
 
-    The embedding is what timm pools before its classifier. A feature of a frozen
-    encoder, linearly projected, is added to it. Networks whose input size is fixed,
+    The embedding is what timm pools before its classifier. The features of frozen
+    encoders, linearly projected, are added to it. Networks whose input size is fixed,
     such as vision transformers, are built for the size of the images.
 
     ResNets differ from timm's in two points:
@@ -38,18 +38,16 @@ class TimmBackbone(Backbone):
     ----------
     name : str
         Name of the network, such as ``"resnet34"``.
-    image_size : tuple of int
-        Height and width of the images in pixels.
+    image_size : tuple of int or None
+        Height and width of the images in pixels. None if there are no pixels: no network
+        is built, and the projected features are the embedding, 512 wide.
     n_channels : int
         Channels of the images.
     pretrained : bool, default=False
         Whether to start from timm's weights, which may be downloaded. Weights for other
         sizes or numbers of channels are adapted by timm.
-    feature_dim : int, default=None
-        Length of the features of a view; None means that views have none.
-    image_tokens : bool, default=True
-        Whether the images are looked at. Without them no network is built, and the
-        projected features are the embedding, 512 wide.
+    feature_dims : tuple of int, default=()
+        Number of features of each encoder.
 
     Attributes
     ----------
@@ -61,7 +59,7 @@ class TimmBackbone(Backbone):
     ------
     ValueError
         If timm has no such network or no weights for it, if it does not take images of
-        that size, or if neither images nor features are looked at.
+        that size, or if there are neither pixels nor features.
 
     Examples
     --------
@@ -77,26 +75,22 @@ class TimmBackbone(Backbone):
         self,
         name: str,
         *,
-        image_size: tuple[int, int],
+        image_size: tuple[int, int] | None,
         n_channels: int,
         pretrained: bool = False,
-        feature_dim: int | None = None,
-        image_tokens: bool = True,
+        feature_dims: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        if feature_dim is None and not image_tokens:
-            raise ValueError(
-                "A network without image tokens needs features (feature_dim): there "
-                "is nothing else to look at."
-            )
+        if image_size is None and not feature_dims:
+            raise ValueError("A network without pixels needs features (feature_dims).")
         self.network: nn.Module | None = None
         self.embed_dim = _FEATURE_EMBED_DIM
-        if image_tokens:
+        if image_size is not None:
             self.network, self.embed_dim = _build_network(
                 name, image_size, n_channels, pretrained=pretrained
             )
         self.feature_projection = (
-            None if feature_dim is None else nn.Linear(feature_dim, self.embed_dim)
+            nn.Linear(sum(feature_dims), self.embed_dim) if feature_dims else None
         )
 
     def forward(self, view: View) -> Tensor:

@@ -1,5 +1,7 @@
 """A vision transformer with a convolutional stem."""
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -8,8 +10,6 @@ from sklearn_mfavb.backbones._conv_stem import ConvStem
 from sklearn_mfavb.backbones._layers import LayerNorm, make_layers, read_tokens
 from sklearn_mfavb.backbones._memory import cache_rows
 from sklearn_mfavb.views import View
-
-_LayerNorm = LayerNorm  # its name in pickles of earlier versions
 
 
 def sine_positions(grid_size: tuple[int, int], embed_dim: int) -> Tensor:
@@ -46,14 +46,14 @@ class ConvStemViT(Backbone):
     positions are added, pre-norm layers mix them, and the normalised class token is the
     embedding (VTCC, arXiv 2206.12925).
 
-    A feature of a frozen encoder, linearly projected, is one more token (the CLIP token
-    of MFAVBs, arXiv 2511.08883). `embed` makes the tokens, `encode` mixes any number of
-    them into the class token, which `norm` normalises.
+    The features of every frozen encoder, linearly projected, are one more token (the
+    CLIP token of MFAVBs, arXiv 2511.08883). `embed` makes the tokens, `encode` mixes any
+    number of them into the class token, which `norm` normalizes.
 
     Parameters
     ----------
-    grid_size : tuple of int
-        Rows and columns of patch tokens.
+    grid_size : tuple of int or None
+        Rows and columns of patch tokens; None if there are no pixels.
     n_channels : int
         Channels of the images.
     patch_size : int
@@ -64,15 +64,13 @@ class ConvStemViT(Backbone):
         Attention heads.
     depth : int
         Layers.
-    feature_dim : int, default=None
-        Length of the features of a view; None means that views have none.
-    image_tokens : bool, default=True
-        Whether the images are looked at; without them the features are all there is.
+    feature_dims : tuple of int, default=()
+        Number of features of each encoder.
 
     Raises
     ------
     ValueError
-        If neither images nor features are looked at.
+        If there are neither pixels nor features.
 
     Examples
     --------
@@ -88,39 +86,40 @@ class ConvStemViT(Backbone):
 
     def __init__(
         self,
-        grid_size: tuple[int, int],
+        grid_size: tuple[int, int] | None,
         *,
         n_channels: int,
         patch_size: int,
         embed_dim: int,
         n_heads: int,
         depth: int,
-        feature_dim: int | None = None,
-        image_tokens: bool = True,
+        feature_dims: tuple[int, ...] = (),
     ) -> None:
         super().__init__()
-        if feature_dim is None and not image_tokens:
-            raise ValueError(
-                "A network without image tokens needs features (feature_dim): there "
-                "is nothing else to look at."
-            )
+        if grid_size is None and not feature_dims:
+            raise ValueError("A network without pixels needs features (feature_dims).")
         self.embed_dim = embed_dim
-        self.stem = (
-            ConvStem(n_channels, embed_dim, patch_size) if image_tokens else None
-        )
-        self.feature_token = (
-            None if feature_dim is None else nn.Linear(feature_dim, embed_dim)
+        self.feature_dims = feature_dims
+        self.stem: nn.Module | None = None
+        positions = None
+        if grid_size is not None:
+            self.stem = ConvStem(n_channels, embed_dim, patch_size)
+            positions = sine_positions(grid_size, embed_dim)
+        self.feature_tokens = nn.ModuleList(
+            nn.Linear(dim, embed_dim) for dim in feature_dims
         )
         self.class_token = nn.Parameter(torch.empty(1, 1, embed_dim))
         nn.init.normal_(self.class_token, std=1e-6)
-        self.register_buffer(
-            "positions", sine_positions(grid_size, embed_dim), persistent=False
-        )
+        self.register_buffer("positions", positions, persistent=False)
         self.layers = make_layers(depth, embed_dim, n_heads)
         self.norm = LayerNorm(embed_dim)
 
+    def no_weight_decay(self) -> set[str]:
+        """Name the parameters that weight decay spares, as timm's models do."""
+        return {"class_token"}
+
     def embed(self, view: View) -> Tensor:
-        """Make the tokens of a batch: class token, feature token, patches.
+        """Make the tokens of a batch: class token, feature tokens, patches.
 
         Parameters
         ----------
@@ -130,11 +129,15 @@ class ConvStemViT(Backbone):
         Returns
         -------
         torch.Tensor of shape (batch_size, n_tokens, embed_dim)
-            One class token, one token if there are features, one for every patch.
+            One class token, one token for every encoder, one for every patch.
         """
         parts = []
-        if self.feature_token is not None:
-            parts.append(self.feature_token(view.features)[:, None])
+        if self.feature_tokens:
+            features = cast(Tensor, view.features).split(self.feature_dims, dim=1)
+            parts = [
+                project(part)[:, None]
+                for project, part in zip(self.feature_tokens, features, strict=True)
+            ]
         if self.stem is not None:
             patches = self.stem(view.images)
             # In the stem's arithmetic: float32 positions would keep the tokens of all

@@ -1,16 +1,7 @@
-"""Labelled images: small ones made here, and the sets used in the literature."""
+"""Labeled images: small ones made here, and your own from files."""
 
-from sklearn_mfavb.datasets._card import ImageDatasetCard
-from sklearn_mfavb.datasets._labelled import LabelledImages
+from sklearn_mfavb.datasets._labeled import LabeledImages
 from sklearn_mfavb.datasets._load import load_images
 from sklearn_mfavb.datasets._shapes import load_digit_images, make_shape_images
-from sklearn_mfavb.datasets._table import DATASETS
 
-__all__ = [
-    "DATASETS",
-    "ImageDatasetCard",
-    "LabelledImages",
-    "load_digit_images",
-    "load_images",
-    "make_shape_images",
-]
+__all__ = ["LabeledImages", "load_digit_images", "load_images", "make_shape_images"]

@@ -1,12 +1,12 @@
-"""Pictures in one folder for each class."""
+"""Images in one folder for each class."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from sklearn_mfavb.datasets._labelled import LabelledImages
+from sklearn_mfavb.datasets._labeled import LabeledImages
 
 EXTENSIONS = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
@@ -17,49 +17,41 @@ SPLITS = frozenset({"test", "train", "training", "val", "valid", "validation"})
 
 
 def read_class_folders(
-    folder: Path, *, class_folders: Mapping[str, str] | None = None
-) -> LabelledImages | None:
-    """Return the paths below the class folders, or None if there are less than two."""
-    if not folder.is_dir():
-        return None
-    if class_folders:
-        return _read_listed(folder, class_folders)
-    found = {name: _list_pictures(folder / name) for name in _visible_folders(folder)}
-    classes = {name: paths for name, paths in found.items() if paths}
-    if len(classes) < 2:
-        return None
-    if {name.lower() for name in classes} <= SPLITS:
+    folder: Path, *, categories: Sequence[str] | None = None
+) -> LabeledImages:
+    """Return the paths below the class folders, labeled by the place of their class."""
+    names = _visible_folders(folder) if categories is None else list(categories)
+    found = {name: _list_pictures(folder / name) for name in names}
+    if categories is None:
+        found = {name: paths for name, paths in found.items() if paths}
+        _check_classes(folder, list(found))
+    elif empty := [name for name, paths in found.items() if not paths]:
+        raise FileNotFoundError(
+            f"{str(folder)!r} should hold pictures in {len(names)} class folders, but "
+            f"none are in {', '.join(empty)}."
+        )
+    counts = [len(paths) for paths in found.values()]
+    return LabeledImages(
+        images=[path for paths in found.values() for path in paths],
+        target=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
+        target_names=list(found),
+        source=f"class folders in {folder}",
+    )
+
+
+def _check_classes(folder: Path, names: list[str]) -> None:
+    """Raise unless the folders with pictures look like classes."""
+    if len(names) < 2:
         raise ValueError(
-            f"The folders in {str(folder)!r} are splits, {', '.join(classes)}, not "
+            f"{str(folder)!r} should hold two or more class folders with pictures, but "
+            f"holds {len(names)}."
+        )
+    if {name.lower() for name in names} <= SPLITS:
+        raise ValueError(
+            f"The folders in {str(folder)!r} are splits, {', '.join(names)}, not "
             "classes: move or link the class folders of the splits to be clustered "
             f"into {str(folder)!r}."
         )
-    return _label(folder, classes)
-
-
-def _read_listed(folder: Path, class_folders: Mapping[str, str]) -> LabelledImages:
-    """Return the paths below the listed folders only, all of which must be there."""
-    classes = {
-        name: _list_pictures(folder / part) for part, name in class_folders.items()
-    }
-    empty = [part for part, name in class_folders.items() if not classes[name]]
-    if empty:
-        raise FileNotFoundError(
-            f"{str(folder)!r} should hold pictures in {len(class_folders)} class "
-            f"folders, but none are in {', '.join(empty)}."
-        )
-    return _label(folder, classes)
-
-
-def _label(folder: Path, classes: Mapping[str, list[str]]) -> LabelledImages:
-    """Return all paths, labelled by the place of their class."""
-    counts = [len(paths) for paths in classes.values()]
-    return LabelledImages(
-        images=[path for paths in classes.values() for path in paths],
-        target=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
-        target_names=list(classes),
-        source=f"class folders in {folder}",
-    )
 
 
 def _visible_folders(folder: Path) -> list[str]:

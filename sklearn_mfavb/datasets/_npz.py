@@ -8,13 +8,11 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from sklearn_mfavb.datasets._labelled import LabelledImages
+from sklearn_mfavb.datasets._labeled import LabeledImages
 
 
-def read_npz(path: Path) -> LabelledImages | None:
-    """Return the contents of the file, or None if there is no such file."""
-    if not path.is_file():
-        return None
+def read_npz(path: Path) -> LabeledImages:
+    """Return the contents of a file."""
     arrays = _read_arrays(path)
     images, target = _checked_images(path, arrays), _checked_labels(path, arrays)
     if len(images) != len(target):
@@ -23,7 +21,7 @@ def read_npz(path: Path) -> LabelledImages | None:
         )
     known = ("images", "labels", "class_names", "source")
     further = {name: array for name, array in arrays.items() if name not in known}
-    return LabelledImages(
+    return LabeledImages(
         images=images,
         target=target,
         target_names=_checked_names(path, arrays, target),
@@ -60,7 +58,7 @@ def _read_arrays(path: Path) -> dict[str, NDArray]:
 
 
 def _checked_images(path: Path, arrays: Mapping[str, NDArray]) -> NDArray[np.uint8]:
-    """Return the images if they are 8-bit pictures, grey or in colour."""
+    """Return the images if they are 8-bit images, grayscale or in color."""
     images = arrays["images"]
     is_picture = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in (1, 3))
     if images.dtype != np.uint8 or not is_picture:

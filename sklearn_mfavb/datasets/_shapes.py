@@ -1,4 +1,4 @@
-"""Small labelled images for tests, examples and first steps."""
+"""Small labeled images for tests, examples and first steps."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -13,11 +13,11 @@ __all__ = ["load_digit_images", "make_shape_images"]
 
 
 def _in_box(x: NDArray, y: NDArray) -> NDArray:
-    """Tell the points of the square from -1 to 1."""
+    """Whether points lie in the square from -1 to 1."""
     return (abs(x) <= 1) & (abs(y) <= 1)
 
 
-# Each kind tells the points (x, y) that it covers; it fills the square from -1 to 1,
+# Whether each kind of shape covers the points (x, y); it fills the square from -1 to 1,
 # with y downwards. The order is part of the interface: `n_clusters` takes the first.
 _SHAPES: dict[str, Callable[[NDArray, NDArray], NDArray]] = {
     "disk": lambda x, y: x**2 + y**2 <= 1,
@@ -55,27 +55,25 @@ def make_shape_images(
 
     In order of their labels: disk, frame, cross, horizontal bars, vertical bars,
     triangle, saltire (a diagonal cross), checkerboard. Place, size, brightness or
-    colour, and the pixel noise differ from image to image, so that pixels alone do not
+    color, and the pixel noise differ from image to image, so that pixels alone do not
     give the shapes away.
 
     Parameters
     ----------
     n_samples : int, default=200
-        Number of images. They are shared equally among the shapes, up to one image,
-        and shuffled.
+        Number of images, shared equally among the shapes and shuffled.
     n_clusters : int, default=4
         Number of kinds of shapes, from 1 to 8.
     image_size : int, default=16
         Height and width in pixels, at least 8.
     n_channels : {1, 3}, default=1
-        1 draws grayscale images; 3 draws a shape of any light colour on a ground of
+        1 draws grayscale images; 3 draws a shape of any light color on a ground of
         any dark one.
     noise : float, default=0.05
         Standard deviation of the normal noise on each pixel, where black is 0 and
         white is 1.
     random_state : int, RandomState instance or None, default=None
-        Draws everything that differs between images. An int gives the same images in
-        each call; None gives new ones.
+        Seed of all that differs between images.
 
     Returns
     -------
@@ -84,15 +82,6 @@ def make_shape_images(
         The pictures; with the last axis if `n_channels=3`.
     labels : ndarray of int64 of shape (n_samples,)
         The kind of shape in each, from 0 to `n_clusters - 1`.
-
-    Raises
-    ------
-    ValueError
-        If a parameter is out of its range.
-
-    See Also
-    --------
-    load_digit_images : Real images of about this size.
 
     Examples
     --------
@@ -134,7 +123,7 @@ def _draw_masks(
 def load_digit_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return scikit-learn's handwritten digits as 8-bit images.
 
-    Their 17 gray levels, 0 to 16, are spread over 0 to 255, so that they are read as
+    Their 17 levels of gray, 0 to 16, are spread over 0 to 255, so that they are read as
     any other image is. Nothing is downloaded.
 
     Returns
@@ -143,11 +132,6 @@ def load_digit_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         White digits on black.
     labels : ndarray of int64 of shape (1797,)
         The digit in each, from 0 to 9.
-
-    See Also
-    --------
-    sklearn.datasets.load_digits : Where they come from.
-    make_shape_images : Synthetic images of any size.
 
     Examples
     --------

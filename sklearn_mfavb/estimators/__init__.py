@@ -1,15 +1,26 @@
-"""The scikit-learn side: parameters and images in, labels out."""
+"""scikit-learn estimators: images or features in, labels out."""
 
 from sklearn_mfavb.estimators._anchor import AnchorClustering
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._cc import ContrastiveClustering
 from sklearn_mfavb.estimators._cueco import CueCoClustering
+from sklearn_mfavb.estimators._inputs import (
+    open_inputs,
+    resolve_image_size,
+    score_labels,
+)
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
 from sklearn_mfavb.estimators._scan import SCANClustering
+from sklearn_mfavb.estimators._views import (
+    Augmentation,
+    as_augmentation,
+    draw_image_views,
+)
 from sklearn_mfavb.estimators._vtcc import VTCCClustering
 
 __all__ = [
     "AnchorClustering",
+    "Augmentation",
     "BaseImageClusterer",
     "ContrastiveClustering",
     "CueCoClustering",

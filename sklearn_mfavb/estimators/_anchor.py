@@ -1,44 +1,65 @@
 """AnchorClustering: instance contrast, learnable centers and an anchor."""
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from sklearn.cluster import KMeans
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mfavb.backbones import Backbone, TimmBackbone
-from sklearn_mfavb.contrast import CleanAndAugmented, SeparateViews
+from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._training import Stage
-from sklearn_mfavb.heads import (
-    CenterHead,
-    ClusterHeads,
-    InstanceHead,
-    two_layer_instance_head,
-)
-from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.heads import CenterHead, ClusterHeads, two_layer_instance_head
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import AnchorObjective, InstanceObjective
+from sklearn_mfavb.pairs import CleanAndAugmented, SeparateViews
+from sklearn_mfavb.training import Stage, Training, apply_to_views, embed_in
+from sklearn_mfavb.views import ViewShape
 
 _WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
-@estimator
 class AnchorClustering(BaseImageClusterer):
-    """Cluster images by learnable centers that clean images anchor.
+    """Cluster images by learnable centers, with clean images as anchors.
 
-    Three losses are added: views are told from other images by contrast; a clean
-    image sharpens its own assignment to the centers, by Student's t as in DEC; and the
-    assignments of its views follow that of the clean image, the anchor [1]_. This is a
-    reimplementation from the description of the method, without the faults of its
-    released code.
+    Three losses are added: a contrast tells images apart; a clean image sharpens its own
+    assignment to the centers, by Student's t as in DEC; and the assignments of its views
+    follow that of the clean image, the anchor [1]_. This is a reimplementation from the
+    description of the method, without the faults of its released code.
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+        What labels an embedding when training is over. ``"head"``: the learned centers
+        (the paper's "model"). ``"kmeans"``: k-means on the embeddings (the paper's
+        "representation"). ``"mixture"``: a Gaussian mixture with clusters of equal size
+        (`sklearn_mfavb.assignment.MixtureAssigner`). Or any clusterer or mixture of
+        scikit-learn with `predict`.
     pretrain_epochs : int or "auto", default="auto"
         Passes over the images by the contrast alone, before k-means sets the centers.
         0 sets them in the random network, as the released code does. ``"auto"``: half
@@ -51,16 +72,57 @@ class AnchorClustering(BaseImageClusterer):
         Weight of the sharpening of clean images.
     anchor_weight : float, default=1.0
         Weight of the agreement of views with the clean image.
-    balance_weight : float, default=1.0
-        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
-    positives : {"augmentation"}, default="augmentation"
-        The method has no other, so the parameters of neighbours have no effect.
-    n_cluster_heads : {1}, default=1
-        There is one set of centers.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
-        What labels an embedding. ``"head"``: the learned centers (the paper's "model").
-        ``"kmeans"``: k-means on the embeddings when training is over (the paper's
-        "representation"). ``"mixture"``: a Gaussian mixture of balanced parts.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -69,7 +131,7 @@ class AnchorClustering(BaseImageClusterer):
     Notes
     -----
     The network is a ResNet-34 (``backbone="auto"``), with a 3x3 stem without pooling
-    for images of up to 64 pixels. Nothing but DEC's target keeps clusters balanced.
+    for images of up to 64 pixels. Only DEC's target keeps clusters balanced.
 
     References
     ----------
@@ -94,26 +156,14 @@ class AnchorClustering(BaseImageClusterer):
         "pretrain_epochs": 0,
         "batch_size": 128,
         "max_epochs": 2000,
-        "learning_rate": 3e-4,
-        "schedule": "constant",
-        "warmup_epochs": 0,
-        "weight_decay": 0.0,
+        "training__learning_rate": 3e-4,
+        "training__schedule": "constant",
+        "training__warmup_epochs": 0,
+        "training__weight_decay": 0.0,
         "random_state": 42,
     }
 
-    _holds_clean_images = True
-    _against_collapse = ""
-
-    pretrain_epochs: int | Literal["auto"] = "auto"
-    instance_temperature: float = 0.5
-    instance_weight: float = 1.0
-    dec_weight: float = 1.0
-    anchor_weight: float = 1.0
-    positives: Literal["augmentation"] = "augmentation"
-    n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
-
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "pretrain_epochs": [
             StrOptions({"auto"}),
@@ -123,71 +173,94 @@ class AnchorClustering(BaseImageClusterer):
         "instance_weight": _WEIGHT,
         "dec_weight": _WEIGHT,
         "anchor_weight": _WEIGHT,
-        "positives": [StrOptions({"augmentation"})],
-        "n_cluster_heads": [Options(Integral, {1})],
     }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> Backbone:
-        """Build a ResNet-34."""
-        return TimmBackbone(
-            "resnet34",
-            image_size=size,
-            n_channels=n_channels,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        assignment: Any = "head",
+        pretrain_epochs: int | Literal["auto"] = "auto",
+        instance_temperature: float = 0.5,
+        instance_weight: float = 1.0,
+        dec_weight: float = 1.0,
+        anchor_weight: float = 1.0,
+        backbone: Any = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.assignment = assignment
+        self.pretrain_epochs = pretrain_epochs
+        self.instance_temperature = instance_temperature
+        self.instance_weight = instance_weight
+        self.dec_weight = dec_weight
+        self.anchor_weight = anchor_weight
+        self.backbone = backbone
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build a ResNet-34, a projection of two layers, and centers."""
+        default = partial(TimmBackbone, "resnet34", **asdict(shape))
+        backbone = build_backbone(self.backbone, shape, default)
+        return ClusteringNetwork(
+            backbone,
+            two_layer_instance_head(backbone.embed_dim),
+            ClusterHeads(backbone.embed_dim, self.n_clusters, 1, CenterHead),
+            n_channels=shape.n_channels,
         )
 
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build a projection of two layers, and centers."""
-        return two_layer_instance_head(embed_dim), ClusterHeads(
-            embed_dim, self.n_clusters, self.n_cluster_heads, CenterHead
-        )
-
-    def _count_epochs(self, dataset: ImageDataset) -> tuple[int, int]:
-        """Pretraining, unless the network has learned before, and clustering."""
-        n_epochs = self._resolve_epochs(self.max_epochs, dataset)
-        if self._continues():
-            return 0, n_epochs
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Plan contrast alone; then, from the centers of k-means, all three losses."""
+        views = setup.augmentations(self.augmentation)
+        n_epochs = setup.epochs(self.max_epochs)
         pretrain = self.pretrain_epochs
-        return n_epochs // 2 if pretrain == "auto" else pretrain, n_epochs
-
-    def _continues(self) -> bool:
-        """Say whether the network of the last fit is trained on."""
-        return self.warm_start and hasattr(self, "net_")
-
-    def _stages(
-        self, network: ClusteringNetwork, dataset: ImageDataset
-    ) -> Iterator[Stage]:
-        """Contrast alone; then, from the centers of k-means, all three losses."""
-        views = self._make_augmentations(dataset)
-        pretrain, n_epochs = self._count_epochs(dataset)
-        place_centers = partial(self._place_centers, network, dataset)
-        if not (pretrain or self._continues()):
-            place_centers()
-        if pretrain:
-            yield Stage(
-                InstanceObjective(self.instance_temperature),
-                SeparateViews(*views),
-                pretrain,
-                name="pretraining",
-                finish=place_centers,
-            )
+        if pretrain == "auto":
+            pretrain = n_epochs // 2
+        contrast = InstanceObjective(self.instance_temperature)
         objective = AnchorObjective(
             instance_temperature=self.instance_temperature,
             instance_weight=self.instance_weight,
             dec_weight=self.dec_weight,
             anchor_weight=self.anchor_weight,
         )
-        contrast = CleanAndAugmented(*views)
-        yield Stage(objective, contrast, n_epochs, name="clustering")
+        place_centers = None if setup.continues else partial(self._place_centers, setup)
+        clustering = Stage(
+            objective,
+            CleanAndAugmented(*views),
+            n_epochs,
+            "clustering",
+            prepare=place_centers,
+        )
+        if setup.continues or not pretrain:
+            return [clustering]
+        apart = SeparateViews(*views)
+        return [Stage(contrast, apart, pretrain, "pretraining"), clustering]
 
-    def _place_centers(self, network: ClusteringNetwork, dataset: ImageDataset) -> None:
+    def _place_centers(self, setup: FitSetup) -> None:
         """Set the centers by k-means on the embeddings of the clean images."""
-        embedding = self._embed(network.eval().embed, dataset)
-        # torch's generator is the seeded one here.
-        seed = int(torch.randint(2**31 - 1, ()))
+        embed = embed_in(setup.network, setup.runtime)
+        embedding = apply_to_views(embed, setup.dataset, setup.runtime)
+        seed = int(torch.randint(2**31 - 1, ()))  # torch's generator is seeded here
         kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed).fit(embedding)
-        head = cast(CenterHead, network.cluster_heads[0])
+        head = cast(CenterHead, setup.network.cluster_heads[0])
         head.set_centers(torch.from_numpy(kmeans.cluster_centers_))

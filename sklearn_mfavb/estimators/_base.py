@@ -1,131 +1,129 @@
-"""What all estimators share: a network is trained on images and labels them."""
+"""The base of all estimators: images or features in, labels out."""
 
 import os
-import warnings
-from abc import ABC
-from dataclasses import field
-from functools import partial
-from numbers import Integral, Real
-from typing import Any, ClassVar, Literal, Self
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.base import _fit_context
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    ClusterMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
 
-from sklearn_mfavb.estimators._clip import Rows
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._identity import describe_training
-from sklearn_mfavb.estimators._inference import select_rows
-from sklearn_mfavb.estimators._reading import find_readable
-from sklearn_mfavb.estimators._readout import (
-    balanced_contrast,
-    choose_head,
-    fit_kmeans,
-    fit_mixture,
+from sklearn_mfavb.assignment import balanced_contrast
+from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
+from sklearn_mfavb.estimators._fit import (
+    Recipe,
+    continue_history,
+    fit_model,
+    warn_of_empty_clusters,
 )
-from sklearn_mfavb.estimators._sklearn_callbacks import (
-    CallbackSupportMixin,
-    FitTask,
-    History,
+from sklearn_mfavb.estimators._inputs import (
+    make_dataset,
+    open_inputs,
+    resolve_image_size,
+    score_labels,
 )
-from sklearn_mfavb.estimators._training import NetworkTrainer
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.estimators._model import ClusteringModel
+from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.features import FrozenEncoder, fit_encoders
+from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.training import (
-    Checkpoint,
-    ClusteringNet,
-    TrainingLog,
-    Unkept,
-    local_seed,
+    LARGEST_BATCH,
+    Runtime,
+    Stage,
+    Training,
+    auto_batch_size,
+    open_checkpoint,
+    resolve_autocast,
     resolve_device,
 )
+from sklearn_mfavb.views import ViewShape
+
+Rows = NDArray[np.float32]
 
 
-@estimator
-class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
-    """Base of the estimators; a subclass says what its method changes.
+class BaseImageClusterer(
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    ClusterMixin,
+    GroupedParameters,
+    ABC,
+):
+    """Base of the estimators.
 
-    See `NetworkTrainer` for what it writes.
-
-    Parameters
-    ----------
-    n_cluster_heads : int, default=4
-        Cluster heads that shape the embedding together.
-    assignment : {"mixture", "kmeans", "head"}, default="mixture"
-        What labels an embedding. ``"mixture"``: a Gaussian mixture of balanced parts
-        (`sklearn_mfavb.readout.MixtureReadout`), fitted when training is over.
-        ``"kmeans"``: centers of k-means, fitted then; probabilities fall with the
-        distance by Student's t. ``"head"``: the cluster head that does best, by the
-        method's own loss, on the training images and their neighbours.
-    balance_weight : float, default=1.0
-        Weight of the term that keeps clusters equally large, and (up to 1) of equal
-        sizes in the mixture. Lower it if the true clusters are of very different sizes;
-        raise it if clusters stay empty.
-    random_state : int, RandomState instance or None, default=None
-        Seed of everything random in `fit`. The same seed gives the same labels on the
-        same kind of device and versions; torch's and NumPy's global states are left
-        alone.
-
-    Attributes
-    ----------
-    labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for skipped files.
-    n_iter_ : int
-        Number of epochs run.
-    history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods that have several),
-        ``loss``, its terms (``instance_loss`` and so on; weighted, they add up to
-        ``loss``) and ``seconds``.
-    paths_ : list of str or None
-        The files that were read, in the order of `labels_`; None for arrays.
-    skipped_ : dict of int to str
-        Why files were skipped, by their index in `labels_`.
+    A subclass has a constructor with the parameters below and its own, and writes
+    `_make_network` and `_plan`. See any of the estimators for the parameters.
     """
 
-    _against_collapse: ClassVar[str] = "raise balance_weight, "
+    _groups: ClassVar[dict[str, Any]] = {"reading": Reading, "training": Training}
 
-    n_cluster_heads: int = 4
-    assignment: Literal["mixture", "kmeans", "head"] = "mixture"
-    balance_weight: float = 1.0
-    random_state: Any = None
-    labels_: NDArray[np.int64] = field(init=False)
-    n_iter_: int = field(init=False)
-    history_: list[dict[str, Any]] = field(init=False)
-    paths_: list[str] | None = field(init=False)
-    skipped_: dict[int, str] = field(init=False)
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = COMMON_CONSTRAINTS
 
-    _parameter_constraints: ClassVar[dict] = {
-        **NetworkTrainer._parameter_constraints,
-        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
-        "assignment": [StrOptions({"mixture", "kmeans", "head"})],
-        "balance_weight": [Interval(Real, 0, None, closed="left")],
-        "random_state": ["random_state"],
-    }
+    n_clusters: int
+    encoder: Any
+    use_pixels: Any
+    image_size: Any
+    augmentation: Any
+    positives: Any
+    assignment: Any
+    backbone: Any
+    max_epochs: Any
+    batch_size: Any
+    device: Any
+    random_state: Any
+    verbose: int
+    balance: float = 1.0  # of the sizes of clusters in a mixture
 
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build the heads of VTCC: three layers, with batch normalisation."""
-        return (
-            InstanceHead(embed_dim),
-            ClusterHeads(embed_dim, self.n_clusters, self.n_cluster_heads),
-        )
+    labels_: NDArray[np.int64]
+    model_: ClusteringModel
+    image_size_: tuple[int, int] | None
+    history_: list[dict[str, Any]]
+    n_iter_: int
+    max_epochs_: int
+    paths_: list[str] | None
+    skipped_: dict[int, str]
+
+    @abstractmethod
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build the network for views of a shape, with random weights."""
+
+    @abstractmethod
+    def _plan(self, setup: FitSetup) -> Sequence[Stage]:
+        """Plan the training of the network: one stage, or several in order."""
+
+    def _head_loss(self, assignment: Tensor, of_positives: Tensor) -> Tensor:
+        """Score a cluster head on images and their positives; lower is better."""
+        return balanced_contrast(assignment, of_positives)
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, *, clip_features: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, *, features: Any = None) -> Self:
         """Train the network on images and label them.
 
         Parameters
         ----------
         X : array-like, path or sequence
-            Images, in any of the forms that the class accepts.
+            Images: an array of shape (n_samples, height, width), (n_samples, height,
+            width, n_channels) or (n_samples, n_channels, height, width), rows of
+            flattened images, a folder, a sequence of paths, of PIL images or of arrays,
+            or a map-style torch dataset. With ``encoder="precomputed"``, also rows of
+            features, of shape (n_samples, n_features).
         y : Ignored
-            Not used; handed to scikit-learn's callbacks, which may score by it.
-        clip_features : array-like of shape (n_samples, feature_dim), default=None
-            Features of the images, one row for each, of any encoder; for
-            ``clip="precomputed"`` only.
+            Not used; present for consistency with scikit-learn.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images in X, for ``encoder="precomputed"``; a list or dict
+            of arrays for several encoders.
 
         Returns
         -------
@@ -135,35 +133,131 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
         Raises
         ------
         ValueError
-            If the images or a parameter make no sense together.
+            If X cannot be read, or parameters contradict each other or X.
         FloatingPointError
             If the loss stops being finite.
 
         Notes
         -----
         A fit that fails leaves the estimator as it was. Ctrl-C ends training after the
-        last complete epoch and goes on to the labels, with a `ConvergenceWarning`.
+        last complete epoch; images are then labeled as usual, with a
+        `ConvergenceWarning`.
         """
-        task = FitTask(self, X, y, clip_features=clip_features)
-        before = dict(vars(self))  # with what tears callbacks down
-        try:
-            return self._fit(X, clip_features, task)
-        except BaseException:
-            self.__dict__ = before
-            raise
+        self._fit(X, features)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_transform(self, X: Any, y: Any = None, *, features: Any = None) -> Rows:
+        """Train the network on images, label them, and return their embeddings.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        y : Ignored
+            Not used; present for consistency with scikit-learn.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, embed_dim)
+            NaN for files that were skipped.
+        """
+        return self._fit(X, features)
+
+    def predict(self, X: Any, *, features: Any = None) -> NDArray[np.int64]:
+        """Label images by their most likely cluster.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        ndarray of int64 of shape (n_samples,)
+            Clusters from 0 to ``n_clusters - 1``; -1 for files that were skipped.
+        """
+        return _labels(self.predict_proba(X, features=features))
+
+    def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
+        """Return the probability of every cluster for every image.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, n_clusters)
+            Rows sum to one; NaN for files that were skipped.
+        """
+        dataset = self._open(X, features)
+        return dataset.expand(self.model_.probabilities(dataset, self._runtime()))
+
+    def transform(self, X: Any, *, features: Any = None) -> Rows:
+        """Embed images: the output of the backbone, before the heads.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples, embed_dim)
+            NaN for files that were skipped.
+        """
+        dataset = self._open(X, features)
+        return dataset.expand(self.model_.embed(dataset, self._runtime()))
+
+    def score(self, X: Any, y: Any = None, *, features: Any = None) -> float:
+        """Score the labels of images without classes: agreement with neighbors.
+
+        The part of an image's label that its 10 nearest images in X confirm, beyond
+        chance (`sklearn_mfavb.metrics.neighbor_agreement`). Neighbors are found by the
+        angle between features of the encoders if there are any, else by pixels,
+        averaged down to 16 a side. These spaces do not depend on what was learned, so
+        the score compares any settings but `encoder`. On photographs a score by pixels
+        says little.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        y : Ignored
+            Not used. To score against classes use a scorer of `sklearn_mfavb.metrics`.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        float
+            At most 1; higher is better, and 0 is chance.
+        """
+        dataset, runtime = self._open(X, features), self._runtime()
+        labels = _labels(dataset.expand(self.model_.probabilities(dataset, runtime)))
+        return score_labels(labels, dataset, runtime)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
 
-        The file holds numbers and plain values (safetensors and JSON) and nothing that
-        runs when it is read, unlike a pickle. It has all that prediction needs, a CLIP
-        encoder included, and loads without a GPU too.
+        The file holds numbers and plain values (safetensors and JSON) and no code,
+        unlike a pickle. It has all that prediction needs, encoders included, and loads
+        without a GPU too.
 
         Parameters
         ----------
         path : str or path-like
-            The file, of any name. One that is there is replaced as a whole, when the
-            new one has been read back and predicts alike; else it stays as it is.
+            The file. An existing one is replaced once the new one is complete.
 
         Raises
         ------
@@ -171,119 +265,139 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
             If the estimator is not fitted.
         TypeError
             If a parameter or an attribute cannot be saved.
-        ValueError
-            If parameters were changed after `fit` to those of another network.
         OSError
             If the file cannot be written.
 
         Warns
         -----
         UserWarning
-            If parameters that only training needs are code (augmentations, callbacks)
-            or a random generator; `load` gives them their defaults. A function as
-            `backbone` has to be passed to `load`.
+            If parameters that only training needs are code (augmentations, callbacks);
+            `load` gives them their defaults.
         """
         from sklearn_mfavb.persistence import save_estimator
 
         save_estimator(self, path)
 
-    def _fit(self, X: Any, clip_features: Any, task: FitTask) -> Self:
-        """Fit; what it leaves half done when it fails is undone by `fit`."""
-        source = self._read_images(X, reset=True)
-        size = self._resolve_image_size(source)
-        dataset = self._readable_dataset(source, size, self.n_clusters)
-        features = self._read_features(source, clip_features, reset=True)
-        dataset.reads_images = self._sees_images
-        if features is not None:
-            # Files that vanished before they were embedded take no part.
-            dataset.indices = find_readable(source, self.n_clusters)
-            dataset.features = torch.from_numpy(features[dataset.indices])
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """Return the names of the embedding's entries: the class and a number.
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns that `fit` has seen; for images, ignored.
+
+        Returns
+        -------
+        ndarray of str
+        """
+        is_table = hasattr(self, "n_features_in_")
+        return super().get_feature_names_out(input_features if is_table else None)
+
+    def _fit(self, X: Any, features: Any) -> Rows:
+        """Fit, and return the embeddings; a failure leaves everything as it was."""
+        before = dict(vars(self))
+        try:
+            with torch.inference_mode(mode=False):
+                dataset, encoders = self._read(X, features)
+                embedding = self._train(dataset, encoders)
+        except BaseException:
+            self.__dict__ = before
+            raise
+        warn_of_empty_clusters(self.labels_, self.n_clusters, self.n_iter_)
+        return dataset.expand(embedding)
+
+    def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
+        """Open and encode what was passed to `fit`."""
+        X, source, features = open_inputs(self, X, features, image_format=None)
+        looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
+        size = resolve_image_size(self.image_size, source, looks)
+        if source is not None and size is not None:
+            source.keep(size)  # one decoding serves the encoders and the network
+        encoders, rows = fit_encoders(
+            self.encoder, X, source, features, device=self.device, verbose=self.verbose
+        )
+        return make_dataset(source, size, rows, self.n_clusters), encoders
+
+    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
+        """Fit a model, take over what it learned, and return the embeddings."""
+        source, training = dataset.source, self._group("training")
         device = resolve_device(self.device)
+        inference = self._runtime(device)
+        runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        log = self._open_log(dataset, seed, device)
-        conclude = partial(
-            type(self)._conclude, dataset=dataset, features=features, seed=log.seed
+        checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
+        before = getattr(self, "model_", None) if training.warm_start else None
+        recipe = Recipe(
+            n_clusters=self.n_clusters,
+            make_network=self._make_network,
+            plan=self._plan,
+            assignment=self.assignment,
+            balance=self.balance,
+            head_loss=self._head_loss,
         )
-        task.begin(sum(self._count_epochs(dataset)) - log.n_past_epochs(), conclude)
-        with local_seed(log.seed, device):
-            net, history = self._train(dataset, device, log, task)
-        conclude(self, net, history)
-        task.end()
-        log.close()
-        self._warn_if_degenerate(n_epochs=len(history))
-        return self
-
-    def _conclude(
-        self,
-        net: ClusteringNet,
-        history: History,
-        *,
-        dataset: ImageDataset,
-        features: Rows | None,
-        seed: int,
-    ) -> None:
-        """Take over what was trained, and label the images."""
-        source = dataset.source
-        previous = self.history_ if self.warm_start and hasattr(self, "net_") else []
-        self.net_ = net
-        self.image_format_ = source.format
-        self.image_size_ = dataset.size
-        self.history_ = previous + [
-            {**row, "epoch": len(previous) + row["epoch"]} for row in history
-        ]
+        result = fit_model(
+            recipe,
+            dataset,
+            encoders,
+            training=training,
+            runtime=runtime,
+            inference=inference,
+            seed=seed if checkpoint is None else checkpoint.seed,
+            checkpoint=checkpoint,
+            before=before,
+            verbose=self.verbose,
+        )
+        earlier = self.history_ if before else []
+        self.model_ = result.model
+        self.history_ = continue_history(earlier, result.history)
         self.n_iter_ = len(self.history_)
-        # Modules draw weights before they are given any.
-        with local_seed(seed, torch.device(net.device)):
-            self.readout_ = self._make_readout(dataset, features, seed)
-        self.labels_ = self._label(source, features)
-        self.paths_ = source.paths
-        self.skipped_ = dict(source.unreadable)
+        self.max_epochs_ = len(earlier) + result.max_epochs
+        probabilities = result.model.assign(result.embedding, inference)
+        self.image_size_ = dataset.size
+        self.labels_ = _labels(dataset.expand(probabilities))
+        self.paths_ = None if source is None else source.paths
+        self.skipped_ = {} if source is None else dict(source.unreadable)
+        if checkpoint is not None:
+            checkpoint.close()
+        return result.embedding
 
-    def _open_log(
-        self, dataset: ImageDataset, seed: int, device: torch.device
-    ) -> TrainingLog:
-        """Open the file in which training is kept, if there is to be one."""
-        if self.checkpoint is None:
-            return Unkept(seed)
-        identity = describe_training(self, dataset)
-        return Checkpoint(self.checkpoint, identity, seed=seed, device=device)
-
-    def _make_readout(
-        self, dataset: ImageDataset, features: Rows | None, seed: int
-    ) -> torch.nn.Module:
-        """Find how embeddings are labelled."""
-        embedding = self._apply(self._embed_view, dataset.source, features)
-        embedding = select_rows(embedding, dataset)
-        device = torch.device(self.net_.device)
-        n_clusters = self.n_clusters
-        if self.assignment == "mixture":
-            balance = self.balance_weight
-            readout = fit_mixture(embedding, n_clusters, balance=balance, seed=seed)
-            return readout.to(device)
-        if self.assignment == "kmeans":
-            return fit_kmeans(embedding, n_clusters, seed=seed).to(device)
-        return choose_head(
-            self.net_.module_.cluster_heads,
-            embedding,
-            dataset.neighbors,
-            loss=self._judge_head,
-            device=device,
+    def _open(self, X: Any, features: Any = None) -> ImageDataset:
+        """Read and encode new images as `fit` did."""
+        check_is_fitted(self)
+        model = self.model_
+        opened = open_inputs(
+            self, X, features, image_format=model.image_format, reset=False
         )
+        return model.encode(*opened)
 
-    def _judge_head(self, assignment: torch.Tensor, of_positives: torch.Tensor) -> Any:
-        """Score what a head says of images and their positives; lower is better."""
-        return balanced_contrast(assignment, of_positives)
+    def _runtime(self, device: torch.device | None = None) -> Runtime:
+        """Return how a fitted network is run."""
+        device = self.model_.device if device is None else device
+        dtype = resolve_autocast(self._group("training").precision, device)
+        is_auto = self.batch_size == "auto"
+        return Runtime(device, dtype, LARGEST_BATCH if is_auto else self.batch_size)
 
-    def _warn_if_degenerate(self, n_epochs: int) -> None:
-        """Warn about clusters that hold nothing."""
-        sizes = np.bincount(self.labels_[self.labels_ >= 0], minlength=self.n_clusters)
-        n_found = np.count_nonzero(sizes)
-        if n_found < self.n_clusters:
-            warnings.warn(
-                f"Only {n_found} of n_clusters={self.n_clusters} clusters hold images "
-                f"after {n_epochs} epochs (sizes {sizes.tolist()}). Train longer "
-                f"(max_epochs), {self._against_collapse}change the augmentation or ask "
-                "for fewer clusters.",
-                ConvergenceWarning,
-                stacklevel=5,
-            )
+    def _resolve_batch_size(self, dataset: ImageDataset) -> int:
+        """Replace ``"auto"``: several steps for few images, enough of each cluster."""
+        if self.batch_size != "auto":
+            return self.batch_size
+        return auto_batch_size(len(dataset), self.n_clusters)
+
+    @property
+    def _n_features_out(self) -> int:
+        """Width of the embedding."""
+        return self.model_.network.backbone.embed_dim
+
+    def __sklearn_tags__(self) -> Tags:
+        """Tell scikit-learn that images and paths are accepted beside rows."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.string = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _labels(probabilities: Rows) -> NDArray[np.int64]:
+    """Return the most likely cluster of every row; -1 for rows of NaN."""
+    is_skipped = np.isnan(probabilities[:, 0])
+    return np.where(is_skipped, -1, probabilities.argmax(axis=1)).astype(np.int64)

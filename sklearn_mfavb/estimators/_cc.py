@@ -1,39 +1,129 @@
 """ContrastiveClustering: contrast of images and of clusters on a ResNet."""
 
+from dataclasses import asdict
+from functools import partial
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
-from sklearn_mfavb.backbones import Backbone, TimmBackbone
-from sklearn_mfavb.estimators._contrastive_base import BaseContrastiveClusterer
-from sklearn_mfavb.estimators._declaration import estimator
+import torch
+from sklearn.utils._param_validation import Interval
+
+from sklearn_mfavb.backbones import TimmBackbone, build_backbone
+from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
 from sklearn_mfavb.heads import (
     ClusterHeads,
-    InstanceHead,
     two_layer_cluster_head,
     two_layer_instance_head,
 )
+from sklearn_mfavb.images import Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ContrastiveTerms
+from sklearn_mfavb.pairs import WithinPair
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training
+from sklearn_mfavb.views import ViewShape
 
 
-@estimator
-class ContrastiveClustering(BaseContrastiveClusterer):
+class ContrastiveClustering(BaseImageClusterer):
     """Cluster images with a ResNet and contrastive learning (CC).
 
-    Rows of a batch are contrasted between two views (which image is which), and so are
-    the columns of the assignments (which cluster is which) [1]_. This is a
+    The rows of a batch are contrasted between two views (which image is which), and so
+    are the columns of the assignments (which cluster is which) [1]_. This is a
     reimplementation from the description of the method.
 
     Parameters
     ----------
-    positives : {"auto", "augmentation", "neighbors"}, default="augmentation"
-        What an image must agree with: an augmentation of itself, or of one of its
-        nearest neighbours. ``"auto"``: neighbours with `clip`, and for grey images and
-        strips; else augmentations. With `clip` choose ``"neighbors"``: the feature
-        gives augmentations of one image away.
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    balance : float, default=1.0
+        Weight of the term that keeps clusters equally large, and (up to 1) extent to
+        which a mixture has clusters of equal size. Lower it if classes are of very
+        different sizes.
+    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+        What labels an embedding when training is over. ``"head"``: the cluster head of
+        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
+        equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
+        of k-means; probabilities fall with the distance by Student's t. Or any
+        clusterer or mixture of scikit-learn with `predict`.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
     n_cluster_heads : int, default=1
-        Cluster heads that shape the embedding together.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
-        What labels an embedding. ``"head"``: the cluster head, as in the paper.
-        ``"mixture"``: a Gaussian mixture of balanced parts, fitted when training is
-        over. ``"kmeans"``: centers of k-means, fitted then.
+        Number of cluster heads, which shape the embedding together.
+    objective : ContrastiveTerms, default=None
+        Temperatures and weights of the loss. None stands for ``ContrastiveTerms()``.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -43,12 +133,12 @@ class ContrastiveClustering(BaseContrastiveClusterer):
     Notes
     -----
     The network is a ResNet-34 (``backbone="auto"``), with a 3x3 stem without pooling
-    for images of up to 64 pixels; with the usual stem such images give garbage (issue
+    for images of up to 64 pixels; the usual stem leaves too little of such images (issue
     47 of the released code). ``backbone="resnet18"`` costs half.
 
-    ``ContrastiveClustering(n_clusters, **ContrastiveClustering.REFERENCE)`` is the
-    setting of the released code for ImageNet subsets: 224 pixels, 1000 epochs of Adam
-    at a constant rate. Departures: the pixels are standardised, both views pass in one
+    ``ContrastiveClustering(n_clusters).set_params(**ContrastiveClustering.REFERENCE)``
+    is the setting of the released code for ImageNet subsets: 224 pixels, 1000 epochs of
+    Adam at a constant rate. Departures: pixels are standardized, both views pass in one
     batch, and batches are of nearly equal size where the code drops the last one.
 
     References
@@ -72,31 +162,90 @@ class ContrastiveClustering(BaseContrastiveClusterer):
         "augmentation": "cc",
         "batch_size": 256,
         "max_epochs": 1000,
-        "learning_rate": 3e-4,
-        "schedule": "constant",
-        "warmup_epochs": 0,
-        "weight_decay": 0.0,
+        "training__learning_rate": 3e-4,
+        "training__schedule": "constant",
+        "training__warmup_epochs": 0,
+        "training__weight_decay": 0.0,
         "random_state": 42,
     }
 
-    positives: Literal["auto", "augmentation", "neighbors"] = "augmentation"
-    n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
+    _groups: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._groups,
+        "objective": ContrastiveTerms,
+    }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> Backbone:
-        """Build a ResNet-34."""
-        return TimmBackbone(
-            "resnet34",
-            image_size=size,
-            n_channels=n_channels,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseImageClusterer._parameter_constraints,
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
+        "objective": [ContrastiveTerms, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        balance: float = 1.0,
+        assignment: Any = "head",
+        backbone: Any = "auto",
+        n_cluster_heads: int = 1,
+        objective: ContrastiveTerms | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.balance = balance
+        self.assignment = assignment
+        self.backbone = backbone
+        self.n_cluster_heads = n_cluster_heads
+        self.objective = objective
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build a ResNet-34, and two-layer heads without batch normalization."""
+        default = partial(TimmBackbone, "resnet34", **asdict(shape))
+        backbone = build_backbone(self.backbone, shape, default)
+        return ClusteringNetwork(
+            backbone,
+            two_layer_instance_head(backbone.embed_dim),
+            ClusterHeads(
+                backbone.embed_dim,
+                self.n_clusters,
+                self.n_cluster_heads,
+                two_layer_cluster_head,
+            ),
+            n_channels=shape.n_channels,
         )
 
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build two layers without batch normalisation."""
-        return two_layer_instance_head(embed_dim), ClusterHeads(
-            embed_dim, self.n_clusters, self.n_cluster_heads, two_layer_cluster_head
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Contrast images and clusters between the two views of every image."""
+        stage = contrastive_stage(
+            setup,
+            WithinPair,
+            self._group("objective"),
+            augmentation=self.augmentation,
+            positives=self.positives,
+            balance=self.balance,
+            max_epochs=self.max_epochs,
         )
+        return [stage]

@@ -1,40 +1,38 @@
 """CueCoClustering: momentum contrast with compact clusters."""
 
-from collections.abc import Iterator
+import math
+from dataclasses import asdict
+from functools import partial
 from numbers import Integral, Real
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklearn_mfavb.backbones import Backbone, TimmBackbone
-from sklearn_mfavb.contrast import WithinPair
+from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._training import Stage
-from sklearn_mfavb.heads import (
-    CenterHead,
-    ClusterHeads,
-    InstanceHead,
-    two_layer_instance_head,
-)
-from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.heads import CenterHead, ClusterHeads, two_layer_instance_head
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork, MomentumNetwork
 from sklearn_mfavb.objectives import CueCoObjective
-from sklearn_mfavb.training import FollowQuery
+from sklearn_mfavb.pairs import WithinPair
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import FollowQuery, Stage, Training
+from sklearn_mfavb.views import ViewShape
 
 _COUNT = Interval(Integral, 1, None, closed="left")
 _PROJECTION_DIM = 128
-_PASSES_KEPT = 4  # the queue holds at most this part of the images, inverse
-_WARMUP_SHARE = 0.1  # of all steps, before the centroids draw
+_PASSES_KEPT = 4  # the queue holds at most a quarter of the images
+_WARMUP_SHARE = 0.1  # of all steps, before centroids attract
 
 
-@estimator
 class CueCoClustering(BaseImageClusterer):
     """Cluster images by momentum contrast with compact clusters (after CueCo).
 
-    A query network is told its own key, made by a slowly following copy of it, from a
-    queue of past keys; and it is drawn to the centroid nearest to that key, of k-means
-    on the queue.
+    A query network learns to tell its own key, which a slowly following copy of the
+    network makes of another view, from a queue of past keys; and it is drawn to the
+    centroid nearest to that key, of k-means on the queue.
 
     This is a reconstruction from the abstract of [1]_, whose section on the method is
     not available to us: call results "CueCo-style". Constants are those of momentum
@@ -42,30 +40,103 @@ class CueCoClustering(BaseImageClusterer):
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    balance : float, default=1.0
+        Extent, up to 1, to which ``assignment="mixture"`` has clusters of equal size.
+    assignment : {"mixture", "kmeans"} or estimator, default="mixture"
+        What labels an embedding when training is over. ``"mixture"``: a Gaussian mixture
+        with clusters of equal size (`sklearn_mfavb.assignment.MixtureAssigner`).
+        ``"kmeans"``: centers of k-means; probabilities fall with the distance by
+        Student's t. Or any clusterer or mixture of scikit-learn with `predict`.
     queue_size : int, default=4096
-        Past keys; at most a quarter of the images, so that few images meet their own
-        last key among those that they are told from.
+        Number of past keys; at most a quarter of the images, so that few images meet
+        their own last key among those that they are told from.
     momentum : float, default=0.99
         Part of the key network that stays in every step.
     temperature : float, default=0.2
         Temperature of the contrast.
     compactness_weight : float, default=1.0
-        Weight of the drawing to centroids, once fully on.
+        Weight of the attraction to centroids, once fully on.
     n_centroids : int or "auto", default="auto"
         Clusters of the queue, at most half as many as it holds keys. ``"auto"``: twice
         `n_clusters`.
     centroid_refresh : int, default=20
         Steps between two rounds of k-means on the queue.
-    balance_weight : float, default=1.0
-        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
-    positives : {"augmentation", "neighbors"}, default="augmentation"
-        Whose view the key is of: the image's, or one of its nearest neighbours'.
-    n_cluster_heads : {1}, default=1
-        The method has no cluster head that learns.
-    assignment : {"mixture", "kmeans"}, default="kmeans"
-        What labels an embedding. ``"kmeans"``: centers of k-means, fitted when training
-        is over; probabilities fall with the distance by Student's t. ``"mixture"``: a
-        Gaussian mixture of balanced parts.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -74,8 +145,8 @@ class CueCoClustering(BaseImageClusterer):
     Notes
     -----
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
-    for images of up to 64 pixels. The key network is in evaluation mode and copies the
-    statistics of batch normalisation from the query network.
+    for images of up to 64 pixels. As in momentum contrast the key network normalizes by
+    the batch, as the query network does; the query network is used for prediction.
 
     References
     ----------
@@ -96,20 +167,7 @@ class CueCoClustering(BaseImageClusterer):
     (60,)
     """
 
-    _network_class = MomentumNetwork
-    _against_collapse = ""
-
-    queue_size: int = 4096
-    momentum: float = 0.99
-    temperature: float = 0.2
-    compactness_weight: float = 1.0
-    n_centroids: int | Literal["auto"] = "auto"
-    centroid_refresh: int = 20
-    positives: Literal["augmentation", "neighbors"] = "augmentation"
-    n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans"] = "kmeans"
-
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "queue_size": [_COUNT],
         "momentum": [Interval(Real, 0, 1, closed="both")],
@@ -117,36 +175,78 @@ class CueCoClustering(BaseImageClusterer):
         "compactness_weight": [Interval(Real, 0, None, closed="left")],
         "n_centroids": [StrOptions({"auto"}), _COUNT],
         "centroid_refresh": [_COUNT],
-        "positives": [StrOptions({"augmentation", "neighbors"})],
-        "n_cluster_heads": [Options(Integral, {1})],
-        "assignment": [StrOptions({"mixture", "kmeans"})],
+        "assignment": [
+            StrOptions({"mixture", "kmeans"}),
+            HasMethods(["fit", "predict"]),
+        ],
     }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> Backbone:
-        """Build a ResNet-18."""
-        return TimmBackbone(
-            "resnet18",
-            image_size=size,
-            n_channels=n_channels,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        balance: float = 1.0,
+        assignment: Any = "mixture",
+        queue_size: int = 4096,
+        momentum: float = 0.99,
+        temperature: float = 0.2,
+        compactness_weight: float = 1.0,
+        n_centroids: int | Literal["auto"] = "auto",
+        centroid_refresh: int = 20,
+        backbone: Any = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.balance = balance
+        self.assignment = assignment
+        self.queue_size = queue_size
+        self.momentum = momentum
+        self.temperature = temperature
+        self.compactness_weight = compactness_weight
+        self.n_centroids = n_centroids
+        self.centroid_refresh = centroid_refresh
+        self.backbone = backbone
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build a ResNet-18 with a projection of two layers, and its copy."""
+        default = partial(TimmBackbone, "resnet18", **asdict(shape))
+        backbone = build_backbone(self.backbone, shape, default)
+        centers = ClusterHeads(backbone.embed_dim, self.n_clusters, 1, CenterHead)
+        return MomentumNetwork(
+            backbone,
+            two_layer_instance_head(backbone.embed_dim, _PROJECTION_DIM),
+            centers.requires_grad_(False),  # the method has no head that learns
+            n_channels=shape.n_channels,
         )
 
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build a projection of two layers; the centers only fill their place."""
-        heads = ClusterHeads(embed_dim, self.n_clusters, 1, CenterHead)
-        head = two_layer_instance_head(embed_dim, _PROJECTION_DIM)
-        return head, heads.requires_grad_(False)
-
-    def _stages(
-        self, network: ClusteringNetwork, dataset: ImageDataset
-    ) -> Iterator[Stage]:
+    def _plan(self, setup: FitSetup) -> list[Stage]:
         """Scatter and align, in one stage."""
-        (n_epochs,) = self._count_epochs(dataset)
-        n_steps = n_epochs * self._count_steps(dataset)
-        queue_size = min(self.queue_size, max(1, len(dataset) // _PASSES_KEPT))
+        n_epochs, n_samples = setup.epochs(self.max_epochs), len(setup.dataset)
+        n_steps = n_epochs * math.ceil(n_samples / setup.runtime.batch_size)
+        queue_size = min(self.queue_size, max(1, n_samples // _PASSES_KEPT))
         n_centroids = self.n_centroids
         if n_centroids == "auto":
             n_centroids = 2 * self.n_clusters
@@ -159,9 +259,14 @@ class CueCoClustering(BaseImageClusterer):
             n_warmup_steps=round(_WARMUP_SHARE * n_steps),
             refresh=self.centroid_refresh,
         )
-        contrast = WithinPair(*self._make_augmentations(dataset))
-        callbacks = (
-            *self._arrange_positives(dataset),
-            ("follow", FollowQuery(self.momentum)),
+        search = setup.search(self.positives)
+        follow = ("follow", FollowQuery(self.momentum))
+        pairs = WithinPair(*setup.augmentations(self.augmentation))
+        stage = Stage(
+            objective,
+            pairs,
+            n_epochs,
+            prepare=search.prepare,
+            callbacks=(*search.callbacks(), follow),
         )
-        yield Stage(objective, contrast, n_epochs, callbacks)
+        return [stage]

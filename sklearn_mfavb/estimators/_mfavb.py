@@ -1,53 +1,153 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
 import math
+from functools import partial
 from numbers import Integral
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mfavb.backbones import FusingAugmentingViT
-from sklearn_mfavb.contrast import CONTRASTS, Augmentation, Contrast
-from sklearn_mfavb.estimators._contrastive_base import BaseContrastiveClusterer
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._vit_sizes import ViTSizes
+from sklearn_mfavb.backbones import (
+    FusingAugmentingViT,
+    ViT,
+    build_backbone,
+    resolve_vit_size,
+)
+from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ContrastiveTerms
+from sklearn_mfavb.pairs import PAIRS
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training
+from sklearn_mfavb.views import ViewShape
 
 _AUTO_DEPTH = [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")]
-_SHARED_ALONE, _FUSED_ALONE = 2, 0  # layers of a block without pixels to look at
 
 
-@estimator
-class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
+class MFAVBClustering(BaseImageClusterer):
     """Cluster images with fusing-augmenting ViT blocks and contrastive learning.
 
-    Every image is augmented twice; both views pass weight-sharing vision transformers,
-    their tokens are fused by a larger one and split into a new pair, block after block.
-    An instance head and cluster heads on the last pair are trained by contrast
-    (Contrastive Clustering, [2]_); a balanced mixture labels what was learned.
+    Every image is augmented twice. Both views pass through weight-sharing vision
+    transformers; their tokens are fused by a larger one and split into a new pair, block
+    after block. An instance head and cluster heads on the last pair are trained by
+    contrast (Contrastive Clustering, [2]_), and a mixture labels the embeddings.
 
     This is a reimplementation from the published abstract and secondary summaries of
     [1]_; the paper's tables, equations and settings were not available to us.
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    balance : float, default=1.0
+        Weight of the term that keeps clusters equally large, and (up to 1) extent to
+        which a mixture has clusters of equal size. Lower it if classes are of very
+        different sizes.
+    assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
+        What labels an embedding when training is over. ``"mixture"``: a Gaussian mixture
+        with clusters of equal size (`sklearn_mfavb.assignment.MixtureAssigner`).
+        ``"kmeans"``: centers of k-means; probabilities fall with the distance by
+        Student's t. ``"head"``: the cluster head of lowest loss. Or any clusterer or
+        mixture of scikit-learn with `predict`.
     n_blocks : int, default=2
         Number of fusing-augmenting blocks (FAVBs), each with its own weights.
     shared_depth : int or "auto", default="auto"
         Layers of each block that see one view alone. ``"auto"``: 1 for images up to 64
-        pixels, else 2; 2 where pixels are not looked at.
+        pixels, else 2; 2 without pixels.
     fused_depth : int or "auto", default="auto"
         Layers of each block that see both views of a pair; 0 turns fusion off.
-        ``"auto"``: 1 for images up to 64 pixels, else 2; 0 where pixels are not looked
-        at, as fusing features alone made labels of different seeds differ more.
+        ``"auto"``: 1 for images up to 64 pixels, else 2; 0 without pixels.
     contrast : {"auto", "across_pairs", "within_pair"}, default="auto"
-        What is contrasted. ``"across_pairs"``: two fused pairs per image, and each half
-        with the matching half of the other pair, which it has not seen; `batch_size`
-        ``"auto"`` is then half of what it says, which makes as many views in a step.
-        ``"within_pair"``: the two halves of one pair, the literal reading of the paper;
-        with fusion the halves have read each other, and little is learned. ``"auto"``:
-        across pairs if views are fused, else within one, at half the cost.
-    information_weight : float, default=0.5
-        Weight of the mutual information between the clusters of positives (TEMI, [3]_).
+        What is contrasted. ``"across_pairs"``: two fused pairs per image, each half with
+        the matching half of the other pair, which it has not seen. ``"within_pair"``:
+        the two halves of one pair, the literal reading of the paper; after fusion the
+        halves have seen each other, and little is learned. ``"auto"``: across pairs if
+        views are fused, else within one pair.
+    backbone : str, callable or ViT, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images; a `ViT` sets its sizes. Another string names a network of
+        timm, such as ``"resnet18"``. A callable is called with the keywords
+        ``image_size`` (height and width; None without pixels), ``n_channels`` and
+        ``feature_dims`` (one for each encoder), and returns a
+        `sklearn_mfavb.backbones.Backbone`.
+    n_cluster_heads : int, default=4
+        Number of cluster heads, which shape the embedding together.
+    objective : ContrastiveTerms, default=None
+        Temperatures and weights of the loss. None stands for
+        ``ContrastiveTerms(information_weight=0.5)``.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256; half of that for contrast across pairs,
+        which makes twice as many views.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -64,8 +164,6 @@ class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
     .. [1] Wang et al., "Improve Contrastive Clustering Performance by Multiple
        Fusing-Augmenting ViT Blocks", 2025, arXiv:2511.08883.
     .. [2] Li et al., "Contrastive Clustering", AAAI 2021, arXiv:2009.09687.
-    .. [3] Adaloglou et al., "Exploring the Limits of Deep Image Clustering using
-       Pretrained Models", BMVC 2023, arXiv:2303.17896.
 
     Examples
     --------
@@ -79,66 +177,129 @@ class MFAVBClustering(BaseContrastiveClusterer, ViTSizes):
     (5, 64)
     """
 
-    n_blocks: int = 2
-    shared_depth: int | Literal["auto"] = "auto"
-    fused_depth: int | Literal["auto"] = "auto"
-    contrast: Literal["auto", "across_pairs", "within_pair"] = "auto"
-    information_weight: float = 0.5
+    _groups: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._groups,
+        "objective": partial(ContrastiveTerms, information_weight=0.5),
+    }
 
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseContrastiveClusterer._parameter_constraints,
-        **ViTSizes._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseImageClusterer._parameter_constraints,
         "n_blocks": [Interval(Integral, 1, None, closed="left")],
         "shared_depth": _AUTO_DEPTH,
         "fused_depth": _AUTO_DEPTH,
-        "contrast": [StrOptions({"auto", *CONTRASTS})],
+        "contrast": [StrOptions({"auto", *PAIRS})],
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
+        "objective": [ContrastiveTerms, None],
     }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> FusingAugmentingViT:
-        """Build the chain of fusing-augmenting blocks."""
-        vit = self._resolve_vit_size(
-            size,
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        balance: float = 1.0,
+        assignment: Any = "mixture",
+        n_blocks: int = 2,
+        shared_depth: int | Literal["auto"] = "auto",
+        fused_depth: int | Literal["auto"] = "auto",
+        contrast: Literal["auto", "across_pairs", "within_pair"] = "auto",
+        backbone: Any = "auto",
+        n_cluster_heads: int = 4,
+        objective: ContrastiveTerms | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.balance = balance
+        self.assignment = assignment
+        self.n_blocks = n_blocks
+        self.shared_depth = shared_depth
+        self.fused_depth = fused_depth
+        self.contrast = contrast
+        self.backbone = backbone
+        self.n_cluster_heads = n_cluster_heads
+        self.objective = objective
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build the chain of fusing-augmenting blocks, and three-layer heads."""
+        backbone = build_backbone(self.backbone, shape, partial(self._blocks, shape))
+        return ClusteringNetwork(
+            backbone,
+            InstanceHead(backbone.embed_dim),
+            ClusterHeads(backbone.embed_dim, self.n_clusters, self.n_cluster_heads),
+            n_channels=shape.n_channels,
+        )
+
+    def _blocks(self, shape: ViewShape) -> FusingAugmentingViT:
+        """Build the fusing-augmenting blocks."""
+        size = resolve_vit_size(
+            shape.image_size,
+            self.backbone if isinstance(self.backbone, ViT) else None,
             n_blocks=self.n_blocks,
-            shared_depth=self._resolve_depth(self.shared_depth, _SHARED_ALONE),
-            fused_depth=self._resolve_depth(self.fused_depth, _FUSED_ALONE),
+            shared_depth=self.shared_depth,
+            fused_depth=self.fused_depth,
+            has_features=bool(shape.feature_dims),
         )
         return FusingAugmentingViT(
-            vit.grid_size,
-            n_channels=n_channels,
-            patch_size=vit.patch_size,
-            embed_dim=vit.embed_dim,
-            n_heads=vit.n_heads,
-            n_blocks=vit.n_blocks,
-            shared_depth=vit.shared_depth,
-            fused_depth=vit.fused_depth,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
+            size.grid_size,
+            n_channels=shape.n_channels,
+            patch_size=size.patch_size,
+            embed_dim=size.embed_dim,
+            n_heads=size.n_heads,
+            n_blocks=size.n_blocks,
+            shared_depth=size.shared_depth,
+            fused_depth=size.fused_depth,
+            feature_dims=shape.feature_dims,
         )
 
-    def _resolve_depth(
-        self, depth: int | Literal["auto"], alone: int
-    ) -> int | Literal["auto"]:
-        """Replace ``"auto"`` where features stand alone; else images decide."""
-        return alone if depth == "auto" and not self._sees_images else depth
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Contrast images and clusters, across two fused pairs or within one."""
+        stage = contrastive_stage(
+            setup,
+            PAIRS[self._resolve_contrast(setup.dataset)],
+            self._group("objective"),
+            augmentation=self.augmentation,
+            positives=self.positives,
+            balance=self.balance,
+            max_epochs=self.max_epochs,
+        )
+        return [stage]
 
-    def _make_contrast(self, first: Augmentation, second: Augmentation) -> Contrast:
-        """Contrast across two fused pairs, or within one."""
-        return CONTRASTS[self._resolve_contrast()](first, second)
-
-    def _resolve_contrast(self) -> str:
+    def _resolve_contrast(self, dataset: ImageDataset) -> str:
         """Replace ``"auto"``: fused views have seen their partner."""
         if self.contrast != "auto":
             return self.contrast
-        depth = self._resolve_depth(self.fused_depth, _FUSED_ALONE)
-        # A function may build a network that fuses; those of timm do not.
-        is_fused = depth != 0 if self.backbone == "auto" else callable(self.backbone)
+        without_pixels = dataset.size is None
+        depth = self.fused_depth if self.fused_depth != "auto" else not without_pixels
+        # A function may build a network that fuses; networks of timm do not.
+        is_own = isinstance(self.backbone, ViT) or self.backbone == "auto"
+        is_fused = depth > 0 if is_own else callable(self.backbone)
         return "across_pairs" if is_fused else "within_pair"
 
-    def _resolve_batch_size(self, n_samples: int) -> int:
+    def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: two pairs of an image are as many views as two images."""
-        batch_size = super()._resolve_batch_size(n_samples)
-        if self.batch_size != "auto" or self._resolve_contrast() == "within_pair":
+        batch_size = super()._resolve_batch_size(dataset)
+        if self.batch_size != "auto" or self._resolve_contrast(dataset) != "across_pairs":
             return batch_size
         return math.ceil(batch_size / 2)

@@ -1,6 +1,7 @@
-"""SCANClustering: neighbours share a cluster, then confidence teaches."""
+"""SCANClustering: neighbors share a cluster, then confidence teaches."""
 
-from collections.abc import Iterator
+
+from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -8,82 +9,150 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
 
-from sklearn_mfavb.backbones import Backbone, FeatureBackbone, TimmBackbone
-from sklearn_mfavb.contrast import CleanAndAugmented, SeparateViews
+from sklearn_mfavb.assignment import choose_head
+from sklearn_mfavb.backbones import (
+    Backbone,
+    FeatureBackbone,
+    TimmBackbone,
+    build_backbone,
+)
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._positives import feature_neighbors, limit_neighbors
-from sklearn_mfavb.estimators._training import Stage
+from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import (
     ClusterHeads,
-    InstanceHead,
     linear_cluster_head,
     two_layer_instance_head,
 )
-from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.losses import SCANLoss
-from sklearn_mfavb.neighbors import nearest_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import (
     InstanceObjective,
     SCANObjective,
     SelfLabelObjective,
 )
+from sklearn_mfavb.pairs import CleanAndAugmented, SeparateViews
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training, apply_to_views, embed_in
+from sklearn_mfavb.views import ViewShape
 
+_N_NEIGHBORS = 20
 _EPOCHS = [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")]
 
 
-@estimator
 class SCANClustering(BaseImageClusterer):
-    """Cluster images by their nearest neighbours, in three steps (SCAN).
+    """Cluster images by their nearest neighbors, in three steps (SCAN).
 
     1. Pretext: a ResNet learns to tell images apart.
-    2. Clustering: an image and one of its nearest neighbours by what was learned get
-       the same cluster, and all clusters are used; several heads are trained, and the
-       one of lowest loss is kept.
-    3. Self-labelling: images of which the head is sure teach their augmentations.
+    2. Clustering: an image and one of its nearest neighbors by what was learned get the
+       same cluster, and all clusters are used; several heads are trained, and the one of
+       lowest loss is kept.
+    3. Self-labeling: images of which that head is sure teach their augmentations.
 
-    With features of a pretrained encoder (`clip`) the first step is skipped, and where
-    pixels are not looked at the heads stand on the features [1]_. This is a
-    reimplementation from the description of the method.
+    With an encoder the first step is skipped, and without pixels the heads stand on the
+    features [1]_. This is a reimplementation from the description of the method.
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"neighbors"} or Neighbors, default="neighbors"
+        Neighbors that should share a cluster. ``"neighbors"``: the 20 nearest by the
+        angle between features, or between the projections that the first step learned.
+        An image counts as one of its own neighbors, beside them.
+    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+        What labels an embedding when training is over. ``"head"``: the cluster head of
+        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
+        equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
+        of k-means; probabilities fall with the distance by Student's t. Or any
+        clusterer or mixture of scikit-learn with `predict`.
     pretext_epochs : int or "auto", default="auto"
         Passes over the images of the first step. ``"auto"``: as `max_epochs`, or 0 with
-        `clip`.
+        an encoder.
     self_label_epochs : int or "auto", default="auto"
         Passes over the images of the third step. ``"auto"``: half of `max_epochs`; 0
-        where pixels are not looked at, as there is no augmentation to learn from.
+        without pixels, as there is no augmentation to learn from.
     pretext_temperature : float, default=0.1
         Temperature of the contrast in the first step.
     entropy_weight : float, default=5.0
-        Weight of the term that keeps clusters in use. Lower it if the true clusters are
-        of very different sizes; raise it if clusters stay empty.
-    balance_weight : float, default=1.0
-        How much the clusters of ``assignment="mixture"`` are of equal sizes, up to 1.
+        Weight of the term that keeps clusters in use. Lower it if classes are of very
+        different sizes; raise it if clusters stay empty.
     self_label_threshold : float, default=0.99
         Probability above which a label counts in the third step.
-    positives : {"neighbors"}, default="neighbors"
-        SCAN has no other.
-    neighbor_space : {"auto", "clip", "embedding"}, default="auto"
-        Where neighbours are sought: by the angle between features, or between the
-        projections that the first step learned. ``"auto"``: features if there are any.
-    n_neighbors : int, default=20
-        Neighbours of each image; at most half of ``n_samples / n_clusters`` are used.
-        An image counts as one of its own neighbours, beside them.
-    neighbor_refresh : int, default=5
-        Not used: neighbours are sought once.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
     n_cluster_heads : int, default=10
-        Linear heads, of which the one of lowest loss is kept.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
-        What labels an embedding. ``"head"``: the head of lowest loss, as in the paper.
-        ``"mixture"`` and ``"kmeans"``: fitted to the embeddings when training is over.
-    feature_augmentation : {"auto", "none"} or callable, default="none"
-        How the features of views are perturbed: ``"auto"`` drops half of the entries
-        after adding noise. A callable takes and returns a float tensor of shape
-        (batch_size, feature_dim), centred, with a mean square of 1 in every row.
+        Number of linear heads, of which the one of lowest loss is kept.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -94,8 +163,8 @@ class SCANClustering(BaseImageClusterer):
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
     for images of up to 64 pixels. The released code differs in that the pretext loss
     looks from one view only, clustering uses RandAugment with Cutout (here: the views
-    of `augmentation`), and the first step is trained by SGD. ``REFERENCE`` has
-    its numbers of epochs for CIFAR-10.
+    of `augmentation`), and the first step is trained by SGD. ``REFERENCE`` has its
+    numbers of epochs for CIFAR-10.
 
     References
     ----------
@@ -108,9 +177,8 @@ class SCANClustering(BaseImageClusterer):
     >>> from sklearn_mfavb import SCANClustering
     >>> rng = np.random.default_rng(0)
     >>> features = np.repeat(np.eye(3), 20, axis=0) + 0.1 * rng.normal(size=(60, 3))
-    >>> images = rng.integers(256, size=(60, 8, 8), dtype=np.uint8)
-    >>> clusterer = SCANClustering(3, clip="precomputed", random_state=0)
-    >>> labels = clusterer.fit_predict(images, clip_features=features)
+    >>> clusterer = SCANClustering(3, encoder="precomputed", random_state=0)
+    >>> labels = clusterer.fit_predict(features)
     >>> len(np.unique(labels[:20])), len(np.unique(labels))
     (1, 3)
     """
@@ -120,119 +188,155 @@ class SCANClustering(BaseImageClusterer):
         "max_epochs": 50,
         "self_label_epochs": 200,
         "batch_size": 128,
-        "learning_rate": 1e-4,
-        "schedule": "constant",
-        "warmup_epochs": 0,
-        "weight_decay": 1e-4,
+        "training__learning_rate": 1e-4,
+        "training__schedule": "constant",
+        "training__warmup_epochs": 0,
+        "training__weight_decay": 1e-4,
         "n_cluster_heads": 1,
     }
 
-    _holds_clean_images = True
-    _against_collapse = "raise entropy_weight, "
-
-    pretext_epochs: int | Literal["auto"] = "auto"
-    self_label_epochs: int | Literal["auto"] = "auto"
-    pretext_temperature: float = 0.1
-    entropy_weight: float = 5.0
-    self_label_threshold: float = 0.99
-    positives: Literal["neighbors"] = "neighbors"
-    neighbor_space: Literal["auto", "clip", "embedding"] = "auto"
-    n_neighbors: int = 20
-    n_cluster_heads: int = 10
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
-    feature_augmentation: Any = "none"
-
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
+        "positives": [StrOptions({"neighbors"}), Neighbors],
         "pretext_epochs": _EPOCHS,
         "self_label_epochs": _EPOCHS,
         "pretext_temperature": [Interval(Real, 0, None, closed="neither")],
         "entropy_weight": [Interval(Real, 0, None, closed="left")],
         "self_label_threshold": [Interval(Real, 0, 1, closed="left")],
-        "positives": [StrOptions({"neighbors"})],
-        "neighbor_space": [StrOptions({"auto", "clip", "embedding"})],
-        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
     }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> Backbone:
-        """Build a ResNet-18, or hand on the features."""
-        if feature_dim is not None and not self._sees_images:
-            return FeatureBackbone(feature_dim)
-        return TimmBackbone(
-            "resnet18", image_size=size, n_channels=n_channels, feature_dim=feature_dim
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "neighbors",
+        assignment: Any = "head",
+        pretext_epochs: int | Literal["auto"] = "auto",
+        self_label_epochs: int | Literal["auto"] = "auto",
+        pretext_temperature: float = 0.1,
+        entropy_weight: float = 5.0,
+        self_label_threshold: float = 0.99,
+        backbone: Any = "auto",
+        n_cluster_heads: int = 10,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.assignment = assignment
+        self.pretext_epochs = pretext_epochs
+        self.self_label_epochs = self_label_epochs
+        self.pretext_temperature = pretext_temperature
+        self.entropy_weight = entropy_weight
+        self.self_label_threshold = self_label_threshold
+        self.backbone = backbone
+        self.n_cluster_heads = n_cluster_heads
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build a projection for the pretext and linear heads on a backbone."""
+        default = partial(TimmBackbone, "resnet18", **asdict(shape))
+        if shape.image_size is None:
+            default = partial(FeatureBackbone, shape.feature_dims)
+        backbone = build_backbone(self.backbone, shape, default)
+        return ClusteringNetwork(
+            backbone,
+            two_layer_instance_head(backbone.embed_dim),
+            ClusterHeads(
+                backbone.embed_dim,
+                self.n_clusters,
+                self.n_cluster_heads,
+                linear_cluster_head,
+            ),
+            n_channels=shape.n_channels,
         )
 
-    def _make_heads(self, embed_dim: int) -> tuple[InstanceHead, ClusterHeads]:
-        """Build a projection for the pretext and linear heads for the clusters."""
-        return two_layer_instance_head(embed_dim), ClusterHeads(
-            embed_dim, self.n_clusters, self.n_cluster_heads, linear_cluster_head
-        )
-
-    def _count_epochs(self, dataset: ImageDataset) -> tuple[int, int, int]:
-        """Pretext, clustering and self-labelling."""
-        n_epochs = self._resolve_epochs(self.max_epochs, dataset)
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Plan pretext, clustering and self-labeling, those that last."""
+        first, second = setup.augmentations(self.augmentation, auto_features="none")
+        n_epochs = setup.epochs(self.max_epochs)
         pretext, self_label = self.pretext_epochs, self.self_label_epochs
+        has_features = bool(setup.shape.feature_dims)
         if pretext == "auto":
-            pretext = n_epochs if self.clip is None else 0
+            pretext = 0 if has_features else n_epochs
         if self_label == "auto":
-            self_label = n_epochs // 2 if self._sees_images else 0
-        return pretext, n_epochs, self_label
-
-    def _stages(
-        self, network: ClusteringNetwork, dataset: ImageDataset
-    ) -> Iterator[Stage]:
-        """Pretext, clustering and self-labelling, those that last."""
-        first, second = self._make_augmentations(dataset)
-        pretext, n_epochs, self_label = self._count_epochs(dataset)
-        if pretext:
-            instance = InstanceObjective(self.pretext_temperature)
-            yield Stage(instance, SeparateViews(first, second), pretext, name="pretext")
-        elif not self._knows_neighbors(dataset):
+            self_label = 0 if setup.shape.image_size is None else n_epochs // 2
+        if not (pretext or has_features or setup.continues):
             raise ValueError(
-                "pretext_epochs=0 leaves nothing to find neighbours by: features "
-                "(clip), a pretext, or a network that has learned (warm_start)."
+                "pretext_epochs=0 leaves nothing to find neighbors by: pass an encoder, "
+                "train a pretext, or continue a network (training__warm_start)."
             )
-        neighbors = self._mine_neighbors(network, dataset)
-        dataset.neighbors = neighbors
-        scan = SCANObjective(self.entropy_weight)
-        yield Stage(scan, SeparateViews(first, second), n_epochs, name="clustering")
-        if self_label:
-            dataset.neighbors = None
-            confident = SelfLabelObjective(self.self_label_threshold)
-            contrast = CleanAndAugmented(first)
-            yield Stage(
-                confident,
-                contrast,
+        apart = SeparateViews(first, second)
+        stages = [
+            Stage(
+                InstanceObjective(self.pretext_temperature), apart, pretext, "pretext"
+            ),
+            Stage(
+                SCANObjective(self.entropy_weight),
+                apart,
+                n_epochs,
+                "clustering",
+                prepare=partial(self._mine_neighbors, setup),
+            ),
+            Stage(
+                SelfLabelObjective(self.self_label_threshold),
+                CleanAndAugmented(first),
                 self_label,
-                name="self-labelling",
-                finish=partial(setattr, dataset, "neighbors", neighbors),
-            )
+                "self-labeling",
+                prepare=partial(self._choose_head, setup),
+            ),
+        ]
+        return [stage for stage in stages if stage.max_epochs]
 
-    def _knows_neighbors(self, dataset: ImageDataset) -> bool:
-        """Say whether neighbours mean something before any training."""
-        continues = self.warm_start and hasattr(self, "net_")
-        return continues or self._resolve_neighbor_space(dataset) == "clip"
+    def _mine_neighbors(self, setup: FitSetup) -> None:
+        """Find the neighbors of every image, and count itself among them."""
+        neighbors = self.positives
+        if not isinstance(neighbors, Neighbors):
+            neighbors = Neighbors(_N_NEIGHBORS)
+        search = setup.search(neighbors)
+        if neighbors.space == "auto" and not setup.shape.feature_dims:
+            search.space = "projection"
+        search.run()
+        itself = np.arange(len(setup.dataset))
+        found = setup.dataset.neighbors
+        setup.dataset.neighbors = itself[:, None] if found is None else np.column_stack([itself, found])
 
-    def _mine_neighbors(
-        self, network: ClusteringNetwork, dataset: ImageDataset
-    ) -> np.ndarray:
-        """Find the neighbours of every image, itself among them."""
-        wanted = limit_neighbors(self.n_neighbors, len(dataset), self.n_clusters)
-        if self._resolve_neighbor_space(dataset) == "clip":
-            found = feature_neighbors(dataset, wanted)
-        else:
-            network.eval()
-            rows = self._embed(
-                lambda view: network.instance_head(network.embed(view)), dataset
-            )
-            found = nearest_neighbors(rows, wanted, metric="cosine")
-        return np.column_stack([np.arange(len(dataset)), found])
+    def _choose_head(self, setup: FitSetup) -> None:
+        """Keep the head of lowest loss, and let images be their own positives."""
+        heads = setup.network.cluster_heads
+        index = choose_head(
+            heads,
+            apply_to_views(
+                embed_in(setup.network, setup.runtime), setup.dataset, setup.runtime
+            ),
+            setup.dataset.neighbors,
+            loss=self._head_loss,
+            device=setup.runtime.device,
+        )
+        heads.choose(index)
+        setup.dataset.neighbors = None
 
-    def _judge_head(
-        self, assignment: torch.Tensor, of_positives: torch.Tensor
-    ) -> torch.Tensor:
+    def _head_loss(self, assignment: Tensor, of_positives: Tensor) -> Tensor:
         """Score a head by SCAN's loss with the weight that its authors select by."""
         loss = SCANLoss(entropy_weight=1.0)
         return torch.stack([loss(assignment, each) for each in of_positives]).mean()

@@ -1,18 +1,32 @@
 """VTCCClustering: contrastive clustering with a vision transformer."""
 
+from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Literal
 
+import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mfavb.backbones import ConvStemViT, initialize_like_vtcc
-from sklearn_mfavb.estimators._contrastive_base import BaseContrastiveClusterer
-from sklearn_mfavb.estimators._declaration import estimator
-from sklearn_mfavb.estimators._vit_sizes import ViTSizes
+from sklearn_mfavb.backbones import (
+    ConvStemViT,
+    ViT,
+    build_backbone,
+    initialize_like_vtcc,
+    resolve_vit_size,
+)
+from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.images import Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ContrastiveTerms
+from sklearn_mfavb.pairs import WithinPair
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training
+from sklearn_mfavb.views import ViewShape
 
 
-@estimator
-class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
+class VTCCClustering(BaseImageClusterer):
     """Cluster images with a vision transformer and contrastive learning (VTCC).
 
     Contrastive Clustering [2]_ with a small vision transformer that has a convolutional
@@ -21,19 +35,100 @@ class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
 
     Parameters
     ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    balance : float, default=1.0
+        Weight of the term that keeps clusters equally large, and (up to 1) extent to
+        which a mixture has clusters of equal size. Lower it if classes are of very
+        different sizes.
+    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+        What labels an embedding when training is over. ``"head"``: the cluster head of
+        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
+        equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
+        of k-means; probabilities fall with the distance by Student's t. Or any
+        clusterer or mixture of scikit-learn with `predict`.
     depth : int or "auto", default="auto"
-        Layers of the transformer. ``"auto"``: 4 for images up to 64 pixels, else 8.
-    positives : {"auto", "augmentation", "neighbors"}, default="augmentation"
-        What an image must agree with: an augmentation of itself, or of one of its
-        nearest neighbours. ``"auto"``: neighbours with `clip`, and for grey images and
-        strips; else augmentations. With `clip` choose ``"neighbors"``: the feature
-        gives augmentations of one image away.
+        Layers of the transformer. ``"auto"``: 4 for images up to 64 pixels and without
+        pixels, else 8.
+    backbone : str, callable or ViT, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images; a `ViT` sets its sizes. Another string names a network of
+        timm, such as ``"resnet18"``. A callable is called with the keywords
+        ``image_size`` (height and width; None without pixels), ``n_channels`` and
+        ``feature_dims`` (one for each encoder), and returns a
+        `sklearn_mfavb.backbones.Backbone`.
     n_cluster_heads : int, default=1
-        Cluster heads that shape the embedding together.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
-        What labels an embedding. ``"head"``: the cluster head, as in the paper.
-        ``"mixture"``: a Gaussian mixture of balanced parts, fitted when training is
-        over. ``"kmeans"``: centers of k-means, fitted then.
+        Number of cluster heads, which shape the embedding together.
+    objective : ContrastiveTerms, default=None
+        Temperatures and weights of the loss. None stands for ``ContrastiveTerms()``.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for files that were skipped.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``, its
+        terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
 
     See Also
     --------
@@ -42,12 +137,12 @@ class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
 
     Notes
     -----
-    ``VTCCClustering(n_clusters, **VTCCClustering.REFERENCE)`` is the setting of the
-    released code: 224 pixels (21,347,130 parameters for 10 clusters), 1000 epochs of
-    Adam at a constant rate, blur in every view and solarising in the second.
-    Departures: the pixels are standardised by the training images and not by ImageNet,
-    both views pass in one batch, and batches are of nearly equal size where the code
-    drops the last one.
+    ``VTCCClustering(n_clusters).set_params(**VTCCClustering.REFERENCE)`` is the setting
+    of the released code: 224 pixels (21,347,130 parameters for 10 clusters), 1000 epochs
+    of Adam at a constant rate, blur in every view and solarizing in the second.
+    Departures: pixels are standardized by the training images and not by ImageNet, both
+    views pass in one batch, and batches are of nearly equal size where the code drops
+    the last one.
 
     References
     ----------
@@ -70,41 +165,107 @@ class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
         "augmentation": "vtcc",
         "batch_size": 128,
         "max_epochs": 1000,
-        "learning_rate": 3e-4,
-        "schedule": "constant",
-        "warmup_epochs": 0,
-        "weight_decay": 0.0,
+        "training__learning_rate": 3e-4,
+        "training__schedule": "constant",
+        "training__warmup_epochs": 0,
+        "training__weight_decay": 0.0,
         "random_state": 42,
     }
 
-    depth: int | Literal["auto"] = "auto"
-    positives: Literal["auto", "augmentation", "neighbors"] = "augmentation"
-    n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
-
-    _parameter_constraints: ClassVar[dict] = {
-        **BaseContrastiveClusterer._parameter_constraints,
-        **ViTSizes._parameter_constraints,
-        "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+    _groups: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._groups,
+        "objective": ContrastiveTerms,
     }
 
-    def _make_backbone(
-        self, size: tuple[int, int], n_channels: int, feature_dim: int | None
-    ) -> ConvStemViT:
-        """Build one transformer, which sees every view alone."""
-        # As deep as MFAVB's blocks together, where the image decides.
-        vit = self._resolve_vit_size(
-            size, n_blocks=2, shared_depth="auto", fused_depth="auto"
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseImageClusterer._parameter_constraints,
+        "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
+        "objective": [ContrastiveTerms, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        balance: float = 1.0,
+        assignment: Any = "head",
+        depth: int | Literal["auto"] = "auto",
+        backbone: Any = "auto",
+        n_cluster_heads: int = 1,
+        objective: ContrastiveTerms | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.balance = balance
+        self.assignment = assignment
+        self.depth = depth
+        self.backbone = backbone
+        self.n_cluster_heads = n_cluster_heads
+        self.objective = objective
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build one transformer, which sees every view alone, and three-layer heads."""
+        backbone = build_backbone(self.backbone, shape, partial(self._vit, shape))
+        return ClusteringNetwork(
+            backbone,
+            InstanceHead(backbone.embed_dim),
+            ClusterHeads(backbone.embed_dim, self.n_clusters, self.n_cluster_heads),
+            n_channels=shape.n_channels,
         )
-        total = vit.n_blocks * (vit.shared_depth + vit.fused_depth)
-        backbone = ConvStemViT(
-            vit.grid_size,
-            n_channels=n_channels,
-            patch_size=vit.patch_size,
-            embed_dim=vit.embed_dim,
-            n_heads=vit.n_heads,
+
+    def _vit(self, shape: ViewShape) -> ConvStemViT:
+        """Build the vision transformer."""
+        size = resolve_vit_size(
+            shape.image_size,
+            self.backbone if isinstance(self.backbone, ViT) else None,
+            has_features=bool(shape.feature_dims),
+        )
+        # As deep as the blocks of MFAVB together.
+        total = size.n_blocks * (size.shared_depth + size.fused_depth)
+        vit = ConvStemViT(
+            size.grid_size,
+            n_channels=shape.n_channels,
+            patch_size=size.patch_size,
+            embed_dim=size.embed_dim,
+            n_heads=size.n_heads,
             depth=total if self.depth == "auto" else self.depth,
-            feature_dim=feature_dim,
-            image_tokens=self._sees_images,
+            feature_dims=shape.feature_dims,
         )
-        return initialize_like_vtcc(backbone)
+        return initialize_like_vtcc(vit)
+
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Contrast images and clusters between the two views of every image."""
+        stage = contrastive_stage(
+            setup,
+            WithinPair,
+            self._group("objective"),
+            augmentation=self.augmentation,
+            positives=self.positives,
+            balance=self.balance,
+            max_epochs=self.max_epochs,
+        )
+        return [stage]

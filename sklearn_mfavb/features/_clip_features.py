@@ -1,14 +1,15 @@
 """Features of a pretrained image encoder, as a scikit-learn transformer."""
 
 import os
+from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.base import (
-    BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
     _fit_context,
@@ -16,26 +17,37 @@ from sklearn.base import (
 from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
+from torch import Tensor
 
-from sklearn_mfavb.features._arithmetic import Precision
-from sklearn_mfavb.features._cache import FeatureStore
-from sklearn_mfavb.features._encoder import Encoder
-from sklearn_mfavb.features._extraction import extract_features
-from sklearn_mfavb.features._lazy import LazyEncoder, open_store
-from sklearn_mfavb.features._loading import Pretrained, load_encoder
-from sklearn_mfavb.images import ImageFormat, ImageSource, check_images, is_table
+from sklearn_mfavb.features._build import Pretrained, load_encoder, rebuild_encoder
+from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
+from sklearn_mfavb.features._extraction import Extraction
+from sklearn_mfavb.features._fingerprint import fingerprint_encoder
+from sklearn_mfavb.features._input import as_paths, check_channels
+from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.features._store import FeatureStore
+from sklearn_mfavb.features._weights import load_weights
+from sklearn_mfavb.images import (
+    ImageFormat,
+    ImageSource,
+    Reading,
+    is_table,
+    open_images,
+)
+from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.training import resolve_device
 
 
-class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class CLIPFeatures(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, GroupedParameters
+):
     """Embed images with a pretrained encoder: CLIP, or any of open_clip and timm.
 
     The features of CLIP [1]_ separate kinds of things so well that k-means on them is
-    hard to beat where pictures resemble those of the web. Nothing is learned, and
-    `transform` works without `fit`; only with ``pixel_range="data"``, and for rows of
-    numbers that are no pictures, `fit` learns the range of the values. The encoder is
-    built on first use, when the weights of a tag are downloaded unless they were
-    before; it stays in memory until another encoder is used.
+    hard to beat on photographs. Nothing is learned, and `transform` works without
+    `fit`; only with ``pixel_range="data"``, and for rows of numbers that are no
+    pictures, `fit` learns the range of the values. The encoder is built at first use
+    and belongs to this object: a pickle contains it, a clone does not.
 
     Parameters
     ----------
@@ -43,31 +55,24 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Name of a model of open_clip (see ``open_clip.list_models()``), else of timm
         (``timm.list_models()``).
     pretrained : str, path-like, True or None, default="openai"
-        Which weights. The path of an existing file: safetensors, or a dict of tensors
-        that ``torch.save`` wrote; of the whole model or of its image tower (names bare
-        or under "visual."). Code in a file is never run. Else a tag: see
-        ``open_clip.list_pretrained_tags_by_model(model)``, for timm what follows the
-        dot in the names of ``timm.list_pretrained()``. True and None stand for the
-        weights that timm prefers; models of open_clip need a tag or a file. Files
-        with OpenAI's weights need the model whose name ends in "-quickgelu".
-    image_shape : tuple of int, default=None
-        Shape of one image if X has rows: (height, width), (height, width, n_channels)
-        or (n_channels, height, width). One length may be -1. None means a square grey
-        image, else a square RGB one.
-    channel_axis : {1, -1}, default=None
-        Axis of the channels in a batch of images. None finds it if only one fits.
-    pixel_range : {"auto", "data"} or tuple of float, default="auto"
-        The values (low, high) of black and white in arrays. "auto" takes uint8 as 0 to
-        255, bool and floats as 0 to 1; "data" learns them in `fit`.
-    on_error : {"raise", "skip"}, default="raise"
-        What an image that cannot be read means: an error, or a row of NaN.
+        Which weights. A tag, whose weights are downloaded once (see
+        ``open_clip.list_pretrained_tags_by_model(model)``; for timm, what follows the
+        dot in ``timm.list_pretrained()``), or the path of a file: safetensors, or a
+        dict of tensors that ``torch.save`` wrote, of the whole model or of its image
+        tower. Code in a file is never run. True and None stand for the weights that
+        timm prefers. Files with OpenAI's weights need the model whose name ends in
+        "-quickgelu".
+    reading : Reading, default=None
+        How images are read; None is ``Reading()``. Its `resize` is not used, as the
+        encoder has its own way. With ``on_error="skip"``, the row of an image that
+        cannot be read is NaN.
     batch_size : int, default=64
         Number of images embedded at once. It changes speed and memory, not features.
     cache_dir : str or path-like, default=None
-        Folder in which features are kept, by the content of the image (of the file, or
-        the pixels of an array), the weights and the preprocessing. A second run finds
-        them, an interrupted one resumes, and processes may share the folder. It may be
-        deleted at any time. None keeps nothing.
+        Folder in which features are kept, by the content of the file (or the pixels of
+        an array) and the encoder. A second run finds them, without decoding files or
+        building the encoder; an interrupted one resumes; processes may share the
+        folder. It may be deleted at any time. None keeps nothing.
     device : str or torch.device, default="auto"
         Where the encoder runs; "auto" takes a CUDA device if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
@@ -79,12 +84,12 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     Attributes
     ----------
-    n_features_in_ : int
-        Numbers in an image of the X given to `fit`.
-    feature_names_in_ : ndarray of str
-        Names of the columns of that X, if it was a dataframe.
+    encoder_ : Encoder
+        The encoder, once it was needed.
     image_format_ : ImageFormat
-        How that X was read.
+        How the X given to `fit` was read.
+    n_features_in_ : int
+        Number of columns of that X, if it was two-dimensional.
 
     See Also
     --------
@@ -94,9 +99,9 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     Notes
     -----
     Images are resized and cropped as the encoder was trained to see them, but not
-    rounded to bytes in between, as Pillow does; grey images become RGB. On 200 photos
-    of 32 pixels, a ViT-B/16 sees the rounding (mean cosine 0.98 between features with
-    and without it) much more than bfloat16 products (0.9997; the smallest is 0.994).
+    rounded to bytes in between, as Pillow does; grayscale images become RGB. For photos
+    of 32 pixels, features with and without rounding have a mean cosine of 0.98, those
+    with and without bfloat16 one of 0.9997 (ViT-B/16).
 
     References
     ----------
@@ -108,19 +113,19 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     >>> from sklearn.cluster import KMeans
     >>> from sklearn.pipeline import make_pipeline
     >>> from sklearn_mfavb.features import CLIPFeatures
-    >>> clustering = make_pipeline(CLIPFeatures("ViT-B-32", "openai"), KMeans(10))
+    >>> clustering = make_pipeline(CLIPFeatures(), KMeans(10))
     >>> clustering.fit_predict("photos/")  # doctest: +SKIP
     """
 
+    encoder_: Encoder
     image_format_: ImageFormat
+
+    _groups: ClassVar = {"reading": Reading}
 
     _parameter_constraints: ClassVar[dict] = {
         "model": [str],
         "pretrained": [str, os.PathLike, bool, None],
-        "image_shape": [tuple, list, None],
-        "channel_axis": [Integral, None],
-        "pixel_range": [StrOptions({"auto", "data"}), tuple, list],
-        "on_error": [StrOptions({"raise", "skip"})],
+        "reading": [Reading, None],
         "batch_size": [Interval(Integral, 1, None, closed="left")],
         "cache_dir": [str, os.PathLike, None],
         "device": [str, torch.device],
@@ -133,10 +138,7 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         model: str = "ViT-B-32",
         pretrained: Pretrained = "openai",
         *,
-        image_shape: tuple[int, ...] | None = None,
-        channel_axis: int | None = None,
-        pixel_range: Any = "auto",
-        on_error: str = "raise",
+        reading: Reading | None = None,
         batch_size: int = 64,
         cache_dir: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
@@ -145,10 +147,7 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     ) -> None:
         self.model = model
         self.pretrained = pretrained
-        self.image_shape = image_shape
-        self.channel_axis = channel_axis
-        self.pixel_range = pixel_range
-        self.on_error = on_error
+        self.reading = reading
         self.batch_size = batch_size
         self.cache_dir = cache_dir
         self.device = device
@@ -157,7 +156,7 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Check images; nothing is computed.
+        """Check images, and build the encoder unless features are kept on disk.
 
         Parameters
         ----------
@@ -169,33 +168,16 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         self : object
-            The transformer.
-
-        Raises
-        ------
-        ValueError
-            If X holds no images, or images that are neither grey nor RGB.
         """
-        self._read_first(X)
+        self._open(X, is_fit=True)
+        if self.cache_dir is None:
+            self.build_encoder()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: Any = None) -> NDArray[np.float32]:
-        """Check images and embed them, looking at files once.
-
-        Parameters
-        ----------
-        X : array-like, path or sequence
-            Images, in any of the forms that `fit` accepts.
-        y : Ignored
-            Not used; present for consistency with scikit-learn.
-
-        Returns
-        -------
-        features : ndarray of float32 of shape (n_samples, feature_dim)
-            As `transform` returns them.
-        """
-        return self.extract(self._read_first(X))
+        """Do what `fit` and `transform` do, looking at files once."""
+        return self.extract(self._open(X, is_fit=True))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Embed images.
@@ -208,26 +190,45 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         Returns
         -------
         features : ndarray of float32 of shape (n_samples, feature_dim)
-            Not normalised; rows of skipped images are NaN.
-
-        Raises
-        ------
-        ValueError, FileNotFoundError
-            If images cannot be read, or the model, the tag or the file of weights is
-            not there or does not fit.
-        RuntimeError
-            If the weights of a tag cannot be downloaded.
+            Not normalized; rows of skipped images are NaN.
         """
-        self._validate_params()
-        return self.extract(self._read_again(X))
+        return self.extract(self._open(X, is_fit=False))
 
-    @property
-    def _n_features_out(self) -> int:
-        """Length of an embedding."""
-        return self._open()[0].feature_dim
+    def extract(self, source: ImageSource) -> NDArray[np.float32]:
+        """Embed the images of a source, as `transform` does."""
+        self._validate_params()
+        check_channels(source)
+        store = self._open_store()
+        feature_dim, preprocessing = self._describe(store)
+        extraction = Extraction(source, self._embed, preprocessing, feature_dim, store)
+        return extraction.run(self.batch_size, verbose=self.verbose)
+
+    def build_encoder(self) -> Encoder:
+        """Build ``encoder_``, unless it is there; return it on the device."""
+        self._validate_params()
+        device = resolve_device(self.device)
+        if not self._has_encoder():
+            self._own(load_encoder(self.model, self.pretrained))
+        return self.encoder_.to(device)
+
+    def get_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return the encoder as values for JSON and tensors, to save without pickle."""
+        encoder = self.build_encoder()
+        return encoder.describe(), encoder.state_dict()
+
+    def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
+        """Take an encoder that `get_state` returned; nothing is downloaded.
+
+        ValueError is raised if the values describe no encoder that can be built here,
+        or if the tensors are those of another one.
+        """
+        encoder = rebuild_encoder(told)
+        load_weights(encoder, dict(tensors), model=self.model, path="the saved model")
+        self._own(encoder)
+        return self
 
     def __sklearn_tags__(self) -> Tags:
-        """Say that nothing is learned and what input is accepted, beyond rows."""
+        """Tell that nothing is learned and what input is accepted, beyond rows."""
         tags = super().__sklearn_tags__()
         tags.requires_fit = False
         tags.input_tags.three_d_array = True
@@ -236,101 +237,65 @@ class CLIPFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         tags.transformer_tags.preserves_dtype = []
         return tags
 
-    def _read_first(self, X: Any) -> ImageSource:
-        """Read X on its own, and remember how that was done."""
-        if is_table(X):
-            X = validate_data(self, X, ensure_all_finite=False)
-        source = self._check_images(X)
-        self.n_features_in_ = source.format.n_features
-        self.image_format_ = source.format
-        return source
+    @property
+    def _n_features_out(self) -> int:
+        """Length of an embedding."""
+        return self._describe(self._open_store())[0]
 
-    def _read_again(self, X: Any) -> ImageSource:
-        """Read X on its own, but for a range that was learned."""
-        fitted = getattr(self, "image_format_", None)
-        if is_table(X) and fitted is None:
-            X = check_array(X, ensure_all_finite=False)
-        elif is_table(X):
-            X = validate_data(self, X, reset=False, ensure_all_finite=False)
-        is_learned = fitted is not None and fitted.accepts_any_value
-        return self._check_images(X, format=fitted if is_learned else None)
-
-    def _check_images(self, X: Any, format: ImageFormat | None = None) -> ImageSource:
-        """Make a source of X; raise for channels that the encoder cannot see."""
-        source = check_images(
-            X,
-            image_shape=self.image_shape,
-            channel_axis=self.channel_axis,
-            pixel_range=self.pixel_range,
-            on_error=self.on_error,
-            format=format,
-        )
-        _check_channels(source)
-        return source
-
-    def _open(
-        self, encoder: Encoder | None = None
-    ) -> tuple[LazyEncoder, FeatureStore | None]:
-        """Return the encoder and what is stored of its features."""
-        device = resolve_device(self.device) if encoder is None else encoder.device
-        store = None
-        if self.cache_dir is not None:
-            store = open_store(
-                self.cache_dir,
-                self.model,
-                self.pretrained,
-                precision=self.precision,
-                device=device,
-                encoder=encoder,
-            )
-        lazy = LazyEncoder(self.model, self.pretrained, device=device, store=store)
-        return lazy, store
-
-    def build_encoder(self) -> Encoder:
-        """Build the encoder itself, for an estimator that keeps it.
-
-        Returns
-        -------
-        Encoder
-            With its weights, on the device.
-        """
+    def _open(self, X: Any, *, is_fit: bool) -> ImageSource:
+        """Open X on its own, but for a range that fit learned."""
         self._validate_params()
-        device = resolve_device(self.device)
-        return load_encoder(self.model, self.pretrained).to(device)
+        X = as_paths(X)
+        if is_table(X) and (is_fit or hasattr(self, "n_features_in_")):
+            X = validate_data(self, X, reset=is_fit, ensure_all_finite=False)
+        elif is_table(X):
+            X = check_array(X, ensure_all_finite=False)
+        elif is_fit:
+            # Pixels are no columns: get_feature_names_out is not to count them.
+            for learned in ("n_features_in_", "feature_names_in_"):
+                self.__dict__.pop(learned, None)
+        fitted = None if is_fit else getattr(self, "image_format_", None)
+        is_learned = fitted is not None and fitted.accepts_any_value
+        reading = self._group("reading")
+        source = open_images(X, reading=reading, format=fitted if is_learned else None)
+        check_channels(source)
+        if is_fit:
+            self.image_format_ = source.format
+        return source
 
-    def extract(
-        self, source: ImageSource, encoder: Encoder | None = None
-    ) -> NDArray[np.float32]:
-        """Embed the images of a source that was read elsewhere.
+    def _own(self, encoder: Encoder) -> None:
+        """Keep an encoder, and note the parameters that it stands for."""
+        self.encoder_ = encoder
+        self._built_from = (self.model, self.pretrained)
 
-        Parameters
-        ----------
-        source : ImageSource
-            Grey or RGB images.
-        encoder : Encoder, default=None
-            What `build_encoder` gave, once. None builds it if a feature is missing.
+    def _has_encoder(self) -> bool:
+        """Whether the encoder was built, and from the present parameters."""
+        wanted = (self.model, self.pretrained)
+        return getattr(self, "_built_from", None) == wanted
 
-        Returns
-        -------
-        features : ndarray of float32 of shape (n_samples, feature_dim)
-            As `transform` returns them.
-        """
-        _check_channels(source)
-        lazy, store = self._open(encoder)
-        return extract_features(
-            source,
-            lazy if encoder is None else encoder,
-            batch_size=self.batch_size,
-            precision=self.precision,
-            store=store,
-            progress=bool(self.verbose),
-        )
+    def _open_store(self) -> FeatureStore | None:
+        """Open what is kept of this encoder and this precision."""
+        if self.cache_dir is None:
+            return None
+        if self._has_encoder():
+            fingerprint = self.encoder_.fingerprint
+        else:
+            fingerprint = fingerprint_encoder(self.model, self.pretrained)
+        precision = name_precision(self.precision, resolve_device(self.device))
+        folder = Path(self.cache_dir).expanduser()
+        return FeatureStore(folder / f"{fingerprint}-{precision}")
 
+    def _describe(self, store: FeatureStore | None) -> tuple[int, Preprocessing]:
+        """Return feature_dim and preprocessing, if possible without an encoder."""
+        noted = None if store is None else store.read_note()
+        if noted is None:
+            encoder = self.build_encoder()
+            noted = encoder.feature_dim, encoder.preprocessing
+            if store is not None:
+                store.write_note(*noted)
+        return noted
 
-def _check_channels(source: ImageSource) -> None:
-    """Raise for channels that no encoder can see."""
-    if source.n_channels not in (1, 3):
-        raise ValueError(
-            f"The images have {source.n_channels} channels, but encoders see grey "
-            "(1) or RGB (3): pass three of them, such as X[..., :3]."
-        )
+    def _embed(self, images: Tensor, is_resized: bool) -> Tensor:
+        """Embed images, building the encoder for the first of them."""
+        encoder = self.build_encoder()
+        return encoder.embed(images, is_resized=is_resized, precision=self.precision)

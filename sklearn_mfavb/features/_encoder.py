@@ -1,58 +1,47 @@
 """A frozen image encoder that owns its preprocessing."""
 
-from typing import Self
+import copy
+from dataclasses import asdict
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.features._architecture import Architecture
-from sklearn_mfavb.features._arithmetic import Precision, choose_arithmetic
+from sklearn_mfavb.features._libraries import Architecture
 from sklearn_mfavb.features._preprocessing import Preprocessing
-from sklearn_mfavb.training import autocast
+from sklearn_mfavb.training import autocast, resolve_autocast
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+# Smaller encoders are fast anyway, and stay exact.
+MIN_PARAMETERS = 10_000_000
 
 # Images that pass a CPU at once. Activations of more are given back to the system
 # after every operation and taken from it page by page for the next: 64 images of
 # ViT-B/16 made 2.2 million page faults. Images/s with 64, 16, 8 and 4 at a time, two
 # cores: ViT-B/32 59, 71, 71, 68 and RN50 22, 34, 36, 36 (bfloat16); RN50 in float32 8,
 # 14, 17, 21.
-_ROWS_ON_CPU = 8
+ROWS_ON_CPU = 8
 
 
 class Encoder(nn.Module):
     """Embed images with a pretrained network, which is never trained.
 
-    It pickles with its weights: an estimator that keeps one embeds new images without
-    the file that the weights came from.
+    It is pickled with its weights, on the CPU, so that it embeds new images without the
+    file that they came from, and on machines without a GPU.
 
     Parameters
     ----------
     tower : torch.nn.Module
-        From standardised images (batch_size, 3, height, width) to features
+        From standardized images (batch_size, 3, height, width) to features
         (batch_size, feature_dim), or to a tuple that begins with them.
     preprocessing : Preprocessing
         What `tower` expects of images.
     fingerprint : str
         Identifies weights and preprocessing: encoders that embed differently have
         different ones.
-    architecture : Architecture, default=None
+    architecture : dict, default=None
         How to build `tower` again, for a model that is saved without pickle.
-
-    Attributes
-    ----------
-    feature_dim : int
-        Length of an embedding.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.features import Encoder, Preprocessing
-    >>> preprocessing = Preprocessing(
-    ...     size=(8, 8), resized=(8, 8), resize_mode="shortest",
-    ...     interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3,
-    ... )
-    >>> encoder = Encoder(torch.nn.Flatten(), preprocessing, fingerprint="flat")
-    >>> encoder.feature_dim, encoder.embed(torch.rand(2, 1, 20, 30)).shape
-    (192, torch.Size([2, 192]))
     """
 
     _place: Tensor
@@ -73,8 +62,8 @@ class Encoder(nn.Module):
         # Moves with the weights, and is there even if the tower has none.
         self.register_buffer("_place", torch.empty(0), persistent=False)
         # No attribute tells it for all the networks of open_clip and timm.
-        black = torch.zeros((1, 3, *preprocessing.size))
-        self.feature_dim = int(self.embed_fitted(black).shape[1])
+        black = torch.zeros((1, 3, *preprocessing.size), dtype=torch.float32)
+        self.feature_dim = int(self.embed(black, is_resized=True).shape[1])
 
     @property
     def device(self) -> torch.device:
@@ -86,64 +75,66 @@ class Encoder(nn.Module):
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Embed images that already have the encoder's height and width.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Floats with black and white at 0 and 1; 1 or 3 channels.
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, feature_dim)
-            float32, not normalised.
-        """
+        """Embed images in [0, 1] that already have the encoder's height and width."""
         features = self.tower(self.preprocessing.normalize(images))
         # CoCa's image tower returns its tokens as well.
         return (features[0] if isinstance(features, tuple) else features).float()
 
     @torch.no_grad()
-    def embed_fitted(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images that already have the encoder's size.
+    def embed(
+        self,
+        images: Tensor,
+        *,
+        is_resized: bool = False,
+        precision: Precision = "auto",
+    ) -> Tensor:
+        """Embed a batch: preprocessing and network, without gradients; float32.
 
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Floats with black and white at 0 and 1; 1 or 3 channels.
-        precision : {"auto", "float32", "bfloat16"}, default="auto"
-            Type of the matrix products; "auto" takes bfloat16 for large encoders on
-            devices that are fast with it.
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, feature_dim)
-            As `embed` returns it.
+        `images` are bytes, or floats with black and white at 0 and 1, of any size; with
+        `is_resized`, they come from ``preprocessing.resize``.
         """
-        n_parameters = sum(weight.numel() for weight in self.parameters())
-        product_type = choose_arithmetic(
-            precision, self.device, n_parameters=n_parameters
-        )
         images = images.to(self.device)
-        n_rows = _ROWS_ON_CPU if self.device.type == "cpu" else len(images)
-        with autocast(self.device, product_type):
+        if not is_resized:
+            images = self.preprocessing.resize(images)
+        n_parameters = sum(weight.numel() for weight in self.parameters())
+        dtype = choose_dtype(precision, self.device, n_parameters=n_parameters)
+        n_rows = ROWS_ON_CPU if self.device.type == "cpu" else len(images)
+        with autocast(self.device, dtype):
             return torch.cat([self(part) for part in images.split(n_rows)])
 
-    def embed(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images of any size: preprocessing and network, without gradients.
+    def describe(self) -> dict[str, Any]:
+        """Describe all but the weights for `rebuild_encoder`, in values for JSON."""
+        if self.architecture is None:
+            raise TypeError("The encoder was not built by name, and cannot be again.")
+        return {
+            "architecture": self.architecture,
+            "preprocessing": asdict(self.preprocessing),
+            "fingerprint": self.fingerprint,
+        }
 
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Bytes, or floats with black and white at 0 and 1; 1 or 3 channels.
-        precision : {"auto", "float32", "bfloat16"}, default="auto"
-            Type of the matrix products; "auto" takes bfloat16 for large encoders on
-            devices that are fast with it.
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for pickle, with the weights on the CPU."""
+        if self.device.type == "cpu":
+            return self.__dict__
+        # deepcopy takes what it finds here for copies, so that no second set of weights
+        # is made on the GPU.
+        copies: dict[int, Any] = {id(x): x.cpu() for x in self.buffers()}
+        for weight in self.parameters():
+            copies[id(weight)] = nn.Parameter(weight.cpu(), requires_grad=False)
+        return copy.deepcopy(self.__dict__, copies)
 
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, feature_dim)
-            float32, not normalised, on the device of the encoder.
-        """
-        return self.embed_fitted(
-            self.preprocessing.fit(images.to(self.device)), precision=precision
-        )
+
+def choose_dtype(
+    precision: Precision, device: torch.device, *, n_parameters: int
+) -> torch.dtype | None:
+    """Return the type of the matrix products of an encoder; None means float32."""
+    if precision == "auto" and n_parameters < MIN_PARAMETERS:
+        return None
+    return resolve_autocast(precision, device)
+
+
+def name_precision(precision: Precision, device: torch.device) -> str:
+    """Return a name for what decides the type, without knowing the encoder."""
+    if precision != "auto":
+        return precision
+    return "float32" if resolve_autocast("auto", device) is None else "auto"

@@ -1,141 +1,93 @@
 """Every image of a source through an encoder, or out of a store."""
 
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_mfavb.features._arithmetic import Precision
-from sklearn_mfavb.features._cache import FeatureStore, hash_file, hash_images
+from sklearn_mfavb.features._input import read_resized
 from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.features._store import FeatureStore, Rows, hash_file, hash_images
 from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.training import keep_freed_memory
 
-Rows = NDArray[np.float32]
-
-
-class ImageEncoder(Protocol):
-    """What an extraction needs of an encoder: `Encoder` has it."""
-
-    @property
-    def feature_dim(self) -> int:
-        """Length of an embedding."""
-
-    @property
-    def preprocessing(self) -> Preprocessing:
-        """What the encoder expects of images."""
-
-    def embed(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images of any size."""
-
-    def embed_fitted(self, images: Tensor, *, precision: Precision = "auto") -> Tensor:
-        """Embed images of the encoder's size."""
+# From images, and whether they are resized for the encoder, to features.
+Embed = Callable[[Tensor, bool], Tensor]
 
 
-def extract_features(
-    source: ImageSource,
-    encoder: ImageEncoder,
-    *,
-    batch_size: int,
-    precision: Precision = "auto",
-    store: FeatureStore | None = None,
-    progress: bool = False,
-) -> Rows:
-    """Embed every image of a source; rows of unreadable ones are NaN.
+@dataclass(frozen=True)
+class Extraction:
+    """Features of the images of a source.
 
-    Parameters
-    ----------
-    source : ImageSource
-        Grey or RGB images.
-    encoder : Encoder
-        Where it runs is where it is.
-    batch_size : int
-        Most images read and embedded at once.
-    precision : {"auto", "float32", "bfloat16"}, default="auto"
-        Type of the matrix products, as `Encoder.embed` takes it.
-    store : FeatureStore, default=None
-        Features of this encoder and precision: found there rather than computed, and
-        added to it.
-    progress : bool, default=False
-        Whether to show a bar.
-
-    Returns
-    -------
-    features : ndarray of float32 of shape (n_samples, feature_dim)
-        Not normalised.
+    `embed` is called for images whose features are not in the store, which takes them.
     """
-    n_samples = len(source)
-    extraction = _Extraction(source, encoder, precision, store)
-    features = np.empty((n_samples, encoder.feature_dim), dtype=np.float32)
-    bar = tqdm(total=n_samples, unit="image", disable=not progress)
-    # 128 pictures of 256 pixels through ViT-B/16 on two cores: 14.6 images/s for 12.1.
-    with bar, nullcontext() if store is None else store, keep_freed_memory():
-        for start in range(0, n_samples, batch_size):
-            indices = np.arange(start, min(start + batch_size, n_samples))
-            features[indices] = extraction.rows(indices)
-            bar.update(len(indices))
-    features[list(source.unreadable)] = np.nan
-    return features
 
+    source: ImageSource
+    embed: Embed
+    preprocessing: Preprocessing
+    feature_dim: int
+    store: FeatureStore | None
 
-class _Extraction:
-    """One batch at a time."""
+    def run(self, batch_size: int, *, verbose: int) -> Rows:
+        """Return the features of all images; rows of unreadable ones are NaN."""
+        n_images, unit = len(self.source), "image"
+        features = np.full((n_images, self.feature_dim), np.nan, dtype=np.float32)
+        fill = self._fill if self.store is None else self._fill_with_store
+        hidden = not verbose
+        bar = tqdm(total=n_images, desc="encoding images", unit=unit, disable=hidden)
+        with bar, self.store or nullcontext():
+            for start in range(0, n_images, batch_size):
+                batch = np.arange(start, min(start + batch_size, n_images))
+                fill(features, self._readable(batch))
+                bar.update(len(batch))
+        features[list(self.source.unreadable)] = np.nan
+        return features
 
-    def __init__(
-        self,
-        source: ImageSource,
-        encoder: ImageEncoder,
-        precision: Precision,
-        store: FeatureStore | None,
-    ) -> None:
-        self._source = source
-        self._encoder = encoder
-        self._precision = precision
-        self._store = store
-
-    def rows(self, indices: NDArray[np.int64]) -> Rows:
-        """Return the features of some images."""
-        store, paths = self._store, self._source.paths
-        if store is None:
-            return self._embed(self._read(indices))
+    def _fill_with_store(self, features: Rows, batch: NDArray[np.int64]) -> None:
+        """Fill in the features of a batch, from the store as far as it has them."""
+        assert self.store is not None
+        images, paths = None, self.source.paths
         if paths is None:
-            images = self._read(indices)
+            images = self._read(batch)
             keys: list[Any] = hash_images(images)
         else:
-            images = None
-            keys = [self._hash_file(paths, i) for i in indices]
-        found: list[Any] = [store.find(key) for key in keys]
-        missing = np.array([i for i, row in enumerate(found) if row is None], dtype=int)
+            n_channels = self.source.n_channels
+            keys = [hash_file(paths[i], n_channels=n_channels) for i in batch]
+        key_of = dict(zip(batch.tolist(), keys, strict=True))
+        found = {i: self.store.find(key) for i, key in key_of.items()}
+        for i, row in found.items():
+            features[i] = np.nan if row is None else row
+        missing = np.flatnonzero([row is None for row in found.values()])
         if len(missing):
-            wanted = self._read(indices[missing]) if images is None else images[missing]
-            rows = self._embed(wanted)
-            for position, row in zip(missing, rows, strict=True):
-                found[position] = row
-            unreadable = self._source.unreadable
-            well = [
-                keys[i] is not None and indices[i] not in unreadable for i in missing
-            ]
-            store.add([keys[i] for i in missing[well]], rows[well])
-        return np.stack(found)
+            images = None if images is None else images[missing]
+            made = self._fill(features, batch[missing], images)
+            made = [i for i in made if key_of[i] is not None]
+            self.store.add([key_of[i] for i in made], features[made])
 
-    def _hash_file(self, paths: list[str], index: int) -> bytes | None:
-        """Make a key of a file, unless it is known to be unreadable."""
-        if index in self._source.unreadable:
-            return None
-        return hash_file(paths[index], n_channels=self._source.n_channels)
+    def _fill(
+        self, features: Rows, indices: NDArray[np.int64], images: Tensor | None = None
+    ) -> list[int]:
+        """Fill in the features of images, read here if need be; return which."""
+        images = self._read(indices) if images is None else images
+        # Reading shows which images are broken.
+        readable = self._readable(indices)
+        if len(readable):
+            if len(readable) < len(indices):
+                images = images[np.flatnonzero(np.isin(indices, readable))]
+            rows = self.embed(images, not self.source.has_one_size)
+            features[readable] = rows.cpu().numpy()
+        return readable.tolist()
+
+    def _readable(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Leave out the images that are known to be unreadable."""
+        return np.setdiff1d(indices, list(self.source.unreadable))
 
     def _read(self, indices: NDArray[np.int64]) -> Tensor:
-        """Read images: as they are if they have one size, else fitted one by one."""
-        if self._source.has_one_size:
-            return self._source.read(indices, self._source.image_size)
-        preprocessing = self._encoder.preprocessing
-        return self._source.read(indices, preprocessing.size, fit=preprocessing.fit)
-
-    def _embed(self, images: Tensor) -> Rows:
-        """Embed what was read."""
-        is_fitted = not self._source.has_one_size
-        embed = self._encoder.embed_fitted if is_fitted else self._encoder.embed
-        return embed(images, precision=self._precision).cpu().numpy()
+        """Read images: as they are if they have one size, else resized one by one."""
+        if self.source.has_one_size:
+            return self.source.read(indices, self.source.image_size)
+        return read_resized(self.source, indices, self.preprocessing)

@@ -5,60 +5,27 @@ Both take seconds to import, so they are imported when an encoder is built.
 
 import difflib
 import math
-from abc import ABC, abstractmethod
 from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.features._architecture import Architecture
-from sklearn_mfavb.features._preprocessing import Preprocessing, ResizeMode
-from sklearn_mfavb.features._weights import image_tower_weights
+from sklearn_mfavb.features._preprocessing import Preprocessing
 
 # timm's names -> ours.
-CROP_MODES: dict[str, ResizeMode] = {"squash": "squash", "border": "longest"}
+CROP_MODES = {"squash": "squash", "border": "longest"}
 
 Weights = dict[str, Tensor]
-Tower = tuple[nn.Module, Preprocessing]
+# Library, model (of timm with the tag of its weights) and config: what open_clip knows
+# of the model, which may be one that the user registered; empty for timm.
+Architecture = dict[str, Any]
 
 
-class Library(ABC):
-    """Build image towers by name."""
-
-    @abstractmethod
-    def tags(self, model: str) -> list[str]:
-        """List the pretrained weights that the library knows for a model."""
-
-    @abstractmethod
-    def build(self, model: str) -> Tower:
-        """Build a tower with random weights, to be loaded from a file."""
-
-    @abstractmethod
-    def download(self, model: str, tag: str) -> Tower:
-        """Build a tower with the weights of a tag."""
-
-    @abstractmethod
-    def default_tag(self, model: str) -> str | None:
-        """Return the tag that the name alone stands for, if it does."""
-
-    @abstractmethod
-    def trim(self, weights: Weights, tower: nn.Module) -> Weights:
-        """Leave out the weights in a file that are not the tower's."""
-
-    @abstractmethod
-    def describe(self, model: str, tag: str | None) -> Architecture:
-        """Say what `build` or, with a tag, `download` makes."""
-
-    @abstractmethod
-    def rebuild(self, architecture: Architecture) -> nn.Module:
-        """Build what was described, with random weights; nothing is downloaded."""
-
-
-class OpenCLIP(Library):
+class OpenCLIP:
     """Image towers of open_clip."""
 
     def tags(self, model: str) -> list[str]:
-        """List the pretrained weights that the library knows for a model."""
+        """List the pretrained weights of a model."""
         import open_clip
 
         return list(open_clip.list_pretrained_tags_by_model(model))
@@ -67,97 +34,73 @@ class OpenCLIP(Library):
         """Return None: a CLIP model has weights of many origins."""
         return None
 
-    def trim(self, weights: Weights, tower: nn.Module) -> Weights:
-        """Leave out the weights in a file that are not the tower's."""
-        return image_tower_weights(weights)
+    def hub_repository(self, model: str, tag: str) -> str:
+        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
+        from open_clip import get_pretrained_cfg
 
-    def build(self, model: str) -> Tower:
-        """Build a tower with random weights, to be loaded from a file."""
-        import open_clip
-
-        tower = self.rebuild(self.describe(model, None))
-        # A file does not say how images were prepared. The known weights of a model
-        # do, if they agree; SigLIP's, for one, differ from CLIP's.
-        known = [open_clip.get_pretrained_cfg(model, tag) for tag in self.tags(model)]
-        choices = {self._preprocessing(tower, details) for details in known}
-        agreed = choices.pop() if len(choices) == 1 else self._preprocessing(tower, {})
-        return tower, agreed
+        return get_pretrained_cfg(model, tag).get("hf_hub", "").rpartition("/")[0]
 
     def describe(self, model: str, tag: str | None) -> Architecture:
-        """Say what `build` or, with a tag, `download` makes."""
-        import open_clip
+        """Describe the tower of a model, with the activation of the tag's weights."""
+        from open_clip import get_model_config, get_pretrained_cfg
 
-        config = open_clip.get_model_config(model)
-        told = {} if tag is None else open_clip.get_pretrained_cfg(model, tag)
-        quick_gelu = config.get("quick_gelu") or told.get("quick_gelu")
-        kept = {
-            "embed_dim": config["embed_dim"],
-            "vision_cfg": config["vision_cfg"],
-            "quick_gelu": bool(quick_gelu),
-        }
-        return Architecture("open_clip", model, kept)
+        config = get_model_config(model)
+        told = {} if tag is None else get_pretrained_cfg(model, tag)
+        kept = {name: config[name] for name in ("embed_dim", "vision_cfg")}
+        kept["quick_gelu"] = bool(config.get("quick_gelu") or told.get("quick_gelu"))
+        return {"library": "open_clip", "model": model, "config": kept}
 
-    def rebuild(self, architecture: Architecture) -> nn.Module:
-        """Build what was described, with random weights; nothing is downloaded."""
-        import open_clip
+    def build(self, architecture: Architecture) -> nn.Module:
+        """Build a tower with random weights; nothing is downloaded."""
+        from open_clip import CLIP
 
-        config = architecture.config
+        config = architecture["config"]
         inner = config["vision_cfg"].get("timm_model_name")
         if inner is not None:
             _check_timm_name(inner)
+        vision = {**config["vision_cfg"], "timm_model_pretrained": False}
         # The public class builds both towers: the text tower is one token.
         text = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1}
-        tower = open_clip.CLIP(
-            config["embed_dim"],
-            {**config["vision_cfg"], "timm_model_pretrained": False},
-            {**text, "layers": 1},
-            quick_gelu=config["quick_gelu"],
-        ).visual
-        return _with_exact_residuals(tower)
+        text["layers"] = 1
+        quick_gelu = config["quick_gelu"]
+        clip = CLIP(config["embed_dim"], vision, text, quick_gelu=quick_gelu)
+        return _with_exact_residuals(clip.visual)
 
-    def download(self, model: str, tag: str) -> Tower:
+    def download(self, model: str, tag: str) -> nn.Module:
         """Build a tower with the weights of a tag."""
-        import open_clip
+        from open_clip import create_model, get_pretrained_cfg
 
-        details = open_clip.get_pretrained_cfg(model, tag)
         # Weights trained with QuickGELU are also listed under models with the exact
         # GELU, where open_clip warns and embeds with the wrong one.
-        tower = open_clip.create_model(
-            model,
-            pretrained=tag,
-            force_quick_gelu=bool(details.get("quick_gelu", False)),
-        ).visual
-        return _with_exact_residuals(tower), self._preprocessing(tower, details)
+        is_quick = bool(get_pretrained_cfg(model, tag).get("quick_gelu", False))
+        clip = create_model(model, pretrained=tag, force_quick_gelu=is_quick)
+        return _with_exact_residuals(clip.visual)
 
-    def _preprocessing(
-        self, tower: nn.Module, details: dict[str, Any]
-    ) -> Preprocessing:
-        """Translate open_clip's description; `details` are those of the weights."""
-        from open_clip.transform import PreprocessCfg
+    def preprocessing(self, tower: Any, model: str, tag: str | None) -> Preprocessing:
+        """Describe how the images were prepared that a tower was trained with."""
+        from open_clip import get_pretrained_cfg
 
-        told = asdict(PreprocessCfg())
-        told |= {name: details[name] for name in told if details.get(name) is not None}
-        size = _pair(getattr(tower, "image_size", told["size"]))
-        return Preprocessing(
-            size=size,
-            resized=size,
-            resize_mode=told["resize_mode"],
-            interpolation=_known_interpolation(told["interpolation"]),
-            mean=_three(told["mean"]),
-            std=_three(told["std"]),
-            fill=told["fill_color"] / 255,
-        )
+        # A file does not say how images were prepared. The known weights of a model
+        # do, if they agree; SigLIP's, for one, differ from CLIP's.
+        tags = self.tags(model) if tag is None else [tag]
+        choices = {_translate(tower, get_pretrained_cfg(model, tag)) for tag in tags}
+        return choices.pop() if len(choices) == 1 else _translate(tower, {})
+
+    def trim(self, weights: Weights, tower: nn.Module) -> Weights:
+        """Pick the weights of the image tower: all under "visual.", else everything."""
+        start = "visual."
+        picked = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
+        return picked or weights
 
 
-class Timm(Library):
+class Timm:
     """Image models of timm, without their classifiers."""
 
     def tags(self, model: str) -> list[str]:
-        """List the pretrained weights that the library knows for a model."""
+        """List the pretrained weights of a model."""
         import timm
 
-        architecture = model.partition(".")[0]
-        names = timm.list_pretrained(f"{architecture}.*")
+        names = timm.list_pretrained(f"{model.partition('.')[0]}.*")
         return [name.partition(".")[2] for name in names]
 
     def default_tag(self, model: str) -> str | None:
@@ -167,73 +110,103 @@ class Timm(Library):
         details = timm.get_pretrained_cfg(model)
         return None if details is None else details.tag or None
 
-    def build(self, model: str) -> Tower:
-        """Build a tower with random weights, to be loaded from a file."""
-        return self._create(model, pretrained=False)
+    def hub_repository(self, model: str, tag: str) -> str:
+        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
+        import timm
 
-    def download(self, model: str, tag: str) -> Tower:
-        """Build a tower with the weights of a tag."""
-        return self._create(_tagged(model, tag), pretrained=True)
+        details: Any = timm.get_pretrained_cfg(_tagged(model, tag))
+        return details.hf_hub_id or ""
 
     def describe(self, model: str, tag: str | None) -> Architecture:
-        """Say what `build` or, with a tag, `download` makes."""
-        return Architecture("timm", model if tag is None else _tagged(model, tag), {})
+        """Describe the tower of a model."""
+        name = model if tag is None else _tagged(model, tag)
+        return {"library": "timm", "model": name, "config": {}}
 
-    def rebuild(self, architecture: Architecture) -> nn.Module:
-        """Build what was described, with random weights; nothing is downloaded."""
-        _check_timm_name(architecture.model)
-        return self._create(architecture.model, pretrained=False)[0]
+    def build(self, architecture: Architecture) -> nn.Module:
+        """Build a tower with random weights; nothing is downloaded."""
+        import timm
+
+        name = architecture["model"]
+        _check_timm_name(name)
+        return timm.create_model(name, pretrained=False, num_classes=0)
+
+    def download(self, model: str, tag: str) -> nn.Module:
+        """Build a tower with the weights of a tag."""
+        import timm
+
+        return timm.create_model(_tagged(model, tag), pretrained=True, num_classes=0)
+
+    def preprocessing(self, tower: Any, model: str, tag: str | None) -> Preprocessing:
+        """Describe how the images were prepared that a tower was trained with."""
+        import timm
+
+        told = timm.data.resolve_model_data_config(tower)
+        size = told["input_size"][1:]
+        is_framed = told["crop_mode"] == "border"
+        return _describe(
+            size,
+            resized=tuple(math.floor(side / told["crop_pct"]) for side in size),
+            resize_mode=CROP_MODES.get(told["crop_mode"], "shortest"),
+            told=told,
+            fill=sum(told["mean"]) / 3 if is_framed else 0.0,
+        )
 
     def trim(self, weights: Weights, tower: nn.Module) -> Weights:
-        """Leave out the weights in a file that are not the tower's."""
+        """Leave out the weights of the classifier."""
         classifier = getattr(tower, "pretrained_cfg", {}).get("classifier") or ()
         names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
         heads = tuple(f"{name}." for name in names)
-        wanted = tower.state_dict().keys()
-        return {
-            name: tensor
-            for name, tensor in weights.items()
-            if name in wanted or not name.startswith(heads)
-        }
+        own = tower.state_dict().keys()
+        return {k: v for k, v in weights.items() if k in own or not k.startswith(heads)}
 
-    def _create(self, name: str, *, pretrained: bool) -> Tower:
-        import timm
 
-        tower = timm.create_model(name, pretrained=pretrained, num_classes=0)
-        told = timm.data.resolve_model_data_config(tower)
-        size = _pair(told["input_size"][1:])
-        height, width = (math.floor(side / told["crop_pct"]) for side in size)
-        return tower, Preprocessing(
-            size=size,
-            resized=(height, width),
-            resize_mode=CROP_MODES.get(told["crop_mode"], "shortest"),
-            interpolation=_known_interpolation(told["interpolation"]),
-            mean=_three(told["mean"]),
-            std=_three(told["std"]),
-            fill=sum(told["mean"]) / 3 if told["crop_mode"] == "border" else 0.0,
-        )
+Library = OpenCLIP | Timm
+LIBRARIES: dict[str, Library] = {"open_clip": OpenCLIP(), "timm": Timm()}
 
 
 def find_library(model: str) -> Library:
-    """Return the library that has a model: open_clip first, then timm.
-
-    Raises
-    ------
-    ValueError
-        If neither has it; similar names are listed.
-    """
+    """Return the library that has a model: open_clip first, then timm."""
     import open_clip
     import timm
 
     if model in open_clip.list_models():
-        return OpenCLIP()
+        return LIBRARIES["open_clip"]
     if timm.is_model(model):
-        return Timm()
+        return LIBRARIES["timm"]
     names = [*open_clip.list_models(), *timm.list_models()]
     similar = difflib.get_close_matches(model, names, n=5, cutoff=0.5)
     raise ValueError(
         f"model={model!r} is no model of open_clip or timm. "
         f"Similar names: {', '.join(similar) if similar else 'none'}."
+    )
+
+
+def _translate(tower: Any, details: dict[str, Any]) -> Preprocessing:
+    """Translate open_clip's description; `details` are those of the weights."""
+    from open_clip.transform import PreprocessCfg
+
+    told = asdict(PreprocessCfg())
+    told |= {name: details[name] for name in told if details.get(name) is not None}
+    size = getattr(tower, "image_size", told["size"])
+    size = (size, size) if isinstance(size, int) else tuple(size)
+    fill = told["fill_color"] / 255
+    mode = told["resize_mode"]
+    return _describe(size, resized=size, resize_mode=mode, told=told, fill=fill)
+
+
+def _describe(
+    size: Any, *, resized: Any, resize_mode: Any, told: Any, fill: float
+) -> Preprocessing:
+    """Make the description from what both libraries tell alike."""
+    return Preprocessing(
+        size=size,
+        resized=resized,
+        resize_mode=resize_mode,
+        # The method for tensors that comes nearest.
+        interpolation="bilinear" if told["interpolation"] == "bilinear" else "bicubic",
+        mean=tuple(told["mean"]),
+        std=tuple(told["std"]),
+        fill=fill,
     )
 
 
@@ -261,21 +234,5 @@ def _with_exact_residuals(tower: nn.Module) -> nn.Module:
 
 
 def _to_float32(stem: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-    """Return the output of a layer in float32; a hook, and picklable."""
+    """Return the output of a layer in float32; a function that can be pickled."""
     return output.float()
-
-
-def _pair(size: Any) -> tuple[int, int]:
-    """Return height and width of a side, or of both."""
-    height, width = (size, size) if isinstance(size, int) else size
-    return int(height), int(width)
-
-
-def _three(values: Any) -> tuple[float, ...]:
-    """Return one number per channel."""
-    return tuple(float(value) for value in values)
-
-
-def _known_interpolation(name: str) -> Any:
-    """Return the method for tensors that comes nearest."""
-    return "bilinear" if name == "bilinear" else "bicubic"

@@ -1,7 +1,9 @@
 """An encoder's own preprocessing, for batches of tensors."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor
@@ -9,6 +11,10 @@ from torch.nn.functional import interpolate
 
 Size = tuple[int, int]
 ResizeMode = Literal["shortest", "longest", "squash"]
+Interpolation = Literal["bicubic", "bilinear"]
+
+# No encoder sees larger images, and a forged description could ask for any size.
+LARGEST_SIDE = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,57 +26,58 @@ class Preprocessing:
     size : tuple of int
         Height and width in pixels that the encoder sees.
     resized : tuple of int
-        Height and width that an image is resized for, before the centre is cut out.
+        Height and width that an image is resized to, before the center is cut out.
     resize_mode : {"shortest", "longest", "squash"}
-        "shortest": the image covers `resized`, "longest": it fits inside, both with
-        its aspect ratio kept. "squash": it is stretched to `resized`.
+        ``"shortest"``: the image covers `resized`; ``"longest"``: it fits inside, both
+        with its aspect ratio kept. ``"squash"``: it is stretched to `resized`.
     interpolation : {"bicubic", "bilinear"}
         How pixels are resampled; antialiased.
     mean, std : tuple of float
         Per channel, of pixels in [0, 1].
     fill : float, default=0.0
-        Grey in [0, 1] around an image that is smaller than `size`.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.features import Preprocessing
-    >>> preprocessing = Preprocessing(
-    ...     size=(8, 8), resized=(8, 8), resize_mode="shortest",
-    ...     interpolation="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3,
-    ... )
-    >>> images = torch.zeros(2, 1, 20, 30, dtype=torch.uint8)
-    >>> fitted = preprocessing.fit(images)
-    >>> fitted.shape, preprocessing.normalize(fitted).shape
-    (torch.Size([2, 1, 8, 8]), torch.Size([2, 3, 8, 8]))
+        Gray level in [0, 1] around an image that is smaller than `size`.
     """
 
     size: Size
     resized: Size
     resize_mode: ResizeMode
-    interpolation: Literal["bicubic", "bilinear"]
+    interpolation: Interpolation
     mean: tuple[float, ...]
     std: tuple[float, ...]
     fill: float = 0.0
 
-    def fit(self, images: Tensor, size: Size | None = None) -> Tensor:
-        """Resize images, and crop or pad them to the encoder's size.
+    @classmethod
+    def from_dict(cls, told: Mapping[str, Any]) -> Self:
+        """Build from the values of ``dataclasses.asdict``, also after JSON."""
+        try:
+            values: dict[str, Any] = {
+                k: tuple(v) if isinstance(v, list) else v for k, v in told.items()
+            }
+            made = cls(**values)
+            sides = (*made.size, *made.resized)
+            is_sound = (
+                (len(sides), len(made.mean), len(made.std)) == (4, 3, 3)
+                and all(isinstance(side, int) for side in sides)
+                and 1 <= min(sides) <= max(sides) <= LARGEST_SIDE
+                and made.resize_mode in get_args(ResizeMode)
+                and made.interpolation in get_args(Interpolation)
+                and math.isfinite(sum((*made.mean, *made.std, made.fill)))
+            )
+        except (AttributeError, TypeError, ValueError):
+            is_sound = False
+        if not is_sound:
+            raise ValueError(f"{told!r} does not describe a preprocessing of images.")
+        return made
 
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Bytes, or floats with black and white at 0 and 1.
-        size : tuple of int, default=None
-            Ignored; present so that an ``ImageSource`` can read with this method.
+    def resize(self, images: Tensor, size: Size | None = None) -> Tensor:
+        """Resize a batch, and crop or pad it to the encoder's size; float32 in [0, 1].
 
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, n_channels, height, width)
-            float32 in [0, 1], of the encoder's size.
+        `images` are bytes, or floats with black and white at 0 and 1. `size` is what an
+        `ImageSource` passes, and ignored.
         """
         white = 255 if images.dtype == torch.uint8 else 1
         pixels = images.float() / white
-        resized = self._resize_to(*pixels.shape[-2:])
+        resized = self._size_before_crop(*pixels.shape[-2:])
         if pixels.shape[-2:] != resized:
             # Not rounded to bytes, as Pillow does it: enlarged images have no fine
             # detail but the rounding. With it, features of 32-pixel images had a mean
@@ -82,23 +89,14 @@ class Preprocessing:
         return _crop_or_pad(pixels.clamp(0, 1), self.size, self.fill)
 
     def normalize(self, images: Tensor) -> Tensor:
-        """Standardise fitted images, as three channels.
-
-        Parameters
-        ----------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            Floats with black and white at 0 and 1; 1 or 3 channels.
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, 3, height, width)
-            float32.
-        """
-        mean = torch.tensor(self.mean, device=images.device)[:, None, None]
-        std = torch.tensor(self.std, device=images.device)[:, None, None]
+        """Standardize resized images of 1 or 3 channels, as float32 of 3 channels."""
+        # The type is given, as torch's default may be another one.
+        options: dict[str, Any] = {"dtype": torch.float32, "device": images.device}
+        mean = torch.tensor(self.mean, **options)[:, None, None]
+        std = torch.tensor(self.std, **options)[:, None, None]
         return (images.expand(-1, 3, -1, -1) - mean) / std
 
-    def _resize_to(self, height: int, width: int) -> Size:
+    def _size_before_crop(self, height: int, width: int) -> Size:
         """Return the size before the crop; rounded as torchvision and timm do."""
         # A row of numbers is no picture: a crop would keep one pixel of it.
         if self.resize_mode == "squash" or 1 in (height, width):
@@ -113,7 +111,7 @@ class Preprocessing:
 
 
 def _crop_or_pad(images: Tensor, size: Size, fill: float) -> Tensor:
-    """Return the centre of the images, on a grey page where they are smaller."""
+    """Return the center of the images, on a gray page where they are smaller."""
     if images.shape[-2:] == size:
         return images
     page = images.new_full((*images.shape[:2], *size), fill)

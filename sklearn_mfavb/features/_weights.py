@@ -1,69 +1,32 @@
 """Weights in local files: read without running any code, loaded only if they fit."""
 
 import os
-from collections.abc import Mapping
-from typing import Any
 
-import torch
 from torch import Tensor, nn
-
-# Where training scripts keep the weights inside a checkpoint.
-NESTED_UNDER = ("state_dict", "model")
 
 N_LISTED = 5
 
 
-def read_weights(path: str | os.PathLike[str]) -> dict[str, Tensor]:
+def read_weights(path: str) -> dict[str, Tensor]:
     """Read the tensors of a safetensors file or a torch checkpoint.
 
-    Parameters
-    ----------
-    path : str or path-like
-        A file that ends in ``.safetensors``, or one that ``torch.save`` wrote with a
-        dict of tensors, alone or under "state_dict" or "model".
-
-    Returns
-    -------
-    weights : dict of str to torch.Tensor
-        Without the prefix "module." of parallel training.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If the file holds anything else than weights. Code in it is never run.
+    A checkpoint is a dict of tensors, alone or under "state_dict" or "model", with or
+    without the prefix "module." of parallel training. Code in it is never run.
     """
+    from timm.models import load_state_dict
+
+    if not os.path.isfile(path):
+        raise FileNotFoundError(f"pretrained={path!r}: there is no such file.")
     try:
-        content = _read_any(os.fspath(path))
-    except FileNotFoundError:
-        raise
-    # Both readers raise errors of many kinds for a broken file.
+        content = load_state_dict(path, use_ema=False, weights_only=True)
+    # The readers raise errors of many kinds for a broken file.
     except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ValueError(
-            f"pretrained={os.fspath(path)!r} cannot be read as weights (a safetensors "
-            "file, or a dict of tensors written by torch.save): "
-            f"{str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            f"pretrained={path!r} cannot be read as weights (a safetensors file, or a "
+            f"dict of tensors written by torch.save): {reason}"
         ) from error
-    weights = {
-        name: tensor
-        for name, tensor in _unwrap(content).items()
-        if isinstance(tensor, Tensor)
-    }
-    if not weights:
-        raise ValueError(f"pretrained={os.fspath(path)!r} holds no weights.")
-    return _without_prefix(weights, "module.")
-
-
-def image_tower_weights(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Pick the weights of the image tower: all under "visual.", else everything."""
-    prefix = "visual."
-    picked = {
-        name.removeprefix(prefix): tensor
-        for name, tensor in weights.items()
-        if name.startswith(prefix)
-    }
-    return picked or weights
+    return {k: value for k, value in content.items() if isinstance(value, Tensor)}
 
 
 def load_weights(
@@ -88,30 +51,7 @@ def load_weights(
     tower.load_state_dict(weights)
 
 
-def _read_any(path: str) -> Any:
-    if path.endswith(".safetensors"):
-        from safetensors.torch import load_file
-
-        return load_file(path)
-    return torch.load(path, map_location="cpu", weights_only=True)
-
-
-def _unwrap(content: Any) -> Mapping[str, Any]:
-    """Return the dict of tensors in a checkpoint."""
-    for key in NESTED_UNDER:
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    return content if isinstance(content, Mapping) else {}
-
-
-def _without_prefix(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """Remove a prefix that all names have."""
-    if not all(name.startswith(prefix) for name in weights):
-        return weights
-    return {name.removeprefix(prefix): tensor for name, tensor in weights.items()}
-
-
 def _list_names(kind: str, names: set[str]) -> str:
-    """Say how many names there are, and the first few."""
+    """Return the number of names and the first few."""
     first = ", ".join(sorted(names)[:N_LISTED])
     return f"{len(names)} {kind} ({first}{', ...' if len(names) > N_LISTED else ''})"

@@ -1,17 +1,20 @@
-"""What users pass in as images, made into one checked source of batches."""
+"""Images from arrays, files and datasets, read batch by batch."""
 
 from sklearn_mfavb.images._arrays import is_table
-from sklearn_mfavb.images._check import check_images
 from sklearn_mfavb.images._dataset import ImageDataset
-from sklearn_mfavb.images._files import list_images
+from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat
+from sklearn_mfavb.images._open import open_images
+from sklearn_mfavb.images._reading import Reading
 from sklearn_mfavb.images._source import ImageSource
 
 __all__ = [
     "ImageDataset",
     "ImageFormat",
     "ImageSource",
-    "check_images",
+    "Reading",
     "is_table",
     "list_images",
+    "open_images",
+    "summarize_ignored",
 ]

@@ -1,43 +1,33 @@
-"""Arrays of every make: which inputs are arrays, and are their entries numbers."""
+"""Arrays of every kind: in memory, memory-mapped, on disk, on a device."""
 
-import math
+import mmap
+from collections.abc import Iterator
 from numbers import Number
 from typing import Any
 
 import numpy as np
 import torch
 
-from sklearn_mfavb.images._format import ImageFormat
-from sklearn_mfavb.images._layout import batch_layout, fitted_layout, row_layout
-from sklearn_mfavb.images._options import ReadingOptions
-from sklearn_mfavb.images._pixels import (
-    check_range,
-    choose_rule,
-    iterate_chunks,
-    learn_range,
-    take,
-)
-from sklearn_mfavb.images._source import ArraySource
+# np.ndarray, torch.Tensor, or an array on disk (h5py, zarr), which is read in slices.
+Array = Any
 
-Array = np.ndarray | torch.Tensor
+# Large enough to hide the cost per chunk, small beside any machine's memory.
+CHUNK_BYTES = 64 * 2**20
 
 
 def is_table(X: Any) -> bool:
-    """Tell whether the input is rows of features, not pictures.
-
-    An estimator passes such input through scikit-learn's ``validate_data`` first, which
-    learns ``n_features_in_`` and the feature names.
+    """Whether the input is rows of numbers, for scikit-learn's ``validate_data``.
 
     Parameters
     ----------
     X : object
-        Anything that may be given to ``fit``.
+        Anything that may be passed to `fit`.
 
     Returns
     -------
-    is_table : bool
-        True for two-dimensional arrays and dataframes, and for lists of rows of
-        numbers.
+    bool
+        True for two-dimensional arrays in memory, dataframes and lists of rows of
+        numbers; False for a single column of paths.
 
     Examples
     --------
@@ -52,18 +42,25 @@ def is_table(X: Any) -> bool:
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         return False
     # scikit-learn has its own words for complex numbers and for objects.
-    return array.dtype.kind in "biufcO"
+    return array.dtype.kind in "biufcO" and as_items(array) is None
 
 
 def as_array(X: Any) -> Array | None:
     """Return X as an array that shares its memory if it can; None if X is no array."""
-    if isinstance(X, np.ndarray):
+    if isinstance(X, np.ndarray) or is_on_disk(X):
         return X
     if isinstance(X, torch.Tensor):
-        return _as_numpy(X)
+        images = X.detach()
+        is_numpy = images.device.type == "cpu" and images.dtype != torch.bfloat16
+        return images.numpy() if is_numpy else images
     # PIL images have __array_interface__ but not __array__.
     is_array_like = hasattr(X, "__array__") and not isinstance(X, (type, np.generic))
     return np.asarray(X) if is_array_like else None
+
+
+def is_on_disk(X: Any) -> bool:
+    """Whether X is an array of h5py, zarr or the like, which np.asarray reads whole."""
+    return all(hasattr(X, name) for name in ("chunks", "shape", "dtype", "__getitem__"))
 
 
 def is_sparse(X: Any) -> bool:
@@ -73,9 +70,22 @@ def is_sparse(X: Any) -> bool:
     return hasattr(X, "toarray") and hasattr(X, "nnz")
 
 
+def as_items(array: Array) -> list[Any] | None:
+    """Return the items of an array or column of paths or objects; None for numbers."""
+    # Kinds O, U and T: objects, and strings of fixed and of variable length.
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "OUT":
+        return None
+    if array.ndim == 1:
+        return list(array)
+    if array.ndim != 2 or array.shape[1] != 1:
+        return None
+    items = list(array[:, 0])
+    return None if all(isinstance(item, Number) for item in items) else items
+
+
 def as_numbers(array: Array) -> Array:
     """Return an array of real numbers; raise for every other type of entry."""
-    dtype = type_of(array)
+    dtype = take(array, slice(0, 0)).dtype if array.ndim else array.dtype
     if dtype.kind == "c":
         raise ValueError("Complex data not supported: pass real numbers.")
     if dtype.kind == "O" and isinstance(array, np.ndarray):
@@ -88,94 +98,45 @@ def as_numbers(array: Array) -> Array:
     return array
 
 
-def type_of(array: Array) -> np.dtype:
-    """Return the NumPy type that the entries have once they are read."""
-    return take(array[None], slice(0, 0)).dtype
+def take(images: Array, key: slice | np.ndarray) -> np.ndarray:
+    """Return images[key] as an array in main memory."""
+    if isinstance(images, np.ndarray):
+        return np.asarray(images[key])
+    if isinstance(images, torch.Tensor):
+        index = key if isinstance(key, slice) else torch.from_numpy(key)
+        part = images[index].cpu()
+        # NumPy has no bfloat16.
+        return (part.float() if part.dtype == torch.bfloat16 else part).numpy()
+    if isinstance(key, slice):
+        return np.asarray(images[key])
+    # h5py takes indices in ascending order only, each once.
+    unique, inverse = np.unique(key, return_inverse=True)
+    return np.asarray(images[unique])[inverse]
 
 
-def no_samples(shape: tuple[int, ...]) -> str:
-    """Say, in scikit-learn's words, that there are no images."""
-    return (
-        f"Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is "
-        "required."
-    )
+def iterate_chunks(images: Array) -> Iterator[np.ndarray]:
+    """Yield consecutive images, about 64 MiB of them at a time."""
+    image_bytes = take(images, slice(0, 1)).nbytes
+    step = max(1, CHUNK_BYTES // max(1, image_bytes))
+    for start in range(0, len(images), step):
+        yield take(images, slice(start, start + step))
+        release_pages(images)
 
 
-def make_array_source(array: Array, *, options: ReadingOptions) -> ArraySource:
-    """Return the source of rows or images in an array."""
-    images = as_numbers(array)
-    shape = tuple(images.shape)
-    _check_shape(shape)
-    dtype = type_of(images)
-    fitted = options.format
-    if fitted is None:
-        fitted = _learn_format(images, dtype, options=options)
-        image_shape, axis = fitted.image_shape, fitted.channel_axis
-        value_range = fitted.pixel_range
-    else:
-        image_shape, axis = fitted_layout(shape, fitted)
-        value_range = check_range(
-            dtype,
-            iterate_chunks(images),
-            rule=fitted.pixel_rule,
-            learned=fitted.pixel_range,
-        )
-    return ArraySource(
-        images,
-        format=fitted,
-        image_shape=image_shape,
-        channel_axis=axis,
-        value_range=value_range,
-    )
+def release_pages(images: Array) -> None:
+    """Release the pages that were read of a memory map.
 
-
-def _learn_format(
-    images: Array, dtype: np.dtype, *, options: ReadingOptions
-) -> ImageFormat:
-    """Return the format of the images given to fit, whose pixels are checked."""
-    is_rows = images.ndim == 2
-    if is_rows:
-        image_shape, axis = row_layout(
-            images.shape[1],
-            image_shape=options.image_shape,
-            channel_axis=options.channel_axis,
-        )
-    else:
-        image_shape, axis = batch_layout(
-            tuple(images.shape), channel_axis=options.channel_axis
-        )
-    height = image_shape[1 if axis == 1 else 0]
-    rule = choose_rule(options.pixel_range, is_strip=is_rows and height == 1)
-    learned = learn_range(
-        dtype, iterate_chunks(images), rule=rule, pixel_range=options.pixel_range
-    )
-    return ImageFormat(image_shape, axis, learned, rule)
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    """Raise for arrays that are neither rows nor images, or empty."""
-    if len(shape) not in (2, 3, 4):
-        raise ValueError(
-            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
-            "or images (n, height, width), (n, height, width, n_channels) or "
-            "(n, n_channels, height, width) are expected. Reshape your data: "
-            "one row is X.reshape(1, -1)."
-        )
-    if shape[0] == 0:
-        raise ValueError(no_samples(shape))
-    if math.prod(shape) == 0:
-        raise ValueError(
-            f"Found array with 0 feature(s) (shape={shape}) while a minimum of 1 is "
-            "required."
-        )
-
-
-def _as_numpy(images: torch.Tensor) -> Array:
-    """Return a tensor in main memory as an array that shares it, others as they are."""
-    images = images.detach()
-    if images.device.type == "cpu" and images.dtype != torch.bfloat16:
-        return images.numpy()
-    return images
+    They count as memory of the process, which would hold the whole file after one
+    epoch. Released, they stay in the system's file cache: reading them again costs a
+    page fault, not the disk.
+    """
+    owner: object = images
+    while isinstance(owner, np.ndarray):
+        if isinstance(owner, np.memmap) and owner.mode == "c":
+            return  # its changes are in no file
+        owner = owner.base
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
 
 
 def _is_row(item: Any) -> bool:

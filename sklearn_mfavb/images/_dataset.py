@@ -1,7 +1,7 @@
-"""Batches for torch's DataLoader: images, their positions, and neighbours if asked."""
+"""Batches for torch's DataLoader: images, features, and those of partners."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -14,37 +14,35 @@ Batch = TypeVar("Batch")
 
 
 class ImageDataset(Dataset[dict[str, torch.Tensor]]):
-    """Serve images of one size as batches, each read with one call of the source.
+    """Images of one size, features, or both, served in batches.
 
     Parameters
     ----------
-    source : ImageSource
-        Where images are read from.
-    size : tuple of int
-        Height and width of the images that are served, in pixels.
+    source : ImageSource or None
+        Images to read. None: there are features alone.
+    size : tuple of int or None
+        Height and width in pixels. None: no images are read.
     indices : array-like of int of shape (n_samples,), default=None
-        Images of the source that take part. None means all of them.
+        Images of the source that take part. None: all.
+    features : array-like of shape (n_samples, feature_dim), default=None
+        Features of the images that take part.
 
     Attributes
     ----------
     indices : ndarray of shape (n_samples,)
-        Image of the source behind each position.
-    neighbors : ndarray of shape (n_samples, n_neighbors) or None
-        Positions of the neighbours of each image. When it is set, items have
-        "partner_images" too: of each image one neighbour, drawn uniformly with torch's
-        global generator.
+        Image of the source at each position.
     features : torch.Tensor of shape (n_samples, feature_dim) or None
-        Features of each image. When it is set, items have "features" too, and
-        "partner_features" where they have partners.
-    reads_images : bool
-        Whether items have images: True until it is set to False.
+        Features at each position.
+    neighbors : ndarray of shape (n_samples, n_neighbors) or None
+        Positions of the neighbors of each image. If set, batches also have a partner of
+        each image: one neighbor, drawn uniformly with torch's global generator.
 
     Examples
     --------
     >>> import numpy as np
     >>> from torch.utils.data import DataLoader
-    >>> from sklearn_mfavb.images import ImageDataset, check_images
-    >>> source = check_images(np.zeros((10, 8, 8), dtype=np.uint8))
+    >>> from sklearn_mfavb.images import ImageDataset, open_images
+    >>> source = open_images(np.zeros((10, 8, 8), dtype=np.uint8))
     >>> dataset = ImageDataset(source, (16, 16))
     >>> loader = DataLoader(dataset, batch_size=4, collate_fn=dataset.collate)
     >>> for batch in loader:
@@ -56,17 +54,25 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
 
     def __init__(
         self,
-        source: ImageSource,
-        size: Size,
+        source: ImageSource | None,
+        size: Size | None,
         indices: Sequence[int] | np.ndarray | None = None,
+        features: Any = None,
     ) -> None:
-        everything = np.arange(len(source), dtype=np.int64)
+        if source is None and features is None:
+            raise ValueError("source and features are None, but one must be given.")
         self.source = source
-        self.size = size
+        self.size = None if source is None else size
+        self.features = None if features is None else torch.as_tensor(features)
+        n_images = len(features) if source is None else len(source)
+        everything = np.arange(n_images, dtype=np.int64)
         self.indices = everything if indices is None else everything[indices]
+        if features is not None and len(features) != len(self.indices):
+            raise ValueError(
+                f"features has {len(features)} rows, but there are "
+                f"{len(self.indices)} images: one row per image is expected."
+            )
         self.neighbors: np.ndarray | None = None
-        self.features: torch.Tensor | None = None
-        self.reads_images = True
 
     def __len__(self) -> int:
         """Return the number of images that take part."""
@@ -78,7 +84,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, positions: list[int]) -> dict[str, torch.Tensor]:
-        """Return a batch of images.
+        """Return a batch.
 
         Parameters
         ----------
@@ -87,34 +93,42 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
 
         Returns
         -------
-        batch : dict
-            "index" of shape (batch_size,), the positions; "images" of shape
-            (batch_size, n_channels, height, width), "features" of shape (batch_size,
-            feature_dim), and of the partners what there is of the images, shaped alike.
+        dict of str to torch.Tensor
+            "index", "images" and "features" of the positions, and "partner_index",
+            "partner_images" and "partner_features": what there is of them.
         """
         index = np.asarray(positions, dtype=np.int64)
-        batch = self._serve(index, "")
+        batch = self.serve(index)
         if self.neighbors is not None:
-            partners = self._draw_partners(self.neighbors, index)
-            batch.update(self._serve(partners, "partner_"))
+            column = torch.randint(
+                self.neighbors.shape[1], (len(index),), device="cpu"
+            ).numpy()
+            batch.update(self.serve(self.neighbors[index, column], "partner_"))
         return batch
 
-    def _serve(self, index: np.ndarray, prefix: str) -> dict[str, torch.Tensor]:
-        """Read images and features of some positions."""
+    def serve(self, index: np.ndarray, prefix: str = "") -> dict[str, torch.Tensor]:
+        """Read images and features of some positions, without partners."""
         served = {prefix + "index": torch.from_numpy(index)}
-        if self.reads_images:
+        if self.source is not None and self.size is not None:
             images = self.source.read(self.indices[index], self.size)
             served[prefix + "images"] = images
         if self.features is not None:
             served[prefix + "features"] = self.features[torch.from_numpy(index)]
         return served
 
+    def expand(self, rows: np.ndarray) -> np.ndarray:
+        """Spread rows of the images that take part over all images of the source.
+
+        Rows of images that do not take part, or turned out to be unreadable, are NaN.
+        """
+        if self.source is None:
+            return rows
+        expanded = np.full((len(self.source), *rows.shape[1:]), np.nan, rows.dtype)
+        expanded[self.indices] = rows
+        expanded[list(self.source.unreadable)] = np.nan
+        return expanded
+
     @staticmethod
     def collate(batch: Batch) -> Batch:
         """Return a batch as it is: the ``collate_fn`` for this dataset's batches."""
         return batch
-
-    def _draw_partners(self, neighbors: np.ndarray, index: np.ndarray) -> np.ndarray:
-        """Return the position of one neighbour of each image."""
-        column = torch.randint(neighbors.shape[1], (len(index),)).numpy()
-        return neighbors[index, column]

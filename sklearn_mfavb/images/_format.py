@@ -1,41 +1,42 @@
-"""What fit learned about how to read images, for predict to reuse."""
+"""How images are read, as learned in fit and reused in predict."""
 
 import math
 from dataclasses import dataclass
 from typing import Literal
 
 Size = tuple[int, int]
+Range = tuple[float, float]
 PixelRule = Literal["auto", "fixed", "data"]
 
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """Say how numbers become images: their layout and the range of their pixels.
-
-    Built by :func:`check_images`; hand it back to :func:`check_images` to read new
-    images the same way. It holds plain values only, so it pickles and serialises.
+    """Layout of images, range of their pixels, and how they are resized.
 
     Attributes
     ----------
     image_shape : tuple of int
-        Shape of one image as it lies in the input: (height, width),
-        (height, width, n_channels) or (n_channels, height, width). For pictures of
-        different sizes, height and width are medians.
+        Shape of one image: (height, width), (height, width, n_channels) or
+        (n_channels, height, width). Medians if the sizes differ.
     channel_axis : {1, -1} or None
-        Axis of the channels in a batch of images. None means that the input had no
-        such axis, or that its pictures need not agree about it.
+        Axis of the channels in a batch; None if there is none, or no one axis.
     pixel_range : tuple of float
-        The values (low, high) that are read as black and white.
+        Values of black and white.
     pixel_rule : {"auto", "fixed", "data"}
-        "auto": every input's own type says its range, 0 to 255 for 8 bits and 0 to 1
-        for floats. "fixed": `pixel_range`, and values outside are an error. "data":
-        `pixel_range` was learned, and values outside are extrapolated.
+        ``"auto"``: the range depends on the type, 0 to 255 for uint8 and 0 to 1 for
+        floats. ``"fixed"``: `pixel_range`; other values are an error. ``"data"``:
+        `pixel_range` was learned, and other values are extrapolated.
+    resize : {"crop", "pad", "stretch"}, default="crop"
+        How images are brought to another aspect ratio.
+    deep_range : tuple of float, default=None
+        Values of black and white in files with more than 8 bits per pixel. None: no
+        such file has been read.
 
     Examples
     --------
     >>> from sklearn_mfavb.images import ImageFormat
-    >>> fitted = ImageFormat((3, 28, 24), 1, (0.0, 255.0), "auto")
-    >>> fitted.n_channels, fitted.image_size, fitted.n_features
+    >>> format = ImageFormat((3, 28, 24), 1, (0.0, 255.0), "auto")
+    >>> format.n_channels, format.image_size, format.n_features
     (3, (28, 24), 2016)
     """
 
@@ -43,6 +44,8 @@ class ImageFormat:
     channel_axis: int | None
     pixel_range: tuple[float, float]
     pixel_rule: PixelRule
+    resize: Literal["crop", "pad", "stretch"] = "crop"
+    deep_range: tuple[float, float] | None = None
 
     @property
     def n_channels(self) -> int:
@@ -53,13 +56,13 @@ class ImageFormat:
 
     @property
     def image_size(self) -> Size:
-        """Native height and width in pixels."""
+        """Height and width in pixels."""
         first = 1 if self.channel_axis == 1 else 0
         return self.image_shape[first], self.image_shape[first + 1]
 
     @property
     def n_features(self) -> int:
-        """Length of an image that is flattened to a row."""
+        """Number of values of one image."""
         return math.prod(self.image_shape)
 
     @property

@@ -1,153 +1,248 @@
-"""Sources whose images are read one by one: decoding, caching, unreadable images."""
+"""Sources whose images are opened one by one and may have different sizes."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image, UnidentifiedImageError
 
-from sklearn_mfavb.images._format import ImageFormat, Size
-from sklearn_mfavb.images._options import OnError
-from sklearn_mfavb.images._source import Fit, ImageSource, Indices, resize
+from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
+from sklearn_mfavb.images._folders import HEIF_ADVICE, HEIF_EXTENSIONS
+from sklearn_mfavb.images._format import ImageFormat, PixelRule, Range, Size
+from sklearn_mfavb.images._headers import (
+    Header,
+    check_pil_channels,
+    common_type,
+    learn_format,
+    median_size,
+)
+from sklearn_mfavb.images._pixels import (
+    BYTE_RANGE,
+    UNIT_RANGE,
+    check_pixels,
+    full_scale,
+    learn_range,
+    measure_range,
+    natural_range,
+    range_of,
+    scale,
+)
+from sklearn_mfavb.images._reading import Reading
+from sklearn_mfavb.images._source import ImageSource, Target
 
-# Decoded images are kept while they fit: about 60,000 RGB images of 76 x 76 pixels.
-# More would compete with the network for the memory of a small machine.
-CACHE_BYTES = 2**30
+Result = TypeVar("Result")
+Opened = AbstractContextManager[Image.Image | np.ndarray]
 
-VERIFY_BATCH_SIZE = 64
-
-
-class Unreadable:
-    """Decide what an image that cannot be read means: an error, or a note."""
-
-    def __init__(self, on_error: OnError, *, names: list[str] | None = None) -> None:
-        self.on_error = on_error
-        self.names = names
-        self.reasons: dict[int, str] = {}
-
-    def describe(self, index: int) -> str:
-        """Say which image it is."""
-        name = "" if self.names is None else f" ({self.names[index]})"
-        return f"image {index}{name}"
-
-    def report(self, index: int, error: Exception) -> None:
-        """Raise, or note the reason, for the image at index."""
-        reason = f"{type(error).__name__}: {error}".rstrip(".")
-        if self.on_error == "skip":
-            self.reasons[index] = reason
-            return
-        is_telling = isinstance(error, (FileNotFoundError, TypeError))
-        kind = type(error) if is_telling else ValueError
-        raise kind(
-            f"Cannot read {self.describe(index)}: {reason}. Remove it, or pass "
-            "on_error='skip'."
-        ) from error
-
-    def raise_if_all(self, n_images: int) -> None:
-        """Raise if not one image can be read."""
-        if len(self.reasons) == n_images:
-            index, reason = next(iter(self.reasons.items()))
-            raise ValueError(
-                f"None of the {n_images} images can be read; "
-                f"{self.describe(index)}: {reason}."
-            )
-
-
-@dataclass
-class Cache:
-    """Decoded images of one size."""
-
-    size: Size
-    images: torch.Tensor
-    is_filled: np.ndarray
+BYTE = np.dtype(np.uint8)
 
 
 class PictureSource(ImageSource):
-    """Read images one by one; a child class says how one of them is loaded."""
-
-    #: Whether an image is the same each time it is loaded, so that it can be kept.
-    is_constant = True
+    """Images that are opened one by one; a child class says how."""
 
     def __init__(
         self,
-        *,
         n_images: int,
-        format: ImageFormat,
-        image_size: Size,
-        errors: Unreadable,
+        *,
+        reading: Reading,
+        format: ImageFormat | None,
         paths: list[str] | None = None,
-        dtype: torch.dtype = torch.uint8,
     ) -> None:
-        super().__init__(format=format, image_size=image_size, paths=paths)
-        self.unreadable = errors.reasons
         self._n_images = n_images
-        self._errors = errors
-        self._dtype = dtype
-        self._cache: Cache | None = None
-
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return self._n_images
+        self._reading = reading
+        self._fitted = format
+        self.paths = paths
+        self.unreadable: dict[int, str] = {}
+        headers, unreadable = self._scan(), self.unreadable
+        if format is None:
+            self._raise_if_none()
+            format = learn_format(list(headers.values()), reading)
+        elif any(header.is_pil for header in headers.values()):
+            check_pil_channels(format)
+        sizes = [header.size for header in headers.values()]
+        super().__init__(
+            n_images,
+            format=format,
+            image_size=median_size(sizes) if sizes else format.image_size,
+            dtype=common_type(headers.values(), format),
+            paths=paths,
+        )
+        self.unreadable = unreadable
+        self._may_be_deep: list[int] = []
+        if any(header.is_deep for header in headers.values()):
+            shallow = [index for index, header in headers.items() if not header.is_deep]
+            self._may_be_deep = sorted(set(range(n_images)).difference(shallow))
 
     @abstractmethod
-    def load(self, index: int, size: Size) -> torch.Tensor:
-        """Return image index as (n_channels, any height, any width)."""
+    def _open(self, index: int, side: int | None = None) -> Opened:
+        """Open an image: as PIL has it, or (n_channels, height, width).
 
-    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
-        """Read images and bring them to one size."""
-        wanted = np.asarray(indices, dtype=np.int64)
-        size = (int(size[0]), int(size[1]))
-        if fit is not resize or not self._fits_cache(size):
-            return self._load_batch(wanted, size, fit)
-        if self._cache is None or self._cache.size != size:
-            self._cache = self._make_cache(size)
-        cache = self._cache
-        missing = np.unique(wanted[~cache.is_filled[wanted]])
-        if len(missing):
-            cache.images[missing] = self._load_batch(missing, size, fit)
-            cache.is_filled[missing] = True
-        return cache.images[wanted]
+        It may be smaller than it is if both sides are at least twice `side`.
+        """
+
+    def complete_format(self) -> ImageFormat:
+        """Return the format, with one range of all images with more than 8 bits."""
+        if self.format.deep_range is not None or not self._may_be_deep:
+            return self.format
+        deep_range = self.format.pixel_range
+        if self.format.pixel_rule != "fixed":
+            found = self._map(
+                lambda index: self._try(self._measure_deep, index), self._may_be_deep
+            )
+            measured = [each for each in found if each]
+            deep_range = full_scale(
+                [limits for limits, _ in measured],
+                are_integers=all(is_integer for _, is_integer in measured),
+                is_observed=self._reading.pixel_range == "data",
+            )
+        self.format = replace(self.format, deep_range=deep_range)
+        return self.format
 
     def verify(self, size: Size) -> None:
-        """Read every image once, so that a broken one is found before training."""
-        for start in range(0, len(self), VERIFY_BATCH_SIZE):
-            stop = min(start + VERIFY_BATCH_SIZE, len(self))
-            self.read(range(start, stop), size)
-        self._errors.raise_if_all(len(self))
+        """Read what has not been read yet, so that broken images show now."""
+        super().verify(size)
+        self._raise_if_none()
 
-    def load_each(self, indices: list[int], size: Size, fit: Fit) -> list[torch.Tensor]:
-        """Return the images one after another."""
-        return [self.load_or_report(index, size, fit) for index in indices]
+    def _scan(self) -> dict[int, Header]:
+        """Return the headers of all images."""
+        return self._read_headers(list(range(len(self))))
 
-    def load_or_report(self, index: int, size: Size, fit: Fit) -> torch.Tensor:
-        """Return an image of the size asked for; zeros if it is unreadable."""
-        if index not in self.unreadable:
-            try:
-                return fit(self.load(index, size)[None], size)[0]
-            # Pillow's readers and users' datasets raise errors of any kind.
-            except Exception as error:
-                self._errors.report(index, error)
-        return torch.zeros((self.n_channels, *size), dtype=self._dtype)
+    def _map(self, function: Callable[[int], Result], indices: list[int]) -> list[Any]:
+        """Apply a function to indices."""
+        return [function(index) for index in indices]
 
-    def _load_batch(self, indices: np.ndarray, size: Size, fit: Fit) -> torch.Tensor:
-        """Return the images at indices as one new batch."""
-        images = self.load_each(indices.tolist(), size, fit)
+    def _read_headers(self, indices: list[int]) -> dict[int, Header]:
+        """Return the headers of the images that can be opened."""
+        # By one thread: headers take Python's time, 0.3 s of 4,000 files for 0.9.
+        found = ((index, self._try(self._read_header, index)) for index in indices)
+        return {index: header for index, header in found if header is not None}
+
+    def _read_header(self, index: int) -> Header:
+        """Return the header of an image; the values of an array are checked."""
+        with self._open(index) as image:
+            if isinstance(image, Image.Image):
+                n_channels = 1 if is_grayscale(image) else 3
+                size, deep = upright_size(image), is_deep(image)
+                return Header(size, n_channels, BYTE, BYTE_RANGE, True, deep)
+            limits = self._check_values(image)
+            return Header(image.shape[1:], len(image), image.dtype, limits, False)
+
+    def _check_values(self, image: np.ndarray) -> Range:
+        """Return the range of an array; raise if its values cannot be pixels."""
+        dtype = image.dtype
+        if self._fitted is None:
+            pixel_range, rule = learn_range(
+                self._reading.pixel_range, dtype, lambda: natural_range(dtype)
+            )
+        else:
+            pixel_range, rule = range_of(dtype, self._fitted), self._fitted.pixel_rule
+        return check_pixels([image], dtype, rule=rule, pixel_range=pixel_range)
+
+    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
+        """Load each image once and return the batch for each target."""
+        self.complete_format()
+        images = self._map(lambda i: self._load_or_zeros(i, targets), indices.tolist())
         if not images:
-            return torch.zeros((0, self.n_channels, *size), dtype=self._dtype)
-        return torch.stack(images)
+            empty = [(0, self.n_channels, *size) for size, _ in targets]
+            return [torch.zeros(shape, dtype=self._dtype) for shape in empty]
+        return [torch.stack(batch) for batch in zip(*images, strict=True)]
 
-    def _fits_cache(self, size: Size) -> bool:
-        n_bytes = len(self) * self.n_channels * size[0] * size[1]
-        is_bytes = self._dtype == torch.uint8
-        return self.is_constant and is_bytes and n_bytes <= CACHE_BYTES
+    def _load_or_zeros(self, index: int, targets: list[Target]) -> list[torch.Tensor]:
+        """Return an image for each target; zeros if it is unreadable."""
 
-    def _make_cache(self, size: Size) -> Cache:
-        """Return an empty cache; its zero pages take no memory before they are used."""
-        images = torch.zeros((len(self), self.n_channels, *size), dtype=torch.uint8)
-        return Cache(size, images, np.zeros(len(self), dtype=bool))
+        def load(index: int) -> list[torch.Tensor]:
+            pixels = self._load_pixels(index, max(max(size) for size, _ in targets))
+            return [resize(pixels[None], size)[0] for size, resize in targets]
+
+        images = None if index in self.unreadable else self._try(load, index)
+        if images is not None:
+            return images
+        shapes = [(self.n_channels, *size) for size, _ in targets]
+        return [torch.zeros(shape, dtype=self._dtype) for shape in shapes]
+
+    def _load_pixels(self, index: int, side: int) -> torch.Tensor:
+        """Return an image as (n_channels, any height, any width)."""
+        with self._open(index, side) as image:
+            if isinstance(image, Image.Image):
+                pixels = decode(image, self.n_channels, self._deep_to_bytes)
+                return _convert(torch.from_numpy(pixels), self._dtype)
+            if len(image) != self.n_channels:
+                raise ValueError(f"it has {len(image)} channels, not {self.n_channels}")
+            self._check_values(image)
+            scaled = scale(image, range_of(image.dtype, self.format))
+            return _convert(scaled, self._dtype)
+
+    def _measure_deep(self, index: int) -> tuple[Range, bool] | tuple[()]:
+        """Return the range of a deep image and whether it has integers."""
+        with self._open(index) as image:
+            if not isinstance(image, Image.Image) or not is_deep(image):
+                return ()
+            limits = measure_range([np.asarray(image)])
+            if limits[0] < 0 and self._reading.pixel_range == "auto":
+                raise ValueError(
+                    f"its values are {limits[0]:g} to {limits[1]:g}, but black is 0: "
+                    "pass pixel_range=(low, high), or 'data' for the observed range"
+                )
+            return limits, image.mode != "F"
+
+    def _deep_to_bytes(self, values: np.ndarray) -> np.ndarray:
+        """Convert the values of a deep image to bytes."""
+        low, high = pixel_range = self.format.deep_range or UNIT_RANGE
+        rule: PixelRule = "fixed" if self.format.pixel_rule == "fixed" else "data"
+        check_pixels([values], values.dtype, rule=rule, pixel_range=pixel_range)
+        unit = (values.astype(np.float64) - low) / (high - low or 1.0)
+        # Brighter than any image in fit is white: a sensor would be saturated.
+        return np.rint(unit.clip(0, 1) * 255).astype(np.uint8)
+
+    def _try(self, function: Callable[[int], Result], index: int) -> Result | None:
+        """Call a function with an index; an error names the image, or is noted."""
+        try:
+            return function(index)
+        # Pillow's readers and users' datasets raise errors of any kind.
+        except Exception as error:
+            reason = _reason(error, self._name(index))
+            if self._reading.on_error == "skip":
+                self.unreadable[index] = reason
+                return None
+            is_telling = isinstance(error, (FileNotFoundError, TypeError))
+            kind = type(error) if is_telling else ValueError
+            raise kind(
+                f"Cannot read {self._name(index)}: {reason}. Remove it, or pass "
+                "on_error='skip'."
+            ) from error
+
+    def _name(self, index: int) -> str:
+        """Return what an image is called in an error."""
+        name = "" if self.paths is None else f" ({self.paths[index]})"
+        return f"image {index}{name}"
+
+    def _raise_if_none(self) -> None:
+        """Raise if not one image can be read."""
+        if len(self.unreadable) == len(self):
+            index, reason = next(iter(self.unreadable.items()))
+            raise ValueError(
+                f"None of the {len(self)} images can be read; {self._name(index)}: "
+                f"{reason}."
+            )
 
 
-def median_size(sizes: list[Size]) -> Size:
-    """Return the median height and the median width."""
-    height, width = np.median(np.array(sizes), axis=0)
-    return int(height), int(width)
+def _reason(error: Exception, name: str) -> str:
+    """Return why an image cannot be read, and what would help."""
+    reason = f"{type(error).__name__}: {error}".rstrip(".")
+    if isinstance(error, Image.DecompressionBombError):
+        return f"{reason}. If it is yours, raise PIL.Image.MAX_IMAGE_PIXELS"
+    is_heif = name.lower().rstrip(")").endswith(tuple(HEIF_EXTENSIONS))
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    return f"{reason}; {HEIF_ADVICE}" if is_heif and is_unknown else reason
+
+
+def _convert(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """Convert between bytes and floats in [0, 1]."""
+    if pixels.dtype == dtype:
+        return pixels
+    if dtype == torch.uint8:
+        return (pixels * 255).round().clamp(0, 255).to(dtype)
+    return pixels.to(dtype) / 255

@@ -1,39 +1,38 @@
-"""Pixel values: which numbers are black and white, and are all numbers numbers."""
+"""Values of pixels: which numbers are black and white."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
 
-from sklearn_mfavb.images._format import PixelRule
-from sklearn_mfavb.images._memory_maps import release_pages
-
-Range = tuple[float, float]
-
-# Large enough to hide the cost per chunk, small beside any machine's memory.
-CHUNK_BYTES = 64 * 2**20
+from sklearn_mfavb.images._format import ImageFormat, PixelRule, Range
 
 BYTE_RANGE: Range = (0.0, 255.0)
 UNIT_RANGE: Range = (0.0, 1.0)
 
-
-def take(images: np.ndarray | torch.Tensor, key: slice | np.ndarray) -> np.ndarray:
-    """Return images[key] as an array in main memory."""
-    if isinstance(images, np.ndarray):
-        return np.asarray(images[key])
-    index = key if isinstance(key, slice) else torch.from_numpy(key)
-    part = images[index].detach().cpu()
-    # NumPy has no bfloat16.
-    return (part.float() if part.dtype == torch.bfloat16 else part).numpy()
+# Bits of the sensors whose values are stored in 16 bits.
+FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
 
 
-def iterate_chunks(images: np.ndarray | torch.Tensor) -> Iterator[np.ndarray]:
-    """Yield consecutive images, about 64 MiB of them at a time."""
-    image_bytes = take(images, slice(0, 1)).nbytes
-    step = max(1, CHUNK_BYTES // max(1, image_bytes))
-    for start in range(0, len(images), step):
-        yield take(images, slice(start, start + step))
-        release_pages(images)
+def natural_range(dtype: np.dtype) -> Range:
+    """Return the range that images of this type have by convention."""
+    return BYTE_RANGE if dtype == np.uint8 else UNIT_RANGE
+
+
+def learn_range(
+    given: Any, dtype: np.dtype, measure: Callable[[], Range]
+) -> tuple[Range, PixelRule]:
+    """Return range and rule of images in fit, for a value of pixel_range."""
+    if not isinstance(given, str):
+        return (float(given[0]), float(given[1])), "fixed"
+    return (measure(), "data") if given == "data" else (natural_range(dtype), "auto")
+
+
+def range_of(dtype: np.dtype, format: ImageFormat) -> Range:
+    """Return the values of black and white in an array of this type."""
+    is_auto = format.pixel_rule == "auto"
+    return natural_range(dtype) if is_auto else format.pixel_range
 
 
 def measure_range(chunks: Iterable[np.ndarray]) -> Range:
@@ -52,91 +51,84 @@ def measure_range(chunks: Iterable[np.ndarray]) -> Range:
     return low, high
 
 
-def choose_rule(pixel_range: str | Range, *, is_strip: bool) -> PixelRule:
-    """Return the rule that fit and predict share."""
-    if not isinstance(pixel_range, str):
-        return "fixed"
-    # A strip is a row of features: no picture whose range could be known beforehand.
-    return "data" if pixel_range == "data" or is_strip else "auto"
-
-
-def learn_range(
-    dtype: np.dtype,
+def check_pixels(
     chunks: Iterable[np.ndarray],
+    dtype: np.dtype,
     *,
     rule: PixelRule,
-    pixel_range: str | Range,
+    pixel_range: Range,
+    are_rows: bool = False,
 ) -> Range:
-    """Return the range of the images given to fit, whose values are checked."""
-    if rule == "data":
-        is_byte_strip = dtype == np.uint8 and pixel_range == "auto"
-        return BYTE_RANGE if is_byte_strip else measure_range(chunks)
-    expected = UNIT_RANGE if isinstance(pixel_range, str) else pixel_range
-    return check_range(dtype, chunks, rule=rule, learned=expected)
+    """Return the range of the values; raise if they cannot be pixels.
 
-
-def check_range(
-    dtype: np.dtype, chunks: Iterable[np.ndarray], *, rule: PixelRule, learned: Range
-) -> Range:
-    """Return the range to read values of this type with; raise if any is outside."""
-    low, high = natural_range(dtype) if rule == "auto" else learned
-    if _is_inside(dtype, rule, (low, high)):
-        return low, high
+    The values are not looked at if their type alone says that they are right; then the
+    range returned is `pixel_range`.
+    """
+    low, high = pixel_range
+    if rule != "data" and dtype.kind in "bu" and dtype.itemsize == 1:
+        first, last = natural_range(dtype)
+        if low <= first and last <= high:
+            return pixel_range
     smallest, largest = measure_range(chunks)
-    is_integer_picture = rule == "auto" and dtype.kind in "iu"
-    is_outside = smallest < low or largest > high
-    if is_integer_picture or (is_outside and rule != "data"):
+    is_inside = low <= smallest and largest <= high
+    is_integer_image = rule == "auto" and dtype.kind in "iu"
+    if rule == "data" or (is_inside and not is_integer_image):
+        return smallest, largest
+    seen = f"{dtype} values from {smallest:g} to {largest:g}"
+    if rule == "fixed":
+        raise ValueError(f"X holds {seen}, but pixel_range is ({low:g}, {high:g}).")
+    advice = _advice(dtype, smallest, largest)
+    if are_rows:
         raise ValueError(
-            f"X holds {dtype} values from {smallest:g} to {largest:g}, but "
-            + (
-                f"pixel_range is ({low:g}, {high:g})."
-                if rule == "fixed"
-                else f"images are read from uint8 (0 to 255) or floats in [0, 1]: "
-                f"{_advice(dtype, smallest, largest)}."
-            )
+            f"X has rows of {seen}, which do not look like images: pass "
+            f'encoder="precomputed" to cluster rows of features. If they are images: '
+            f"{advice}."
         )
-    return low, high
+    raise ValueError(
+        f"X holds {seen}, but images are read from uint8 (0 to 255) or floats in "
+        f"[0, 1]: {advice}."
+    )
 
 
-def natural_range(dtype: np.dtype) -> Range:
-    """Return the range that pictures of this type have by convention."""
-    return BYTE_RANGE if dtype == np.uint8 else UNIT_RANGE
-
-
-def scale(images: np.ndarray, value_range: Range) -> torch.Tensor:
+def scale(images: np.ndarray, pixel_range: Range) -> torch.Tensor:
     """Return 8-bit images as they are, others as float32 with the range as [0, 1]."""
-    if is_eight_bit(images.dtype, value_range):
+    if is_eight_bit(images.dtype, pixel_range):
         return torch.from_numpy(np.ascontiguousarray(images))
-    low, high = value_range
-    if value_range != UNIT_RANGE:
-        # Double precision: features far from zero would cancel in single precision.
+    low, high = pixel_range
+    if pixel_range != UNIT_RANGE:
+        # In double precision: values far from zero would cancel in single precision.
         width = high - low if high > low else 1.0
         images = np.subtract(images, low, dtype=np.float64) / width
     return torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
 
 
-def is_eight_bit(dtype: np.dtype, value_range: Range) -> bool:
+def is_eight_bit(dtype: np.dtype, pixel_range: Range) -> bool:
     """Whether images can stay bytes on their way to the device."""
-    return dtype == np.uint8 and value_range == BYTE_RANGE
+    return dtype == np.uint8 and pixel_range == BYTE_RANGE
 
 
-def _is_inside(dtype: np.dtype, rule: PixelRule, value_range: Range) -> bool:
-    """Whether the type alone says that no value can be wrong."""
-    if dtype.kind in "biu" and rule == "data":
-        return True
-    if dtype != np.uint8 and dtype.kind != "b":
-        return False
-    low, high = natural_range(dtype)
-    return value_range[0] <= low and high <= value_range[1]
+def join_ranges(ranges: list[Range]) -> Range:
+    """Return the smallest and the largest value of all."""
+    lows, highs = zip(*ranges, strict=True)
+    return min(lows), max(highs)
+
+
+def full_scale(ranges: list[Range], *, are_integers: bool, is_observed: bool) -> Range:
+    """Return black and white of files with more than 8 bits, from their ranges."""
+    if not ranges or is_observed:
+        return join_ranges(ranges) if ranges else UNIT_RANGE
+    high = join_ranges(ranges)[1]
+    scales = FULL_SCALES if are_integers else [1]
+    return 0.0, float(next((white for white in scales if high <= white), high))
 
 
 def _advice(dtype: np.dtype, smallest: float, largest: float) -> str:
-    """Say what would be right for values that the automatic range refuses."""
+    """Return what would be right for values that the automatic range refuses."""
     if smallest >= 0 and largest <= 255:
         remedy = "divide by 255" if dtype.kind == "f" else "use X.astype(np.uint8)"
         return f"{remedy} or pass pixel_range=(0, 255)"
     if smallest >= 0 and largest <= 65535:
-        return "pass pixel_range=(0, 65535) for 16-bit pictures, or pixel_range='data'"
+        return "pass pixel_range=(0, 65535) for 16-bit images, or pixel_range='data'"
     if smallest >= -1 and largest <= 1:
         return "pass pixel_range=(-1, 1)"
     return "pass pixel_range=(low, high), or pixel_range='data' for the observed range"

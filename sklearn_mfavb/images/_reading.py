@@ -1,6 +1,8 @@
 """The parameters that say how images are read."""
 
-from numbers import Integral
+import math
+from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 from sklearn.utils._param_validation import StrOptions
@@ -16,13 +18,17 @@ class Reading(ParameterGroup):
     image_shape : tuple of int, default=None
         Shape of the image in a row of `X` if `X` is two-dimensional: (height, width),
         (height, width, n_channels) or (n_channels, height, width). One entry may be -1.
-        None: rows are square images, grey or RGB.
+        None: rows are square images, grayscale or RGB.
     channel_axis : {1, -1}, default=None
         Axis of the channels in a four-dimensional `X`. None: the last axis if it has 1,
         3 or 4 entries, else axis 1; needed only if both could be meant.
     pixel_range : {"auto", "data"} or tuple of float, default="auto"
         Values (black, white). ``"auto"``: (0, 255) for uint8, (0, 1) for floats; other
-        values are an error. ``"data"``: the range of the images passed to `fit`.
+        values are an error. ``"data"``: the range of the images passed to `fit`. Files
+        with 8 bits per channel are always read with (0, 255). Files with more (16 and
+        32-bit integers, floats) share one range. ``"auto"``: from 0 to the full scale
+        of 8, 10, 12, 14 or 16 bits or to 1.0, the smallest that holds the values of
+        all files passed to `fit`; beyond 16 bits or 1.0 to their maximum.
     resize : {"crop", "pad", "stretch"}, default="crop"
         How an image of another aspect ratio is brought to the size of the network.
         ``"crop"``: the shorter side fits and the center is kept, as pretrained encoders
@@ -30,7 +36,7 @@ class Reading(ParameterGroup):
         aspect ratio is given up.
     on_error : {"raise", "skip"}, default="raise"
         What happens to files that cannot be read. ``"raise"``: an error names the file.
-        ``"skip"``: they are left out, labelled -1 and listed in ``skipped_``.
+        ``"skip"``: they are left out, labeled -1 and listed in ``skipped_``.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -55,3 +61,35 @@ class Reading(ParameterGroup):
         self.pixel_range = pixel_range
         self.resize = resize
         self.on_error = on_error
+
+    def _validate_params(self) -> None:
+        """Validate the parameters, their values included."""
+        super()._validate_params()
+        if self.channel_axis not in (None, 1, -1):
+            raise ValueError(
+                "channel_axis must be 1 (channels first), -1 (channels last) or None "
+                f"(by the shape), got {self.channel_axis!r}."
+            )
+        if self.image_shape is not None and not _is_shape(self.image_shape):
+            raise ValueError(
+                "image_shape must be (height, width), (height, width, n_channels) or "
+                "(n_channels, height, width), of positive integers and at most one -1, "
+                f"got {self.image_shape!r}."
+            )
+        if not isinstance(self.pixel_range, str) and not _is_range(self.pixel_range):
+            raise ValueError(
+                "pixel_range must be 'auto', 'data' or (low, high) with low < high, "
+                f"got {self.pixel_range!r}."
+            )
+
+
+def _is_shape(shape: Sequence[Any]) -> bool:
+    """Whether a sequence can be the shape of an image."""
+    are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
+    return len(shape) in (2, 3) and are_lengths and list(shape).count(-1) <= 1
+
+
+def _is_range(ends: Sequence[Any]) -> bool:
+    """Whether a sequence is two finite numbers in ascending order."""
+    are_numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+    return len(ends) == 2 and are_numbers and ends[0] < ends[1]

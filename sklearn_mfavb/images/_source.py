@@ -1,77 +1,103 @@
-"""Batch sources: one way to read images, whatever they are kept in."""
+"""Sources of images: one way to read them, wherever they are."""
 
+import os
+import tempfile
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch.nn.functional import interpolate
 
+from sklearn_mfavb.images._arrays import Array, is_on_disk, release_pages, take
 from sklearn_mfavb.images._format import ImageFormat, Size
-from sklearn_mfavb.images._layout import channels_first
-from sklearn_mfavb.images._memory_maps import release_pages
-from sklearn_mfavb.images._pixels import Range, scale, take
+from sklearn_mfavb.images._layout import Layout, channels_first
+from sklearn_mfavb.images._pixels import is_eight_bit, range_of, scale
+from sklearn_mfavb.images._resize import RESIZE, Resize
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
-Fit = Callable[[torch.Tensor, Size], torch.Tensor]
+Target = tuple[Size, Resize]
 
+# More is kept in a file: it would compete with the network for the memory of a small
+# machine. These are about 60,000 RGB images of 76 x 76 pixels.
+MEMORY_BYTES = 2**30
 
-def resize(images: torch.Tensor, size: Size) -> torch.Tensor:
-    """Resize (batch_size, n_channels, height, width), antialiased; keep the type."""
-    if images.shape[-2:] == tuple(size):
-        return images
-    # Bilinear, because bicubic overshoots: floats would leave [0, 1].
-    return interpolate(images, size=tuple(size), mode="bilinear", antialias=True)
+VERIFY_BATCH_SIZE = 64
 
 
 class ImageSource(ABC):
-    """Read images batch by batch; what :func:`check_images` makes of any input.
+    """Images that are read batch by batch, made by :func:`open_images`.
 
     Attributes
     ----------
     n_channels : int
-        Number of channels of every image that is read.
+        Number of channels of every image.
     image_size : tuple of int
-        Native height and width in pixels; the median of each where they differ.
-    paths : list of str or None
-        The files behind the images; None when the images came from memory.
-    format : ImageFormat
-        How the input is read, to be reused for new images.
+        Height and width in pixels; medians if they differ.
     has_one_size : bool
-        Whether all images have the native `image_size`, so that reading at that size is
-        a plain copy of every one of them.
+        Whether all images are known to have `image_size`.
+    paths : list of str or None
+        Paths of the files; None for images from memory.
+    format : ImageFormat
+        How images are read, for :func:`open_images`; see `complete_format`.
     unreadable : dict of int to str
-        Why an image could not be read, by its index. Filled while reading, and only
-        with ``on_error="skip"``.
+        Index and reason of images that could not be read so far (on_error="skip").
+    ignored : dict of str to str
+        Path and reason of files in a folder that were not looked at; in one line by
+        :func:`summarize_ignored`.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from sklearn_mfavb.images import check_images
-    >>> source = check_images(np.zeros((5, 8, 8, 3), dtype=np.uint8))
-    >>> len(source), source.n_channels, source.image_size
-    (5, 3, (8, 8))
+    >>> from sklearn_mfavb.images import open_images
+    >>> source = open_images(np.zeros((5, 8, 8, 3), dtype=np.uint8))
     >>> source.read([0, 4], (16, 16)).shape
     torch.Size([2, 3, 16, 16])
     """
 
     has_one_size = False
 
+    #: Whether an image is the same each time it is read, so that it can be kept.
+    is_constant = True
+
     def __init__(
-        self, *, format: ImageFormat, image_size: Size, paths: list[str] | None = None
+        self,
+        n_images: int,
+        *,
+        format: ImageFormat,
+        image_size: Size,
+        dtype: torch.dtype,
+        paths: list[str] | None = None,
     ) -> None:
         self.format = format
         self.n_channels = format.n_channels
         self.image_size = image_size
         self.paths = paths
         self.unreadable: dict[int, str] = {}
+        self.ignored: dict[str, str] = {}
+        self._n_images = n_images
+        self._dtype = dtype
+        self._kept: KeptImages | None = None
+        self._was_read = np.zeros(n_images, dtype=bool)
 
-    @abstractmethod
     def __len__(self) -> int:
         """Return the number of images."""
+        return self._n_images
+
+    def complete_format(self) -> ImageFormat:
+        """Return the format, once what no header tells has been learned.
+
+        That is the range of files with more than 8 bits, which are decoded for it.
+        """
+        return self.format
 
     @abstractmethod
-    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
+    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
+        """Load each image once and return the batch for each target."""
+
+    def read(
+        self, indices: Indices, size: Size, *, resize: Resize | None = None
+    ) -> torch.Tensor:
         """Read images and bring them to one size.
 
         Parameters
@@ -79,71 +105,162 @@ class ImageSource(ABC):
         indices : sequence of int of length batch_size
             Which images, in any order.
         size : tuple of int
-            Height and width in pixels. An image of another size is resized whole
-            (antialiased, its aspect ratio is not kept); its own size is a plain copy.
-        fit : callable, default=resize
-            Bring images (batch_size, n_channels, any height, any width) to a size in
-            another way, such as by a crop.
+            Height and width in pixels.
+        resize : callable, default=None
+            Called with one or more images (batch_size, n_channels, any height, any
+            width) and `size`. None: as ``Reading.resize`` says.
 
         Returns
         -------
-        images : torch.Tensor of shape (batch_size, n_channels, height, width)
-            In main memory; uint8 when the native pixels have 8 bits, else float32
-            with the pixel range scaled to [0, 1]. Unreadable images are zeros.
-
-        Raises
-        ------
-        ValueError, FileNotFoundError
-            If an image cannot be read and ``on_error="raise"``.
+        torch.Tensor of shape (batch_size, n_channels, height, width)
+            In main memory; uint8 if the images have 8 bits, else float32 with black and
+            white as 0 and 1. Unreadable images are zeros.
         """
+        wanted = np.asarray(indices, dtype=np.int64)
+        target = (_as_size(size), resize or RESIZE[self.format.resize])
+        kept = self._kept
+        if kept is None:
+            return self._load_marked(wanted, [target])[0]
+        to_keep = (kept.size, RESIZE[self.format.resize])
+        missing = np.unique(wanted[~kept.is_filled[wanted]])
+        if target == to_keep:
+            if len(missing):
+                kept.fill(missing, self._load_marked(missing, [target])[0])
+            return kept.take(wanted)
+        # Loaded once for both sizes.
+        targets = [target, to_keep] if len(missing) else [target]
+        images, *copies = self._load_marked(wanted, targets)
+        for copy in copies:
+            kept.fill(wanted, copy)
+        return images
 
-    def verify(self, size: Size) -> None:
-        """Read every image once, so that a broken one is found before training.
+    def keep(self, size: Size) -> None:
+        """Keep images at a size from now on, whenever they are read at any size.
 
-        Arrays were checked whole when the source was made: nothing is left to do.
+        Up to 1 GiB is kept in memory, more in a temporary file that is removed with the
+        source. Nothing is kept of datasets, whose items may change.
 
         Parameters
         ----------
         size : tuple of int
-            Height and width that will be read later; images kept in memory are kept
-            at this size.
-
-        Raises
-        ------
-        ValueError, FileNotFoundError
-            If an image cannot be read and ``on_error="raise"``, or none can.
+            Height and width in pixels.
         """
-        return None
+        is_kept = self._kept is not None and self._kept.size == _as_size(size)
+        if not self.is_constant or is_kept:
+            return
+        shape = (len(self), self.n_channels, *_as_size(size))
+        try:
+            self._kept = KeptImages(shape, self._dtype)
+        except OSError as error:
+            self._kept = None
+            warnings.warn(
+                f"Images of shape {shape} do not fit into the temporary folder "
+                f"{tempfile.gettempdir()!r} ({error.strerror}) and are read again in "
+                "every epoch. Set TMPDIR to a folder with more space.",
+                UserWarning,
+                stacklevel=2,
+            )
+
+    def verify(self, size: Size) -> None:
+        """Read what has not been read yet, so that broken images show now.
+
+        Parameters
+        ----------
+        size : tuple of int
+            Height and width in pixels at which images will be read.
+        """
+        was_read = self._was_read if self._kept is None else self._kept.is_filled
+        unread = np.flatnonzero(~was_read)
+        for start in range(0, len(unread), VERIFY_BATCH_SIZE):
+            indices = unread[start : start + VERIFY_BATCH_SIZE]
+            self.read(indices, size if self._kept is None else self._kept.size)
+
+    def _load_marked(
+        self, indices: np.ndarray, targets: list[Target]
+    ) -> list[torch.Tensor]:
+        """Load images and note that they have been read."""
+        batches = self._load(indices, targets)
+        self._was_read[indices] = True
+        return batches
+
+
+def _as_size(size: Sequence[int]) -> Size:
+    """Return height and width as Python's numbers, to be compared."""
+    return int(size[0]), int(size[1])
+
+
+class KeptImages:
+    """Images at one size, in memory or in a temporary file.
+
+    They are NumPy's, as a tensor made in torch's inference mode could not be written to
+    outside it.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
+        self.size: Size = shape[2:]
+        self.is_filled = np.zeros(shape[0], dtype=bool)
+        self._images = _allocate(
+            shape, np.uint8 if dtype == torch.uint8 else np.float32
+        )
+
+    def fill(self, indices: np.ndarray, images: torch.Tensor) -> None:
+        """Keep images."""
+        self._images[indices] = images.numpy()
+        self.is_filled[indices] = True
+        release_pages(self._images)
+
+    def take(self, indices: np.ndarray) -> torch.Tensor:
+        """Return copies of images."""
+        images = torch.from_numpy(self._images[indices])
+        release_pages(self._images)
+        return images
+
+
+def _allocate(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+    """Return zeros, in memory if they are small."""
+    n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    if n_bytes <= MEMORY_BYTES:
+        return np.zeros(shape, dtype)  # pages take memory when they are filled
+    with tempfile.TemporaryFile(prefix="mfavb-") as file:
+        # A disk that is full later would end the process when a page is written.
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        file.truncate(n_bytes)
+        return np.memmap(file, dtype, "r+", shape=shape)
 
 
 class ArraySource(ImageSource):
-    """Read images from an array, memory map or tensor, which is never copied whole."""
+    """Images from an array, memory map or tensor, which is never copied whole."""
 
     has_one_size = True
 
-    def __init__(
-        self,
-        images: np.ndarray | torch.Tensor,
-        *,
-        format: ImageFormat,
-        image_shape: tuple[int, ...],
-        channel_axis: int | None,
-        value_range: Range,
-    ) -> None:
-        own = ImageFormat(image_shape, channel_axis, value_range, format.pixel_rule)
-        super().__init__(format=format, image_size=own.image_size)
+    def __init__(self, images: Array, *, format: ImageFormat, layout: Layout) -> None:
         self.images = images
-        self._own_format = own
+        self._image_shape, self._channel_axis = layout
+        batch = take(images, slice(0, 0))
+        self._range = range_of(batch.dtype, format)
+        is_bytes = is_eight_bit(batch.dtype, self._range)
+        super().__init__(
+            len(images),
+            format=format,
+            image_size=self._as_images(batch).shape[2:],
+            dtype=torch.uint8 if is_bytes else torch.float32,
+        )
+        self._was_read[:] = True  # arrays are checked when they are opened
 
-    def __len__(self) -> int:
-        """Return the number of images."""
-        return len(self.images)
+    def keep(self, size: Size) -> None:
+        """Keep images at a size, unless the array already has it."""
+        if _as_size(size) != self.image_size or is_on_disk(self.images):
+            super().keep(size)
 
-    def read(self, indices: Indices, size: Size, *, fit: Fit = resize) -> torch.Tensor:
-        """Read images and bring them to one size."""
-        own = self._own_format
-        batch = take(self.images, np.asarray(indices, dtype=np.int64))
+    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
+        """Load images and return the batch for each target."""
+        batch = take(self.images, indices)
         release_pages(self.images)
-        batch = batch.reshape(len(batch), *own.image_shape)
-        batch = channels_first(batch, own.channel_axis)
-        return fit(scale(batch, own.pixel_range), size)
+        images = scale(self._as_images(batch), self._range)
+        return [resize(images, size) for size, resize in targets]
+
+    def _as_images(self, batch: np.ndarray) -> np.ndarray:
+        """View a batch as (batch_size, n_channels, height, width)."""
+        images = batch.reshape(len(batch), *self._image_shape)
+        return channels_first(images, self._channel_axis)

@@ -1,12 +1,16 @@
 """Looking at clusters: Displays in scikit-learn's style, drawn by matplotlib."""
 
 from sklearn_mfavb.inspection._confusion import MatchedConfusionDisplay
-from sklearn_mfavb.inspection._embedding_map import EmbeddingMapDisplay
+from sklearn_mfavb.inspection._embedding_map import (
+    EmbeddingMapDisplay,
+    cluster_color,
+    label_points,
+    project_embedding,
+)
 from sklearn_mfavb.inspection._findings import Findings, gather_findings
 from sklearn_mfavb.inspection._gallery import ClusterGalleryDisplay
 from sklearn_mfavb.inspection._members import ClusterMembers, rank_members
-from sklearn_mfavb.inspection._plane import lay_out
-from sklearn_mfavb.inspection._thumbnails import read_thumbnails
+from sklearn_mfavb.inspection._pictures import read_thumbnails
 from sklearn_mfavb.inspection._training_curves import (
     TrainingCurvesDisplay,
     read_curves,
@@ -22,8 +26,10 @@ __all__ = [
     "MatchedConfusionDisplay",
     "TrainingCurvesDisplay",
     "ViewsDisplay",
+    "cluster_color",
     "gather_findings",
-    "lay_out",
+    "label_points",
+    "project_embedding",
     "rank_members",
     "read_curves",
     "read_stages",

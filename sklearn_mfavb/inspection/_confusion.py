@@ -9,13 +9,14 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from sklearn_mfavb.inspection._axes import open_axes
+from sklearn_mfavb.inspection._display import Display
+from sklearn_mfavb.inspection._findings import Findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
 _MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
 
 
-class MatchedConfusionDisplay:
+class MatchedConfusionDisplay(Display):
     """Known classes against clusters, each class beside the cluster that matches it.
 
     Classes and clusters are matched one to one so that as many images as possible agree
@@ -23,30 +24,20 @@ class MatchedConfusionDisplay:
     Matched pairs are on the diagonal, in the order of the classes. Classes without a
     cluster come last, and so do clusters without a class, the largest first.
 
-    It is recommended to use `from_estimator` or `from_predictions` to create one. All
-    parameters are stored as attributes.
+    Use `from_estimator`, `from_findings` or `from_predictions` to create one.
 
     Parameters
     ----------
     counts : ndarray of int of shape (n_classes, n_clusters)
         Images by class and cluster, the matched ones on the diagonal.
-    class_names : sequence of shape (n_classes,)
-        What the rows are called.
-    cluster_names : sequence of shape (n_clusters,)
-        What the columns are called.
+    class_names, cluster_names : sequence
+        Names of the rows and of the columns.
 
     Attributes
     ----------
     accuracy : float
         Share of the images on the diagonal.
-    image_ : matplotlib AxesImage
-        The matrix.
-    texts_ : list of matplotlib Text
-        The numbers in it.
-    ax_ : matplotlib Axes
-        Axes with the matrix.
-    figure_ : matplotlib Figure
-        Figure that contains it.
+    image_, texts_, ax_, figure_ : matplotlib AxesImage, list of Text, Axes and Figure
 
     See Also
     --------
@@ -88,12 +79,10 @@ class MatchedConfusionDisplay:
         X: Any,
         y: ArrayLike,
         *,
-        clip_features: ArrayLike | None = None,
-        target_names: Sequence[str] | None = None,
-        normalize: Literal["true", "pred", "all"] | None = None,
-        ax: Any = None,
+        features: ArrayLike | None = None,
+        **options: Any,
     ) -> Self:
-        """Draw the classes of images against what a fitted estimator predicts.
+        """Draw the classes of images against what any fitted clusterer predicts.
 
         Parameters
         ----------
@@ -103,32 +92,36 @@ class MatchedConfusionDisplay:
             Images, in any of the forms that the estimator accepts.
         y : array-like of shape (n_samples,)
             Known classes. Files that were skipped do not count.
-        clip_features : array-like of shape (n_samples, feature_dim), default=None
-            Features of the images, for ``clip="precomputed"`` only.
-        target_names : sequence of str, default=None
-            Names of the classes, in their sorted order. None: the classes themselves.
-        normalize : {"true", "pred", "all"}, default=None
-            Draw shares of each class, of each cluster or of all images; None draws
-            counts.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        MatchedConfusionDisplay
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, if the estimator was fitted with precomputed ones.
+        **options : dict
+            Passed to `from_predictions`.
         """
-        routed = {} if clip_features is None else {"clip_features": clip_features}
-        labels = column_or_1d(estimator.predict(X, **routed))
+        # Swapped arguments must not cost the time of embedding images.
+        if np.ndim(y) == 0 or np.size(y) != len(np.asarray(y)):
+            shape = np.shape(y)
+            raise ValueError(f"y must hold one class for each image, got {shape=}.")
         classes = column_or_1d(y)
+        if not isinstance(X, str) and hasattr(X, "__len__"):
+            check_consistent_length(X, classes)
+        routed = {} if features is None else {"features": features}
+        labels = column_or_1d(estimator.predict(X, **routed))
+        return cls._from_labels(classes, labels, **options)
+
+    @classmethod
+    def from_findings(cls, found: Findings, y: ArrayLike, **options: Any) -> Self:
+        """Draw classes `y` against the clusters that :func:`gather_findings` found.
+
+        Files that were skipped do not count. Options as in `from_predictions`.
+        """
+        return cls._from_labels(column_or_1d(y), found.labels, **options)
+
+    @classmethod
+    def _from_labels(cls, classes: NDArray, labels: NDArray, **options: Any) -> Self:
+        """Leave out the files that were skipped."""
         check_consistent_length(classes, labels)
         is_read = labels >= 0
-        return cls.from_predictions(
-            classes[is_read],
-            labels[is_read],
-            target_names=target_names,
-            normalize=normalize,
-            ax=ax,
-        )
+        return cls.from_predictions(classes[is_read], labels[is_read], **options)
 
     @classmethod
     def from_predictions(
@@ -144,46 +137,28 @@ class MatchedConfusionDisplay:
 
         Parameters
         ----------
-        labels_true : array-like of shape (n_samples,)
-            Known classes, of any kind that can be sorted.
-        labels_pred : array-like of shape (n_samples,)
-            Clusters, of any kind that can be sorted; there may be more or fewer of them
-            than classes. A label for noise, such as -1, counts as a cluster.
+        labels_true, labels_pred : array-like of shape (n_samples,)
+            Known classes and clusters, of any kind that can be sorted. A label for
+            noise, such as -1, counts as a cluster.
         target_names : sequence of str, default=None
             Names of the classes, in their sorted order. None: the classes themselves.
-        normalize : {"true", "pred", "all"}, default=None
-            Draw shares of each class, of each cluster or of all images; None draws
-            counts.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        MatchedConfusionDisplay
-
-        Raises
-        ------
-        ValueError
-            If there are no labels, their numbers differ, or `target_names` has not one
-            name for each class.
+        normalize, ax : As in `plot`.
         """
         true, predicted = column_or_1d(labels_true), column_or_1d(labels_pred)
         check_consistent_length(true, predicted)
         if len(true) == 0:
             raise ValueError("labels_true must hold at least one label, got none.")
-        classes, clusters = np.unique(true), np.unique(predicted)
-        names = classes.tolist() if target_names is None else list(target_names)
+        classes, clusters = np.unique(true).tolist(), np.unique(predicted).tolist()
+        names = classes if target_names is None else list(target_names)
         if len(names) != len(classes):
-            raise ValueError(
-                f"target_names has {len(names)} names, but there are {len(classes)} "
-                "classes."
-            )
+            got = f"{len(names)} names, but there are {len(classes)} classes"
+            raise ValueError(f"target_names has {got}.")
         counts = contingency_matrix(true, predicted)  # (n_classes, n_clusters)
         rows, columns = _match(counts)
         display = cls(
             counts[np.ix_(rows, columns)],
             class_names=[names[row] for row in rows],
-            cluster_names=clusters[columns].tolist(),
+            cluster_names=[clusters[column] for column in columns],
         )
         return display.plot(normalize=normalize, ax=ax)
 
@@ -199,40 +174,34 @@ class MatchedConfusionDisplay:
         Parameters
         ----------
         normalize : {"true", "pred", "all"}, default=None
-            Draw shares of each class, of each cluster or of all images; None draws
-            counts.
+            Draw shares of each class, of each cluster or of all images, not counts.
         cmap : str or matplotlib Colormap, default="Blues"
-            Colours, from few images to many.
+            Colors, from few images to many.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
-
-        Returns
-        -------
-        MatchedConfusionDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If `normalize` is not known.
         """
         values = self._normalize(normalize)
         n_rows, n_columns = values.shape
-        size = 2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows
-        self.ax_, self.figure_ = open_axes(type(self).__name__, ax, figsize=size)
+        self._open_axes(ax, figsize=(2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows))
         self.image_ = self.ax_.imshow(values, cmap=cmap, vmin=0)
-        numbers = "d" if normalize is None else ".2f"
         has_room = max(values.shape) <= _MOST_WITH_NUMBERS
-        self.texts_ = self._write_numbers(values, numbers) if has_room else []
+        number = "d" if normalize is None else ".2f"
+        self.texts_ = [
+            self.ax_.text(
+                column,
+                row,
+                f"{value:{number}}",
+                ha="center",
+                va="center",
+                color="white" if value > values.max() / 2 else "black",
+            )
+            for (row, column), value in np.ndenumerate(values)
+            if value and has_room
+        ]
         self.ax_.set_xticks(range(n_columns), self.cluster_names)
         self.ax_.set_yticks(range(n_rows), self.class_names)
-        self.ax_.set(
-            xlabel="cluster",
-            ylabel="class",
-            title=f"{self.accuracy:.1%} on the diagonal",
-        )
+        title = f"{self.accuracy:.1%} on the diagonal"
+        self.ax_.set(xlabel="cluster", ylabel="class", title=title)
         return self
 
     def _normalize(self, normalize: str | None) -> NDArray:
@@ -240,38 +209,19 @@ class MatchedConfusionDisplay:
         if normalize is None:
             return self.counts
         if normalize not in _SHARES:
-            raise ValueError(
-                f"normalize must be None or one of {sorted(_SHARES)}, got "
-                f"{normalize!r}."
-            )
+            known = [None, *_SHARES]
+            raise ValueError(f"normalize must be in {known}, got {normalize!r}.")
         total = self.counts.sum(axis=_SHARES[normalize], keepdims=True)
         return self.counts / np.maximum(total, 1)
-
-    def _write_numbers(self, values: NDArray, form: str) -> list[Any]:
-        """Write numbers other than zero, light on dark."""
-        dark = values.max() / 2
-        return [
-            self.ax_.text(
-                column,
-                row,
-                f"{value:{form}}",
-                ha="center",
-                va="center",
-                color="white" if value > dark else "black",
-            )
-            for (row, column), value in np.ndenumerate(values)
-            if value
-        ]
 
 
 def _match(counts: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Order classes and clusters so that matched ones are on the diagonal."""
     rows, columns = linear_sum_assignment(counts, maximize=True)
     n_classes, n_clusters = counts.shape
-    other_rows = np.setdiff1d(np.arange(n_classes), rows)
     other_columns = np.setdiff1d(np.arange(n_clusters), columns)
     by_size = np.argsort(-counts[:, other_columns].sum(axis=0), kind="stable")
     return (
-        np.concatenate([rows, other_rows]),
+        np.concatenate([rows, np.setdiff1d(np.arange(n_classes), rows)]),
         np.concatenate([columns, other_columns[by_size]]),
     )

@@ -1,99 +1,121 @@
-"""What a fitted estimator says of images, found in one pass over them."""
+"""What a fitted estimator finds in images: embedded once, shown by all Displays."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb.estimators import BaseImageClusterer
-from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.views import View
+from sklearn_mfavb.estimators import (
+    BaseImageClusterer,
+    as_augmentation,
+    draw_image_views,
+    open_inputs,
+    resolve_image_size,
+    score_labels,
+)
+from sklearn_mfavb.images import ImageDataset, ImageSource
 
 
 @dataclass(frozen=True)
 class Findings:
-    """Images, and what a fitted estimator says of each.
+    """Images, and what a fitted estimator finds in them.
 
     Parameters
     ----------
-    source : ImageSource
-        The images; what could not be read is in its ``unreadable``.
+    inputs : ImageDataset
+        The images and their features.
     labels : ndarray of int64 of shape (n_samples,)
-        What `predict` returns: -1 for files that were skipped.
-    probabilities : ndarray of float32 of shape (n_samples, n_clusters)
-        What `predict_proba` returns: NaN for files that were skipped.
-    embedding : ndarray of float32 of shape (n_samples, embed_dim)
-        What `transform` returns: NaN for files that were skipped.
-    score : float or None
-        What `score` returns; None if it was not asked for.
+        As returned by `predict`: -1 for files that were skipped.
+    probabilities, embedding : ndarray of float32
+        As returned by `predict_proba` and `transform`: NaN for files that were skipped.
+    score : float, default=None
+        As returned by `score`; None if it was not asked for.
     """
 
-    source: ImageSource
+    inputs: ImageDataset
     labels: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
     score: float | None = None
 
+    @property
+    def source(self) -> ImageSource:
+        """The images; ValueError if there are none, but features alone."""
+        if self.inputs.source is None:
+            raise ValueError(
+                "X holds features alone, which have no pictures: pass the images as X "
+                "and their features as features=."
+            )
+        return self.inputs.source
+
 
 def gather_findings(
-    estimator: Any, X: Any, *, clip_features: Any = None, with_score: bool = False
+    estimator: Any, X: Any, *, features: Any = None, with_score: bool = False
 ) -> Findings:
-    """Read and embed images once; each public method would do so again.
+    """Open and embed images once, for all Displays and the report.
 
     Parameters
     ----------
     estimator : BaseImageClusterer
-        A fitted one.
+        A fitted estimator of this package.
     X : array-like, path or sequence
         Images, in any of the forms that the estimator accepts.
-    clip_features : array-like of shape (n_samples, feature_dim), default=None
-        Features of the images, for ``clip="precomputed"`` only.
+    features : array-like of shape (n_samples, n_features), default=None
+        Features of the images, if the estimator was fitted with precomputed ones.
     with_score : bool, default=False
-        Whether to compute the score, which seeks the neighbours of every image.
-
-    Returns
-    -------
-    Findings
-
-    Raises
-    ------
-    TypeError
-        If `estimator` is not one of this package.
-    sklearn.exceptions.NotFittedError
-        If it is not fitted.
-    ValueError
-        If no image can be read.
+        Whether to compute the score, which seeks the neighbors of every image.
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
-    source, features = estimator._read(X, clip_features)
-    readout = estimator.readout_.eval()
-
-    def embed_and_assign(view: View) -> Tensor:
-        embedding = estimator._embed_view(view)
-        return torch.cat([embedding, readout(embedding).float()], dim=1)
-
-    rows = estimator._apply(embed_and_assign, source, features)
-    embedding, probabilities = np.split(rows, [estimator._n_features_out], axis=1)
-    labels = probabilities.argmax(axis=1)
-    labels[list(source.unreadable)] = -1
-    if not (labels >= 0).any():
+    inputs, runtime = estimator._open(X, features), estimator._runtime()
+    rows = estimator.model_.embed(inputs, runtime)
+    embedding = inputs.expand(rows)
+    probabilities = inputs.expand(estimator.model_.assign(rows, runtime))
+    labels = np.where(
+        np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1)
+    )
+    if inputs.source is not None and not (labels >= 0).any():
         raise ValueError(
             f"None of the {len(labels)} images can be read; the first: "
-            f"{source.unreadable[0]}"
+            f"{inputs.source.unreadable[0]}"
         )
-    score = estimator._score_labels(labels, source, features) if with_score else None
-    return Findings(source, labels, probabilities, embedding, score)
+    score = score_labels(labels, inputs, runtime) if with_score else None
+    return Findings(inputs, labels, probabilities, embedding, score)
 
 
 def check_estimator(estimator: Any) -> None:
-    """Raise TypeError for what is not an estimator of ours."""
+    """Raise TypeError for what is not an estimator of this package."""
     if not isinstance(estimator, BaseImageClusterer):
         raise TypeError(
             "estimator must be one of sklearn_mfavb's, such as MFAVBClustering, got a "
             f"{type(estimator).__name__}: for others, see from_predictions."
         )
+
+
+def open_views(
+    estimator: Any, X: Any
+) -> tuple[ImageSource, tuple[int, int], tuple[Callable[[Tensor], Tensor], ...]]:
+    """Open images; return the size at which views are drawn, and what draws them."""
+    augmentation = as_augmentation(estimator.augmentation)
+    looks_at_pixels = estimator.encoder is None or estimator.use_pixels is True
+    if not looks_at_pixels and not augmentation.encoded_views:
+        raise ValueError(
+            f"With encoder={estimator.encoder!r} the estimator looks at features alone: "
+            "its views are perturbed features, which have no picture. Set "
+            "use_pixels=True to have it look at pixels too."
+        )
+    reader = clone(estimator)  # reading for the first time leaves traces
+    reader._validate_params()
+    image_format = estimator.model_.image_format if hasattr(estimator, "model_") else None
+    _, source, _ = open_inputs(reader, X, None, image_format=image_format)
+    size = getattr(estimator, "image_size_", None)
+    if augmentation.encoded_views:
+        size = source.image_size
+    elif size is None:
+        size = resolve_image_size(estimator.image_size, source, looks_at_pixels=True)
+    return source, size, draw_image_views(augmentation, source, size)

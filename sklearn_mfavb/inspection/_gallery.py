@@ -3,47 +3,45 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image, ImageDraw
+from sklearn.utils import check_consistent_length
 
-from sklearn_mfavb.images import ImageSource, check_images
-from sklearn_mfavb.inspection._findings import gather_findings
+from sklearn_mfavb.images import ImageSource, Reading, open_images
+from sklearn_mfavb.inspection._display import FindingsDisplay
+from sklearn_mfavb.inspection._findings import Findings
 from sklearn_mfavb.inspection._members import ClusterMembers, rank_members
-from sklearn_mfavb.inspection._mosaic import Mosaic, draw_mosaic, lay_mosaic
-from sklearn_mfavb.inspection._thumbnails import read_thumbnails
+from sklearn_mfavb.inspection._pictures import (
+    SIDE,
+    Groups,
+    MosaicDisplay,
+    paste_mosaic,
+    read_thumbnails,
+    row_top,
+)
 
-_SIDE = 64  # pixels of a thumbnail
 _CAPTION_WIDTH = 150
 
 
-class ClusterGalleryDisplay:
+class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     """Typical and doubtful members of every cluster, one row of thumbnails each.
 
-    Typical members are those of which the model is surest, doubtful ones those of which
-    it is least sure: see :func:`rank_members`.
-
-    It is recommended to use `from_estimator` or `from_predictions` to create one. All
-    parameters are stored as attributes.
+    Use `from_estimator`, `from_findings` or `from_predictions` to create one.
 
     Parameters
     ----------
     members : sequence of ClusterMembers
-        The clusters that are drawn, and which of their members.
+        The clusters, and those of their members that are drawn.
     thumbnails : mapping of int to PIL.Image.Image
         The picture of every row that `members` names.
 
     Attributes
     ----------
-    image_ : matplotlib AxesImage
-        All thumbnails.
-    ax_ : matplotlib Axes
-        Axes with the gallery.
-    figure_ : matplotlib Figure
-        Figure that contains it.
+    image_, ax_, figure_ : matplotlib AxesImage, Axes and Figure
 
     See Also
     --------
+    rank_members : Which members are typical, and which doubtful.
     sklearn_mfavb.report.write_report : The same and more as a page for a browser.
 
     Examples
@@ -66,43 +64,10 @@ class ClusterGalleryDisplay:
         self.thumbnails = thumbnails
 
     @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        *,
-        clip_features: ArrayLike | None = None,
-        n_typical: int = 8,
-        n_doubtful: int = 8,
-        ax: Any = None,
-    ) -> Self:
-        """Draw the members that a fitted estimator finds among images.
-
-        Parameters
-        ----------
-        estimator : BaseImageClusterer
-            A fitted estimator of this package.
-        X : array-like, path or sequence
-            Images, in any of the forms that the estimator accepts.
-        clip_features : array-like of shape (n_samples, feature_dim), default=None
-            Features of the images, for ``clip="precomputed"`` only.
-        n_typical, n_doubtful : int, default=8
-            How many members of either kind to draw of a cluster.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        ClusterGalleryDisplay
-        """
-        found = gather_findings(estimator, X, clip_features=clip_features)
-        members = rank_members(
-            found.probabilities,
-            found.embedding,
-            n_typical=n_typical,
-            n_doubtful=n_doubtful,
-        )
-        return cls(members, _read_members(found.source, members)).plot(ax=ax)
+    def from_findings(cls, found: Findings, *, ax: Any = None, **numbers: int) -> Self:
+        """Draw what :func:`gather_findings` found; options as in `from_predictions`."""
+        members = rank_members(found.probabilities, found.embedding, **numbers)
+        return cls._from_members(found.source, members).plot(ax)
 
     @classmethod
     def from_predictions(
@@ -111,9 +76,8 @@ class ClusterGalleryDisplay:
         probabilities: ArrayLike,
         *,
         embedding: ArrayLike | None = None,
-        n_typical: int = 8,
-        n_doubtful: int = 8,
         ax: Any = None,
+        **numbers: int,
     ) -> Self:
         """Draw the members of clusters that any method has found.
 
@@ -121,110 +85,48 @@ class ClusterGalleryDisplay:
         ----------
         X : array-like, path or sequence
             Images, in any of the forms that the estimators accept.
-        probabilities : array-like of shape (n_samples, n_clusters)
-            How likely each cluster is for each image; NaN for files that were skipped.
-        embedding : array-like of shape (n_samples, embed_dim), default=None
-            Where the images lie; of equally likely members, those near the centre of
-            the cluster are the more typical.
-        n_typical, n_doubtful : int, default=8
-            How many members of either kind to draw of a cluster.
+        probabilities, embedding, **numbers : As in :func:`rank_members`.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
-
-        Returns
-        -------
-        ClusterGalleryDisplay
-
-        Raises
-        ------
-        ValueError
-            If there is not one row of `probabilities` for each image.
         """
         # Files that the method skipped must not be in the way of the others.
-        source = check_images(X, on_error="skip")
-        n_rows = len(np.asarray(probabilities))
-        if n_rows != len(source):
-            raise ValueError(
-                f"probabilities has {n_rows} rows, but there are {len(source)} images: "
-                "there must be one row for each image, in the same order."
-            )
-        members = rank_members(
-            probabilities, embedding, n_typical=n_typical, n_doubtful=n_doubtful
-        )
-        return cls(members, _read_members(source, members)).plot(ax=ax)
+        source = open_images(X, reading=Reading(on_error="skip"))
+        check_consistent_length(source, probabilities)
+        members = rank_members(probabilities, embedding, **numbers)
+        return cls._from_members(source, members).plot(ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw one row of thumbnails for each cluster.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        ClusterGalleryDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        self.image_, self.ax_ = draw_mosaic(
-            self._lay_mosaic(_SIDE),
-            row_names=[_caption(members) for members in self.members],
-            display=type(self).__name__,
-            ax=ax,
-        )
-        self.figure_ = self.ax_.figure
-        return self
+    @classmethod
+    def _from_members(
+        cls, source: ImageSource, members: Sequence[ClusterMembers]
+    ) -> Self:
+        """Read the members that are drawn."""
+        rows = [row for each in members for row in each.shown]
+        return cls(members, read_thumbnails(source, rows, side=SIDE))
 
     def to_image(self, *, side: int = 48) -> Image.Image:
-        """Draw the same without matplotlib.
-
-        Parameters
-        ----------
-        side : int, default=48
-            Side of a thumbnail in pixels.
-
-        Returns
-        -------
-        PIL.Image.Image
-        """
-        mosaic = self._lay_mosaic(side)
-        width, height = mosaic.picture.size
-        sheet = Image.new("RGB", (_CAPTION_WIDTH + width, height), "white")
-        sheet.paste(mosaic.picture, (_CAPTION_WIDTH, 0))
+        """Draw the same without matplotlib, with thumbnails of `side` pixels."""
+        mosaic, _ = paste_mosaic(self._groups(), side)
+        size = _CAPTION_WIDTH + mosaic.width, mosaic.height
+        sheet = Image.new("RGB", size, "white")
+        sheet.paste(mosaic, (_CAPTION_WIDTH, 0))
         draw = ImageDraw.Draw(sheet)
-        for top, members in zip(mosaic.tops, self.members, strict=True):
-            draw.multiline_text((10, top + side // 4), _caption(members), fill="black")
+        for row, name in enumerate(self._row_names()):
+            draw.multiline_text((10, row_top(row, side) + side // 4), name, "black")
         return sheet
 
-    def _lay_mosaic(self, side: int) -> Mosaic:
-        """Lay out the thumbnails, a row for each cluster."""
-        groups = {
-            name: [
-                [self.thumbnails[index] for index in getattr(members, name).tolist()]
-                for members in self.members
-            ]
-            for name in ("typical", "doubtful")
+    def _groups(self) -> Groups:
+        """Return the thumbnails of every cluster."""
+        rows = {
+            "typical": [each.typical.tolist() for each in self.members],
+            "doubtful": [each.doubtful.tolist() for each in self.members],
         }
-        return lay_mosaic(groups, side=side)
+        return {
+            name: [[self.thumbnails[row] for row in members] for members in clusters]
+            for name, clusters in rows.items()
+        }
 
-
-def _read_members(
-    source: ImageSource, clusters: Sequence[ClusterMembers]
-) -> dict[int, Image.Image]:
-    """Read the pictures of all members that are drawn."""
-    wanted = [
-        int(index)
-        for members in clusters
-        for index in (*members.typical, *members.doubtful)
-    ]
-    return read_thumbnails(source, wanted, side=_SIDE)
-
-
-def _caption(members: ClusterMembers) -> str:
-    """Name a cluster and say how large it is."""
-    return f"cluster {members.cluster}\n{members.n_images:,} images"
+    def _row_names(self) -> list[str]:
+        """Return number and size of every cluster."""
+        return [
+            f"cluster {each.cluster}\n{each.n_images:,} images" for each in self.members
+        ]

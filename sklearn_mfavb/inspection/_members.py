@@ -1,6 +1,7 @@
-"""Which images stand for a cluster, and of which the model is least sure."""
+"""Typical and doubtful members of clusters."""
 
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 
 import numpy as np
@@ -11,6 +12,10 @@ from sklearn.utils import check_array, check_consistent_length, check_scalar
 # and which of 0.99998 and 0.99997 is larger says nothing about the image.
 _DECIMALS = 2
 
+check_rows = partial(
+    check_array, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan"
+)
+
 
 @dataclass(frozen=True)
 class ClusterMembers:
@@ -18,16 +23,13 @@ class ClusterMembers:
 
     Parameters
     ----------
-    cluster : int
-        Which cluster.
-    n_images : int
-        How many images it holds.
+    cluster, n_images : int
+        The cluster and its size.
     confidence : float
         Mean probability of its members; NaN if it has none.
-    typical : ndarray of int64
-        Rows of its likeliest members, likeliest first.
-    doubtful : ndarray of int64
-        Rows of its least likely members, least likely first; none of them typical.
+    typical, doubtful : ndarray of int64
+        Rows of its likeliest members, likeliest first, and of its least likely ones,
+        least likely first.
     """
 
     cluster: int
@@ -35,6 +37,11 @@ class ClusterMembers:
     confidence: float
     typical: NDArray[np.int64]
     doubtful: NDArray[np.int64]
+
+    @property
+    def shown(self) -> list[int]:
+        """Rows of all of them."""
+        return [*self.typical.tolist(), *self.doubtful.tolist()]
 
 
 def rank_members(
@@ -47,28 +54,23 @@ def rank_members(
     """Find typical and doubtful members of every cluster.
 
     An image belongs to its likeliest cluster. Members are ordered by that probability
-    in whole percents, and where it is equal by the distance from the centre of the
+    in whole percents, and where it is equal by the distance from the center of the
     cluster, the mean of its members: the first are typical, the last doubtful.
 
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_clusters)
-        How likely each cluster is for each image. Rows of NaN (files that were skipped)
-        belong to no cluster.
+        Probability of each cluster. Rows of NaN (files that were skipped) belong to no
+        cluster.
     embedding : array-like of shape (n_samples, embed_dim), default=None
-        Where the images lie. None orders equal percents by the exact probability.
+        None orders equal percents by the exact probability.
     n_typical, n_doubtful : int, default=8
-        How many of either to find; a small cluster has fewer, typical ones first.
+        Members of either kind; a small cluster has fewer, typical ones first.
 
     Returns
     -------
     list of ClusterMembers
         One for each column of `probabilities`, empty clusters included.
-
-    Raises
-    ------
-    ValueError
-        If an array is no matrix, their lengths differ, or a number is negative.
 
     Examples
     --------
@@ -81,42 +83,25 @@ def rank_members(
     """
     check_scalar(n_typical, "n_typical", Integral, min_val=0)
     check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
-    rows = _check_matrix(probabilities, "probabilities")
-    points = None if embedding is None else _check_matrix(embedding, "embedding")
+    rows = check_rows(probabilities, input_name="probabilities")
+    points = check_rows(
+        rows if embedding is None else embedding, input_name="embedding"
+    )
     check_consistent_length(rows, points)
     labels = np.where(np.isnan(rows).any(axis=1), -1, rows.argmax(axis=1))
     found = []
     for cluster in range(rows.shape[1]):
         members = np.flatnonzero(labels == cluster)
         probability = rows[members, cluster]
-        ranked = members[
-            _order(probability, None if points is None else points[members])
-        ]
+        order = np.argsort(-probability, kind="stable")
+        if embedding is not None and len(members):
+            from_center = points[members] - points[members].mean(axis=0)
+            distance = np.linalg.norm(from_center, axis=1)
+            order = np.lexsort((distance, -probability.round(_DECIMALS)))
+        typical, others = np.split(members[order], [n_typical])
+        confidence = float(probability.mean()) if len(members) else np.nan
+        doubtful = others[::-1][:n_doubtful]
         found.append(
-            ClusterMembers(
-                cluster,
-                n_images=len(members),
-                confidence=float(probability.mean()) if len(members) else np.nan,
-                typical=ranked[:n_typical],
-                doubtful=ranked[n_typical:][::-1][:n_doubtful],
-            )
+            ClusterMembers(cluster, len(members), confidence, typical, doubtful)
         )
     return found
-
-
-def _check_matrix(rows: ArrayLike, name: str) -> NDArray:
-    """Return a matrix of floats, in which NaN are allowed."""
-    return check_array(
-        rows,
-        dtype=[np.float64, np.float32],
-        ensure_all_finite="allow-nan",
-        input_name=name,
-    )
-
-
-def _order(probability: NDArray, points: NDArray | None) -> NDArray[np.intp]:
-    """Order members of a cluster, the most typical first."""
-    if points is None or len(points) == 0:
-        return np.argsort(-probability, kind="stable")
-    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
-    return np.lexsort((distance, -probability.round(_DECIMALS)))

@@ -6,17 +6,16 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mfavb.inspection._axes import open_axes
+from sklearn_mfavb.inspection._display import Display
 from sklearn_mfavb.inspection._findings import check_estimator
 
 Row = Mapping[str, Any]
 
 
-class TrainingCurvesDisplay:
+class TrainingCurvesDisplay(Display):
     """The loss and its terms over the epochs of a fit.
 
-    It is recommended to use `from_estimator` to create one. All parameters are stored
-    as attributes.
+    Use `from_estimator` to create one.
 
     Parameters
     ----------
@@ -27,10 +26,7 @@ class TrainingCurvesDisplay:
     ----------
     lines_ : dict of str to matplotlib Line2D
         The curve of each term.
-    ax_ : matplotlib Axes
-        Axes with the curves.
-    figure_ : matplotlib Figure
-        Figure that contains them.
+    ax_, figure_ : matplotlib Axes and Figure
 
     Examples
     --------
@@ -47,21 +43,7 @@ class TrainingCurvesDisplay:
     def from_estimator(
         cls, estimator: Any, *, terms: Sequence[str] | None = None, ax: Any = None
     ) -> Self:
-        """Draw the curves of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : BaseImageClusterer
-            A fitted estimator of this package.
-        terms : sequence of str, default=None
-            Which terms to draw, such as ``["loss"]``. None draws all.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        TrainingCurvesDisplay
-        """
+        """Draw the curves of a fitted estimator of this package, as `plot` does."""
         check_estimator(estimator)
         check_is_fitted(estimator)
         return cls(estimator.history_).plot(terms=terms, ax=ax)
@@ -72,21 +54,9 @@ class TrainingCurvesDisplay:
         Parameters
         ----------
         terms : sequence of str, default=None
-            Which terms to draw, such as ``["loss"]``. None draws all.
+            Terms to draw, such as ``["loss"]``. None draws all.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
-
-        Returns
-        -------
-        TrainingCurvesDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        ValueError
-            If a term is not in the history.
         """
         curves = read_curves(self.history)
         wanted = list(curves) if terms is None else list(terms)
@@ -94,12 +64,16 @@ class TrainingCurvesDisplay:
             raise ValueError(
                 f"terms has {unknown}, but the history has {list(curves)} only."
             )
-        self.ax_, self.figure_ = open_axes(type(self).__name__, ax)
+        self._open_axes(ax)
+        colors = {term: f"C{number}" for number, term in enumerate(curves)}
         self.lines_ = {}
         for term in wanted:
             # A single epoch has no line, but a dot.
             (self.lines_[term],) = self.ax_.plot(
-                *zip(*curves[term], strict=True), marker=".", label=term
+                *zip(*curves[term], strict=True),
+                marker=".",
+                label=term,
+                color=colors[term],
             )
         stages = read_stages(self.history)
         for _, epoch in stages[1:]:
@@ -113,7 +87,7 @@ class TrainingCurvesDisplay:
 
 
 def read_curves(history: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
-    """Return the points of every term of the loss; stages may have terms of their own.
+    """Return the curve of every term: the loss first, then its parts by name.
 
     Parameters
     ----------
@@ -124,40 +98,17 @@ def read_curves(history: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
     -------
     dict of str to list of tuple
         Epoch and value, for each epoch that has the term.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.inspection import read_curves
-    >>> read_curves([{"epoch": 1, "loss": 2.0}, {"epoch": 2, "loss": 1.5}])
-    {'loss': [(1, 2.0), (2, 1.5)]}
     """
-    curves: dict[str, list[tuple[int, float]]] = {}
-    for row in history:
-        for name, value in row.items():
-            if name.endswith("loss"):
-                curves.setdefault(name, []).append((row["epoch"], value))
-    return curves
+    names = {name for row in history for name in row if name.endswith("loss")}
+    return {
+        name: [(row["epoch"], row[name]) for row in history if name in row]
+        # A saved model has its terms in another order than the fit had.
+        for name in sorted(names, key=lambda name: (name != "loss", name))
+    }
 
 
 def read_stages(history: Sequence[Row]) -> list[tuple[str, int]]:
-    """Return where the stages of a fit begin.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        One dict per epoch, as in the attribute ``history_`` of every estimator.
-
-    Returns
-    -------
-    list of tuple
-        Name and first epoch of every stage; empty where stages have no names.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.inspection import read_stages
-    >>> read_stages([{"epoch": n, "stage": "pretext"} for n in (1, 2)])
-    [('pretext', 1)]
-    """
+    """Return name and first epoch of every stage in `history`, if stages have names."""
     named = [(row["stage"], row["epoch"]) for row in history if "stage" in row]
     return named[:1] + [
         second for first, second in pairwise(named) if first[0] != second[0]

@@ -1,36 +1,30 @@
-"""ViewsDisplay: what the augmentation makes of images."""
+"""ViewsDisplay: images beside their augmented views."""
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
-from operator import itemgetter
 from typing import Any, Self
 
 import numpy as np
 import torch
 from PIL import Image
-from sklearn.base import clone
 from sklearn.utils import check_random_state, check_scalar
 from torch import Tensor
 
-from sklearn_mfavb.augmentation import make_views
-from sklearn_mfavb.images import ImageDataset, ImageSource
-from sklearn_mfavb.inspection._findings import check_estimator
-from sklearn_mfavb.inspection._mosaic import draw_mosaic, lay_mosaic
-from sklearn_mfavb.inspection._thumbnails import to_picture
-from sklearn_mfavb.training import local_seed
+from sklearn_mfavb.images import ImageSource
+from sklearn_mfavb.inspection._findings import check_estimator, open_views
+from sklearn_mfavb.inspection._pictures import Groups, MosaicDisplay, to_picture
 from sklearn_mfavb.views import unit_pixels
 
 
-class ViewsDisplay:
-    """What an estimator's augmentation makes of images: one row for each.
+class ViewsDisplay(MosaicDisplay):
+    """Images beside their augmented views: one row for each.
 
     The first picture of a row is the image as the network would see it. Then come views
     of the first kind and of the second; the contrast of an estimator draws one of each.
     A view that no longer shows what matters, or one that still gives away what does
     not, explains many poor clusterings.
 
-    It is recommended to use `from_estimator` to create one. All parameters are stored
-    as attributes.
+    Use `from_estimator` to create one.
 
     Parameters
     ----------
@@ -41,12 +35,7 @@ class ViewsDisplay:
 
     Attributes
     ----------
-    image_ : matplotlib AxesImage
-        All pictures.
-    ax_ : matplotlib Axes
-        Axes with the pictures.
-    figure_ : matplotlib Figure
-        Figure that contains them.
+    image_, ax_, figure_ : matplotlib AxesImage, Axes and Figure
 
     Examples
     --------
@@ -90,88 +79,39 @@ class ViewsDisplay:
         X : array-like, path or sequence
             Images, in any of the forms that the estimator accepts.
         n_images : int, default=5
-            How many images to show; of more, so many are drawn at random.
+            Images that are shown, drawn at random.
         n_views : int, default=4
-            How many views of either kind to draw of each image.
+            Views of either kind that are drawn of each image.
         random_state : int, RandomState instance or None, default=None
             Seed of images and views. torch's global state is left alone.
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
-
-        Returns
-        -------
-        ViewsDisplay
-
-        Raises
-        ------
-        ValueError
-            If the estimator looks at features alone: its views have no pictures.
         """
         check_estimator(estimator)
         check_scalar(n_images, "n_images", Integral, min_val=1)
         check_scalar(n_views, "n_views", Integral, min_val=1)
-        if not estimator._sees_images and not estimator.clip_views:
-            raise ValueError(
-                f"With clip={estimator.clip!r} the estimator looks at features alone: "
-                "its views are perturbed features, which have no picture. Set "
-                "image_tokens=True to have it look at pixels too."
-            )
-        source, size = _read_as_fit(estimator, X)
+        source, size, views = open_views(estimator, X)
         random = check_random_state(random_state)
         images = _draw_images(source, size, n_images, random)
-        augmentation = estimator._resolve_augmentation(ImageDataset(source, size))
-        seed = random.randint(np.iinfo(np.int32).max)
-        with local_seed(seed, torch.device("cpu")):
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(random.randint(np.iinfo(np.int32).max))
             first, second = (
                 [_draw_views(view, image, n_views) for image in images]
-                for view in make_views(augmentation, size)
+                for view in views
             )
         return cls([to_picture(image) for image in images], first, second).plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw one row for each image: itself, then its views.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-
-        Returns
-        -------
-        ViewsDisplay
-            The object itself.
-
-        Raises
-        ------
-        ImportError
-            If matplotlib is not installed.
-        """
-        groups = {
+    def _groups(self) -> Groups:
+        """Return the images and their views."""
+        return {
             "image": [[image] for image in self.images],
             "first view": self.first,
             "second view": self.second,
         }
-        self.image_, self.ax_ = draw_mosaic(
-            lay_mosaic(groups),
-            row_names=[""] * len(self.images),
-            display=type(self).__name__,
-            ax=ax,
-        )
-        self.figure_ = self.ax_.figure
-        return self
 
-
-def _read_as_fit(estimator: Any, X: Any) -> tuple[ImageSource, tuple[int, int]]:
-    """Open images, and say at which size the estimator augments them."""
-    if hasattr(estimator, "image_size_"):
-        source = estimator._read_images(X, reset=False)
-        size = estimator.image_size_
-    else:
-        reader = clone(estimator)  # reading for the first time leaves traces
-        reader._validate_params()
-        source = reader._read_images(X, reset=True)
-        size = reader._resolve_image_size(source)
-    return source, source.image_size if estimator.clip_views else size
+    def _row_names(self) -> list[str]:
+        """Leave the rows without names."""
+        return [""] * len(self.images)
 
 
 def _draw_images(
@@ -180,15 +120,15 @@ def _draw_images(
     n_images: int,
     random: np.random.RandomState,
 ) -> list[Tensor]:
-    """Draw some images that can be read, in [0, 1], in the order of the source."""
-    images = []
+    """Draw images that can be read, in [0, 1], in the order of the source."""
+    drawn: dict[int, Tensor] = {}
     for index in random.permutation(len(source)):
         image = unit_pixels(source.read([index], size))[0]
         if index not in source.unreadable:
-            images.append((index, image))
-        if len(images) == n_images:
+            drawn[index] = image
+        if len(drawn) == n_images:
             break
-    return [image for _, image in sorted(images, key=itemgetter(0))]
+    return [drawn[index] for index in sorted(drawn)]
 
 
 def _draw_views(

@@ -1,19 +1,22 @@
-"""Losses: one idea per file, torch only, float32 inside, any batch size.
+"""Losses: plain torch, for batches of any size on any device.
 
-No loss knows the batch size or the device in advance, so the rows it is given may be
-one batch or the batches of all ranks gathered.
+They are means over the batch, in nats, and float32 even under autocast (float64 for
+float64 input).
 """
 
-from sklearn_mfavb.losses._anchor import AnchorConsistencyLoss
-from sklearn_mfavb.losses._cluster import ClusterContrastiveLoss, balance_loss
-from sklearn_mfavb.losses._contrast import paired_contrast
+from sklearn_mfavb.losses._contrast import (
+    ClusterContrastiveLoss,
+    InstanceContrastiveLoss,
+    balance_loss,
+    paired_contrast,
+)
 from sklearn_mfavb.losses._dec import (
+    AnchorConsistencyLoss,
     DECLoss,
     student_t_assignment,
     target_distribution,
 )
 from sklearn_mfavb.losses._information import MutualInformationLoss
-from sklearn_mfavb.losses._instance import InstanceContrastiveLoss
 from sklearn_mfavb.losses._queue import CompactnessLoss, QueueContrastiveLoss
 from sklearn_mfavb.losses._scan import (
     SCANLoss,

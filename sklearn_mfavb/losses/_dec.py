@@ -16,35 +16,16 @@ def student_t_assignment(
         q_{nk} = \frac{(1 + \|h_n - \mu_k\|^2 / \alpha)^{-(\alpha + 1) / 2}}
             {\sum_{l=1}^{K} (1 + \|h_n - \mu_l\|^2 / \alpha)^{-(\alpha + 1) / 2}} .
 
-    Gradients reach both the embeddings and the centers, which may thus be learned.
+    Source: Xie, Girshick, Farhadi, DEC, 2016, arXiv:1511.06335, equation 1.
 
     Parameters
     ----------
     embedding : torch.Tensor of shape (batch_size, embed_dim)
         Embeddings :math:`h_n`, of any length.
     centers : torch.Tensor of shape (n_clusters, embed_dim)
-        Cluster centers :math:`\mu_k` in the space of the embeddings.
+        Cluster centers :math:`\mu_k`; they may be learned.
     alpha : float, default=1.0
         Degrees of freedom :math:`\alpha > 0`; small values give heavier tails.
-
-    Returns
-    -------
-    torch.Tensor of shape (batch_size, n_clusters)
-        Cluster probabilities, float32 even under autocast.
-
-    Raises
-    ------
-    ValueError
-        If `alpha` is not greater than 0.
-
-    See Also
-    --------
-    DECLoss : Sharpen these assignments.
-
-    References
-    ----------
-    Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", 2016,
-    arXiv:1511.06335, equation 1.
 
     Examples
     --------
@@ -76,23 +57,13 @@ def target_distribution(assignment: Tensor) -> Tensor:
 
         p_{nk} = \frac{q_{nk}^2 / f_k}{\sum_{l=1}^{K} q_{nl}^2 / f_l} .
 
-    A cluster that is empty in the batch stays empty.
+    A cluster that is empty in the batch stays empty. Source: Xie, Girshick, Farhadi,
+    DEC, 2016, arXiv:1511.06335, equation 3, with the sizes of the whole data set.
 
     Parameters
     ----------
     assignment : torch.Tensor of shape (batch_size, n_clusters)
         Cluster probabilities :math:`q_{nk}`.
-
-    Returns
-    -------
-    torch.Tensor of shape (batch_size, n_clusters)
-        Cluster probabilities, float32 even under autocast. They carry the gradient of
-        `assignment`; :class:`DECLoss` stops it.
-
-    References
-    ----------
-    Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", 2016,
-    arXiv:1511.06335, equation 3; there the sizes are those of the whole data set.
 
     Examples
     --------
@@ -116,47 +87,40 @@ class DECLoss(nn.Module):
 
     .. math::
 
-        L = \frac{1}{n} \sum_{i=1}^{n} \sum_{k=1}^{K}
-            p_{ik} \log \frac{p_{ik}}{q_{ik}} ,
+        L = \frac{1}{n} \sum_{i=1}^{n} \mathrm{KL}(p_i \,\|\, q_i) ,
 
     0 for crisp assignments and for uniform ones. Nothing but the division by the
-    cluster sizes in the target keeps all clusters in use.
-
-    See Also
-    --------
-    student_t_assignment : The assignments it was made for.
-    AnchorConsistencyLoss : The same divergence from the assignment of another view.
-
-    References
-    ----------
-    Xie, Girshick, Farhadi, "Unsupervised Deep Embedding for Clustering Analysis", 2016,
-    arXiv:1511.06335, equation 2.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.losses import DECLoss
-    >>> round(DECLoss()(torch.tensor([[0.8, 0.2], [0.4, 0.6]])).item(), 4)
-    0.0577
+    cluster sizes in the target keeps all clusters in use. Source: Xie, Girshick,
+    Farhadi, DEC, 2016, arXiv:1511.06335, equation 2.
     """
 
     def forward(self, assignment: Tensor) -> Tensor:
-        """Return the mean loss of the images.
-
-        Parameters
-        ----------
-        assignment : torch.Tensor of shape (batch_size, n_clusters)
-            Cluster probabilities.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast, in nats.
-        """
-        return mean_divergence(target_distribution(assignment), assignment)
+        """Return the loss, in nats, of an assignment (batch_size, n_clusters)."""
+        return _mean_divergence(target_distribution(assignment), assignment)
 
 
-def mean_divergence(target: Tensor, assignment: Tensor) -> Tensor:
+class AnchorConsistencyLoss(nn.Module):
+    r"""Tie the assignments of two views to that of the image without augmentation.
+
+    With :math:`q` the assignment of the image, its anchor, and :math:`q^a, q^b` those
+    of its views,
+
+    .. math::
+
+        L = \frac{1}{n} \sum_{i=1}^{n} \Bigl(
+            \mathrm{KL}(q_i \,\|\, q^a_i) + \mathrm{KL}(q_i \,\|\, q^b_i) \Bigr) .
+
+    The anchor is a constant for the gradient: the views follow it, and it does not
+    follow them. Source: Sundareswaran et al., Cluster Analysis with Deep Embeddings and
+    Contrastive Learning, 2021, arXiv:2109.12714.
+    """
+
+    def forward(self, anchor: Tensor, first: Tensor, second: Tensor) -> Tensor:
+        """Return the loss, in nats, of three assignments (batch_size, n_clusters)."""
+        return _mean_divergence(anchor, first) + _mean_divergence(anchor, second)
+
+
+def _mean_divergence(target: Tensor, assignment: Tensor) -> Tensor:
     """Return the mean over images of KL(target || assignment), the target constant."""
     target = at_least_float32(target).detach()
     # The floor of the logarithms is added: a clamp would leave without gradient the

@@ -1,4 +1,4 @@
-"""What the clusters of an image tell of those of its positive."""
+"""How much the cluster of an image tells about that of its positive."""
 
 from torch import Tensor, nn
 
@@ -9,27 +9,22 @@ class MutualInformationLoss(nn.Module):
     r"""Make positives tell as much as possible of each other's cluster.
 
     With :math:`p, q` the assignments of an image and of its positive and :math:`m` the
-    mean of all of them over the batch, the mean over the images of minus the pointwise
-    mutual information,
+    mean of all of them over the batch, a constant for the gradient, the mean over the
+    images of minus the pointwise mutual information,
 
     .. math::
 
         L = -\log \sum_{k=1}^{K} \frac{(p_k q_k)^\beta}{m_k} .
 
     At :math:`\beta = 1` its optimum is soft clusters; :math:`\beta < 1` counters the
-    collapse of small clusters, since a rare cluster that both agree on weighs more. The
-    mean is a constant for the gradient.
+    collapse of small clusters, since a rare cluster that both agree on weighs more.
+    Source: Adaloglou et al., TEMI, 2023, arXiv:2303.17896, equation 5; there the mean
+    runs over the last batches and one of both assignments is a teacher's.
 
     Parameters
     ----------
     exponent : float, default=0.6
         :math:`\beta`, in (0.5, 1].
-
-    References
-    ----------
-    Adaloglou, Michels, Kalisch, Kollmann, "Exploring the Limits of Deep Image
-    Clustering using Pretrained Models", 2023, arXiv:2303.17896, equation 5; there the
-    mean runs over the last batches and one of both assignments is a teacher's.
 
     Examples
     --------
@@ -45,18 +40,7 @@ class MutualInformationLoss(nn.Module):
         self.exponent = exponent
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
-        """Return the mean loss of the images.
-
-        Parameters
-        ----------
-        first_assignment, second_assignment : torch.Tensor
-            Probabilities of two views, of shape (batch_size, n_clusters).
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast, in nats.
-        """
+        """Return the loss, in nats, of two views (batch_size, n_clusters)."""
         # Logarithms need a floor; that of the factors, not of their product, keeps an
         # empty cluster out of the sum.
         first = at_least_float32(first_assignment).clamp_min(1e-8)

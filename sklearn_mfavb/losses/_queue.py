@@ -20,38 +20,14 @@ class QueueContrastiveLoss(nn.Module):
                  {\exp(q_i^\top k_i / \tau)
                   + \sum_{u \in \mathcal{U}} \exp(q_i^\top u / \tau)} .
 
-    Keys and queue are constants for the gradient. An empty queue gives 0. The keys of
-    the batch are no negatives of each other.
+    Keys and queue are constants for the gradient; an empty queue gives 0. Source:
+    He et al., MoCo, 2020, arXiv:1911.05722, equation 1.
 
     Parameters
     ----------
     temperature : float, default=0.2
         Divisor :math:`\tau > 0` of the similarities; small values weigh the hardest
         negatives more.
-
-    Raises
-    ------
-    ValueError
-        If `temperature` is not greater than 0.
-
-    See Also
-    --------
-    CompactnessLoss : Pull queries to the centroids of the queue.
-    InstanceContrastiveLoss : The negatives are the other images of the batch.
-
-    References
-    ----------
-    He, Fan, Wu, Xie, Girshick, "Momentum Contrast for Unsupervised Visual
-    Representation Learning", 2020, arXiv:1911.05722, equation 1.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.losses import QueueContrastiveLoss
-    >>> rows = torch.eye(8)
-    >>> value = QueueContrastiveLoss()(rows[:3], rows[:3], rows[3:])
-    >>> round(value.item(), 4)  # log(1 + 5 / e^5)
-    0.0331
     """
 
     def __init__(self, temperature: float = 0.2) -> None:
@@ -59,22 +35,9 @@ class QueueContrastiveLoss(nn.Module):
         self.temperature = check_temperature(temperature)
 
     def forward(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:
-        """Return the mean loss of the queries.
+        """Return the loss of queries and keys (batch_size, projection_dim).
 
-        Parameters
-        ----------
-        query : torch.Tensor of shape (batch_size, projection_dim)
-            Projections of the first view, of unit length.
-        key : torch.Tensor of shape (batch_size, projection_dim)
-            Projections of the second view, of unit length, in the same order of images;
-            they get no gradient.
-        queue : torch.Tensor of shape (queue_size, projection_dim)
-            Keys of past batches, of unit length; they get no gradient.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast.
+        The queue has shape (queue_size, projection_dim); all rows have unit length.
         """
         query = at_least_float32(query)
         past = at_least_float32(queue).detach()
@@ -96,48 +59,16 @@ class CompactnessLoss(nn.Module):
         L = \frac{1}{n} \sum_{i=1}^{n} (1 - q_i^\top c_{a(i)}) ,
 
     half the mean squared distance of unit rows: from 0, on the centroid, to 2, opposite
-    to it.
-
-    See Also
-    --------
-    QueueContrastiveLoss : Keep the queries of different images apart.
-
-    Notes
-    -----
-    A reconstruction, not the authors' formula: of their method only the abstract and
-    the introduction, which ask for compact clusters, were at hand.
-
-    References
-    ----------
-    "Cluster Contrast for Unsupervised Visual Representation Learning" (CueCo), 2025,
-    arXiv:2507.12359.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.losses import CompactnessLoss
-    >>> centroids = torch.eye(2)
-    >>> query = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
-    >>> round(CompactnessLoss()(query, centroids, torch.tensor([0, 1])).item(), 4)
-    0.2
+    to it. A reconstruction, not the authors' formula: of CueCo, 2025, arXiv:2507.12359,
+    only the abstract and the introduction, which ask for compact clusters, were at
+    hand.
     """
 
     def forward(self, query: Tensor, centroids: Tensor, nearest: Tensor) -> Tensor:
-        """Return the mean loss of the queries.
+        """Return the loss of queries (batch_size, projection_dim) of unit length.
 
-        Parameters
-        ----------
-        query : torch.Tensor of shape (batch_size, projection_dim)
-            Projections, of unit length.
-        centroids : torch.Tensor of shape (n_centroids, projection_dim)
-            Centroids, of unit length; they get no gradient.
-        nearest : torch.Tensor of shape (batch_size,)
-            The index, an integer, of each query's centroid.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast.
+        Centroids have shape (n_centroids, projection_dim); `nearest` holds the index of
+        each query's, (batch_size,).
         """
         return (1 - _similarity(query, centroids[nearest])).mean()
 

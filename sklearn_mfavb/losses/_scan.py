@@ -1,4 +1,8 @@
-"""Semantic clustering: agree with the neighbors, then learn from one's confidence."""
+"""Semantic clustering: agree with the neighbors, then learn from one's confidence.
+
+Source: Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, SCAN: Learning to
+Classify Images without Labels, 2020, arXiv:2005.12320.
+"""
 
 import math
 
@@ -11,31 +15,14 @@ from sklearn_mfavb.losses._contrast import at_least_float32
 class SCANLoss(nn.Module):
     r"""Put an image and its neighbor into one cluster, and use all clusters.
 
-    .. math::
-
-        L = L_\text{consistency} - \lambda H ,
-
-    with the :func:`consistency_loss` and the :func:`entropy_of_mean` of the anchors. It
-    ranges down to :math:`-\lambda \log K`, for crisp, agreeing, balanced clusters.
+    :math:`L = L_\text{consistency} - \lambda H`, with the :func:`consistency_loss` and
+    the :func:`entropy_of_mean` of the anchors; down to :math:`-\lambda \log K` for
+    crisp, agreeing, balanced clusters. Source: SCAN, 2020, arXiv:2005.12320.
 
     Parameters
     ----------
     entropy_weight : float, default=5.0
         Weight :math:`\lambda \geq 0` of the entropy.
-
-    Raises
-    ------
-    ValueError
-        If `entropy_weight` is negative or not finite.
-
-    See Also
-    --------
-    SelfLabelLoss : The step that follows.
-
-    References
-    ----------
-    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
-    Classify Images without Labels", 2020, arXiv:2005.12320.
 
     Examples
     --------
@@ -55,20 +42,7 @@ class SCANLoss(nn.Module):
         self.entropy_weight = entropy_weight
 
     def forward(self, anchor: Tensor, neighbor: Tensor) -> Tensor:
-        """Return the loss of a batch.
-
-        Parameters
-        ----------
-        anchor : torch.Tensor of shape (batch_size, n_clusters)
-            Cluster probabilities of the images.
-        neighbor : torch.Tensor of shape (batch_size, n_clusters)
-            Cluster probabilities of one neighbor each, in the same order.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast, in nats.
-        """
+        """Return the loss of images and their neighbors (batch_size, n_clusters)."""
         entropy = entropy_of_mean(anchor)
         return consistency_loss(anchor, neighbor) - self.entropy_weight * entropy
 
@@ -82,32 +56,13 @@ def consistency_loss(anchor: Tensor, neighbor: Tensor) -> Tensor:
 
         L_\text{consistency} = -\frac{1}{n} \sum_{i=1}^{n} \log (p_i^\top p'_i) ,
 
-    0 only for crisp assignments that agree. Both sides get a gradient.
+    0 only for crisp assignments that agree, at most :math:`-\log 10^{-8}`. Both sides
+    get a gradient.
 
     Parameters
     ----------
-    anchor : torch.Tensor of shape (batch_size, n_clusters)
-        Cluster probabilities of the images.
-    neighbor : torch.Tensor of shape (batch_size, n_clusters)
-        Cluster probabilities of one neighbor each, in the same order.
-
-    Returns
-    -------
-    torch.Tensor of shape ()
-        Float32 even under autocast, in nats; at most :math:`-\log 10^{-8}`.
-
-    References
-    ----------
-    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
-    Classify Images without Labels", 2020, arXiv:2005.12320.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.losses import consistency_loss
-    >>> uniform = torch.full((6, 4), 1 / 4)
-    >>> round(consistency_loss(uniform, uniform).item(), 4)  # log 4
-    1.3863
+    anchor, neighbor : torch.Tensor of shape (batch_size, n_clusters)
+        Cluster probabilities of the images, and of one neighbor each.
     """
     agreement = (at_least_float32(anchor) * at_least_float32(neighbor)).sum(dim=1)
     return -_floored_log(agreement).mean()
@@ -123,27 +78,6 @@ def entropy_of_mean(assignment: Tensor) -> Tensor:
     ----------
     assignment : torch.Tensor of shape (batch_size, n_clusters)
         Cluster probabilities.
-
-    Returns
-    -------
-    torch.Tensor of shape ()
-        Float32 even under autocast, in nats.
-
-    See Also
-    --------
-    balance_loss : What is missing to the largest entropy, over two views.
-
-    References
-    ----------
-    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
-    Classify Images without Labels", 2020, arXiv:2005.12320.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from sklearn_mfavb.losses import entropy_of_mean
-    >>> round(entropy_of_mean(torch.eye(4)).item(), 4)  # log 4
-    1.3863
     """
     share = at_least_float32(assignment).mean(dim=0)  # (n_clusters,)
     return -(share * _floored_log(share)).sum()
@@ -162,27 +96,13 @@ class SelfLabelLoss(nn.Module):
         L = \frac{1}{|\mathcal{C}|} \sum_{c \in \mathcal{C}} \frac{1}{n_c}
             \sum_{i \text{ kept as } c} -\log q_{ic} ,
 
-    the cross-entropy weighted by inverse frequency :math:`n / n_c`, so that large
-    clusters do not outvote small ones. If no image is kept it is 0, with gradient 0.
+    the cross-entropy weighted by inverse frequency, so that large clusters do not
+    outvote small ones; 0 if no image is kept. Source: SCAN, 2020, arXiv:2005.12320.
 
     Parameters
     ----------
     threshold : float, default=0.99
         Probability in [0, 1) above which a cluster is taken for a label.
-
-    Raises
-    ------
-    ValueError
-        If `threshold` is not in [0, 1).
-
-    See Also
-    --------
-    SCANLoss : The step before.
-
-    References
-    ----------
-    Van Gansbeke, Vandenhende, Georgoulis, Proesmans, Van Gool, "SCAN: Learning to
-    Classify Images without Labels", 2020, arXiv:2005.12320.
 
     Examples
     --------
@@ -203,24 +123,13 @@ class SelfLabelLoss(nn.Module):
         self.threshold = threshold
 
     def forward(self, strong: Tensor, weak: Tensor) -> Tensor:
-        """Return the loss of the confident images.
+        """Return the loss, in nats, of two views (batch_size, n_clusters).
 
-        Parameters
-        ----------
-        strong : torch.Tensor of shape (batch_size, n_clusters)
-            Cluster probabilities under strong augmentation.
-        weak : torch.Tensor of shape (batch_size, n_clusters)
-            Cluster probabilities under weak augmentation, or none, in the same order of
-            images; they get no gradient.
-
-        Returns
-        -------
-        torch.Tensor of shape ()
-            Float32 even under autocast, in nats.
+        The weak view gets no gradient.
         """
         confidence, label = at_least_float32(weak).max(dim=1)
         kept = confidence > self.threshold
-        membership = functional.one_hot(label, weak.shape[1]) * kept[:, None]
+        membership = functional.one_hot(label, weak.shape[1]).float() * kept[:, None]
         size = membership.sum(dim=0)  # (n_clusters,)
         # Weights of 0 in place of a selection: nothing kept is no special case, and the
         # device is not waited for.

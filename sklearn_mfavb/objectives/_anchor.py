@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.contrast import Positives
+from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import (
     AnchorConsistencyLoss,
     DECLoss,

@@ -1,17 +1,67 @@
 """Contrast of instances and of clusters, with balance and information."""
 
 from collections.abc import Callable
+from numbers import Real
+from typing import Any, ClassVar
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import Tensor, nn
 
-from sklearn_mfavb.contrast import Positives
+from sklearn_mfavb.pairs import Positives
+from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.losses import (
     ClusterContrastiveLoss,
     InstanceContrastiveLoss,
     MutualInformationLoss,
     balance_loss,
 )
+
+
+_TEMPERATURE = [Interval(Real, 0, None, closed="neither")]
+_WEIGHT = [Interval(Real, 0, None, closed="left")]
+
+
+class ContrastiveTerms(ParameterGroup):
+    """Temperatures and weights of the terms of a contrastive loss.
+
+    Parameters
+    ----------
+    instance_temperature : float, default=0.5
+        Temperature of the contrast between images.
+    cluster_temperature : float, default=1.0
+        Temperature of the contrast between clusters.
+    instance_weight : float, default=1.0
+        Weight of the contrast between images.
+    cluster_weight : float, default=1.0
+        Weight of the contrast between clusters.
+    information_weight : float, default=0.0
+        Weight of the mutual information between the clusters of positives (TEMI,
+        arXiv:2303.17896).
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "instance_temperature": _TEMPERATURE,
+        "cluster_temperature": _TEMPERATURE,
+        "instance_weight": _WEIGHT,
+        "cluster_weight": _WEIGHT,
+        "information_weight": _WEIGHT,
+    }
+
+    def __init__(
+        self,
+        *,
+        instance_temperature: float = 0.5,
+        cluster_temperature: float = 1.0,
+        instance_weight: float = 1.0,
+        cluster_weight: float = 1.0,
+        information_weight: float = 0.0,
+    ) -> None:
+        self.instance_temperature = instance_temperature
+        self.cluster_temperature = cluster_temperature
+        self.instance_weight = instance_weight
+        self.cluster_weight = cluster_weight
+        self.information_weight = information_weight
 
 
 class ContrastiveObjective(nn.Module):
@@ -23,32 +73,21 @@ class ContrastiveObjective(nn.Module):
 
     Parameters
     ----------
-    instance_temperature, cluster_temperature : float
-        Temperatures of the two contrasts.
-    instance_weight, cluster_weight, balance_weight : float
-        Factors of the terms in the sum.
-    information_weight : float, default=0.0
-        Factor of the mutual information.
+    terms : ContrastiveTerms
+        Temperatures and weights.
+    balance_weight : float
+        Weight of the term that keeps clusters equally large.
     """
 
-    def __init__(
-        self,
-        *,
-        instance_temperature: float,
-        cluster_temperature: float,
-        instance_weight: float,
-        cluster_weight: float,
-        balance_weight: float,
-        information_weight: float = 0.0,
-    ) -> None:
+    def __init__(self, terms: ContrastiveTerms, *, balance_weight: float) -> None:
         super().__init__()
-        self.instance_contrast = InstanceContrastiveLoss(instance_temperature)
-        self.cluster_contrast = ClusterContrastiveLoss(cluster_temperature)
-        self.instance_weight = instance_weight
-        self.cluster_weight = cluster_weight
-        self.balance_weight = balance_weight
+        self.instance_contrast = InstanceContrastiveLoss(terms.instance_temperature)
+        self.cluster_contrast = ClusterContrastiveLoss(terms.cluster_temperature)
         self.information = MutualInformationLoss()
-        self.information_weight = information_weight
+        self.instance_weight = terms.instance_weight
+        self.cluster_weight = terms.cluster_weight
+        self.balance_weight = balance_weight
+        self.information_weight = terms.information_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score the outputs of a batch.

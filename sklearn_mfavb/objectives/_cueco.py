@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sklearn_mfavb.contrast import Positives
+from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import CompactnessLoss, QueueContrastiveLoss
 
 _ROUNDS = 5  # of k-means, each time from the last centroids

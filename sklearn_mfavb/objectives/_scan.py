@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.contrast import Positives
+from sklearn_mfavb.pairs import Positives
 from sklearn_mfavb.losses import SelfLabelLoss, consistency_loss, entropy_of_mean
 
 

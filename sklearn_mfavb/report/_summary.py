@@ -1,75 +1,74 @@
-"""The figures at the top of the page, and what the page does not show."""
+"""Figures, settings and versions: the tables of the page."""
 
+import inspect
+import platform
+from contextlib import suppress
+from datetime import timedelta
+from importlib.metadata import PackageNotFoundError, version
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 
 from sklearn_mfavb.inspection import Findings
 
+_PACKAGES = "sklearn-mfavb scikit-learn torch skorch timm open_clip_torch numpy pillow"
+_LONGEST = 200  # characters of a value
+
 
 def list_facts(estimator: Any, found: Findings) -> dict[str, str]:
     """List the figures at the top of the page."""
     labels = found.labels[found.labels >= 0]
     sizes = np.bincount(labels, minlength=found.probabilities.shape[1])
-    surest = np.nanmax(found.probabilities[found.labels >= 0], axis=1)
-    seconds = sum(row["seconds"] for row in estimator.history_)
-    return {
+    surest = found.probabilities[found.labels >= 0].max(axis=1)
+    facts = {
         "images": f"{len(labels):,}",
         "skipped": f"{len(found.labels) - len(labels):,}",
-        "clusters in use": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
-        "images in a cluster": f"{sizes.min():,} to {sizes.max():,}",
+        "non-empty clusters": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
+        "cluster sizes": f"{sizes.min():,} to {sizes.max():,}",
         "mean probability": f"{100 * surest.mean():.1f} %",
-        "agreement of neighbours": f"{found.score:.2f}",
-        "training": f"{len(estimator.history_)} epochs, {_duration(seconds)}",
+        "training": _training(estimator),
         "size in pixels": _sizes(estimator, found),
     }
+    if found.score is not None:
+        facts["agreement of neighbors"] = f"{found.score:.2f} (0 chance, 1 best)"
+    return facts
 
 
-def list_limits(
-    estimator: Any,
-    found: Findings,
-    *,
-    n_mapped: int,
-    n_typical: int,
-    n_doubtful: int,
-    side: int,
-) -> list[str]:
-    """Say what the page leaves out, and how to read what it shows."""
-    n_images = np.count_nonzero(found.labels >= 0)
-    space = "CLIP features" if estimator.clip is not None else "pixels"
-    on_map = (
-        f"The map shows all {n_images:,} images."
-        if n_mapped == n_images
-        else f"The map shows {n_mapped:,} of {n_images:,} images, drawn at random."
-    )
-    return [
-        on_map,
-        f"Of every cluster at most {n_typical} typical and {n_doubtful} doubtful "
-        "members are shown: those of the highest and of the lowest probability.",
-        f"Thumbnails have at most {side} pixels a side.",
-        "Probabilities are the model's own. They order the members of a cluster; they "
-        "are not calibrated, so 99 % does not mean that one in a hundred is wrong.",
-        "Agreement of neighbours is the part of the labels that the 10 nearest images "
-        f"by {space} confirm, beyond chance: 1 is best, 0 is chance.",
-        "On the map (t-SNE) neighbours stay together. Distances between groups and "
-        "the area of a group mean nothing.",
-    ]
+def _training(estimator: Any) -> str:
+    """Tell how long training took, and whether it was stopped."""
+    n_epochs, planned = estimator.n_iter_, estimator.max_epochs_
+    stopped = f"stopped after {n_epochs} of {planned} epochs"
+    epochs = stopped if n_epochs < planned else f"{n_epochs} epochs"
+    seconds = sum(row["seconds"] for row in estimator.history_)
+    return f"{epochs}, {timedelta(seconds=round(seconds))}"
 
 
 def _sizes(estimator: Any, found: Findings) -> str:
-    """Say how large images are, and how large the network sees them."""
+    """Tell the size of the images, and at which size the network sees them."""
     height, width = found.source.image_size
-    usual = "" if found.source.has_one_size else " (median)"
-    own = f"{width} x {height}{usual}"
-    if not estimator._sees_images:
-        return f"{own}, seen as features only"
+    own = f"{width} x {height}{'' if found.source.has_one_size else ' (median)'}"
+    if estimator.image_size_ is None:
+        return f"{own}, used features only"
     seen_height, seen_width = estimator.image_size_
     return f"{own}, seen at {seen_width} x {seen_height}"
 
 
-def _duration(seconds: float) -> str:
-    """Write a duration in the largest unit that suits it."""
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"
+def list_settings(estimator: Any) -> list[tuple[str, str, bool]]:
+    """List name, value and whether it is the default; those that were changed first."""
+    signature = inspect.signature(type(estimator)).parameters
+    settings = []
+    for name, value in estimator.get_params(deep=False).items():
+        text = repr(value)
+        short = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} ..."
+        settings.append((name, short, text == repr(signature[name].default)))
+    return sorted(settings, key=itemgetter(2))
+
+
+def list_versions() -> dict[str, str]:
+    """List the versions of the software that runs here and now."""
+    versions = {"Python": f"{platform.python_version()} on {platform.platform()}"}
+    for package in _PACKAGES.split():
+        with suppress(PackageNotFoundError):  # it may run where it was unpacked
+            versions[package] = version(package)
+    return versions

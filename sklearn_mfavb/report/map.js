@@ -14,30 +14,20 @@
   let width = 0;
   let height = 0;
   let zoom = 1;
-  let centre = [0.5, 0.5];
+  let center = [0.5, 0.5];
   let chosen = -1; // point
   let only = -1; // cluster; -1 is all
 
   const scale = () => zoom * MARGIN * Math.min(width, height);
   const toScreen = (x, y) => [
-    (x - centre[0]) * scale() + width / 2,
-    (y - centre[1]) * scale() + height / 2,
+    (x - center[0]) * scale() + width / 2,
+    (y - center[1]) * scale() + height / 2,
   ];
   const place = (i) => toScreen(data.x[i], data.y[i]);
   const isShown = (i) => only < 0 || data.clusters[i] === only;
   const isInSight = ([x, y], beyond) =>
     x >= -beyond && y >= -beyond && x <= width + beyond && y <= height + beyond;
 
-
-  const labels = [...new Set(data.clusters)].map((cluster) => {
-    const members = points.filter((i) => data.clusters[i] === cluster);
-    const median = (values) => members.map((i) => values[i]).sort((a, b) => a - b)[members.length >> 1];
-    const middle = [median(data.x), median(data.y)];
-    // Between two islands of a cluster there may be nothing: label an image.
-    const distance = (i) => Math.hypot(data.x[i] - middle[0], data.y[i] - middle[1]);
-    const amid = members.reduce((best, i) => (distance(i) < distance(best) ? i : best));
-    return { cluster, x: data.x[amid], y: data.y[amid] };
-  });
 
   function picture(i) {
     if (!pictures.has(i)) {
@@ -67,7 +57,7 @@
 
   function draw() {
     const style = getComputedStyle(document.documentElement);
-    const colors = new Map(labels.map(({ cluster }) => [cluster, colorOf(cluster)]));
+    const colors = new Map(data.labels.map((i) => [data.clusters[i], colorOf(data.clusters[i])]));
     const color = (cluster) => colors.get(cluster);
     const ink = style.getPropertyValue("--ink");
     const paper = style.getPropertyValue("--paper");
@@ -118,13 +108,12 @@
     context.textBaseline = "middle";
     context.lineWidth = 4;
     context.lineJoin = "round";
-    for (const label of labels) {
-      if (only >= 0 && label.cluster !== only) continue;
-      const [x, y] = toScreen(label.x, label.y);
+    for (const i of data.labels.filter(isShown)) {
+      const [x, y] = place(i);
       context.strokeStyle = paper;
-      context.strokeText(label.cluster, x, y);
+      context.strokeText(data.clusters[i], x, y);
       context.fillStyle = ink;
-      context.fillText(label.cluster, x, y);
+      context.fillText(data.clusters[i], x, y);
     }
   }
 
@@ -178,7 +167,7 @@
     const next = chosen < 0 ? nearest(x, y, () => true) : nearest(x, y, isAhead);
     if (next < 0) return;
     choose(next);
-    if (!isInSight(place(next), 0)) centre = [data.x[next], data.y[next]];
+    if (!isInSight(place(next), 0)) center = [data.x[next], data.y[next]];
   }
 
 
@@ -193,13 +182,13 @@
     zoom = Math.min(DEEPEST, Math.max(1, zoom * factor));
     // What is under (x, y) stays there.
     const shift = 1 / before - 1 / scale();
-    centre = [centre[0] + (x - width / 2) * shift, centre[1] + (y - height / 2) * shift];
+    center = [center[0] + (x - width / 2) * shift, center[1] + (y - height / 2) * shift];
     requestDraw();
   }
 
   function showAll() {
     zoom = 1;
-    centre = [0.5, 0.5];
+    center = [0.5, 0.5];
     requestDraw();
   }
 
@@ -229,9 +218,9 @@
   });
   canvas.addEventListener("pointermove", (event) => {
     if (!grip) return find(event);
-    centre = [
-      centre[0] - (event.offsetX - grip[0]) / scale(),
-      centre[1] - (event.offsetY - grip[1]) / scale(),
+    center = [
+      center[0] - (event.offsetX - grip[0]) / scale(),
+      center[1] - (event.offsetY - grip[1]) / scale(),
     ];
     grip = [event.offsetX, event.offsetY];
     requestDraw();

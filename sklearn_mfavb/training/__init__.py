@@ -1,41 +1,46 @@
-"""The training loop: skorch's, with one rung changed."""
+"""Training: stages, run one after the other by skorch's loop."""
 
 from sklearn_mfavb.training._batches import balanced_batches
-from sklearn_mfavb.training._callbacks import (
-    EpochProgress,
-    FollowQuery,
-    RefreshNeighbors,
-    TermAverages,
-)
-from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._freed_memory import keep_freed_memory
-from sklearn_mfavb.training._log import TrainingLog, Unkept
+from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TermAverages
+from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
+from sklearn_mfavb.training._inference import apply_to_views, embed_in, split_evenly
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
+    LARGEST_BATCH,
+    Runtime,
+    auto_batch_size,
+    auto_epochs,
     autocast,
-    local_seed,
+    isolated,
     resolve_autocast,
     resolve_device,
 )
-from sklearn_mfavb.training._schedule import WarmupConstant, WarmupCosine
+from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.training._time_budget import TimeBudget
+from sklearn_mfavb.training._train import History, Stage, train
 
 __all__ = [
+    "LARGEST_BATCH",
     "Checkpoint",
     "ClusteringNet",
     "EpochProgress",
     "FollowQuery",
-    "RefreshNeighbors",
+    "History",
+    "Runtime",
+    "Stage",
     "TermAverages",
     "TimeBudget",
-    "TrainingLog",
-    "Unkept",
-    "WarmupConstant",
-    "WarmupCosine",
+    "Training",
+    "apply_to_views",
+    "auto_batch_size",
+    "auto_epochs",
     "autocast",
     "balanced_batches",
-    "keep_freed_memory",
-    "local_seed",
+    "embed_in",
+    "isolated",
+    "open_checkpoint",
     "resolve_autocast",
     "resolve_device",
+    "split_evenly",
+    "train",
 ]

@@ -1,9 +1,7 @@
-"""What happens around the training steps."""
+"""Callbacks of the training loop."""
 
-from collections.abc import Callable
 from typing import Any
 
-from numpy.typing import NDArray
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -35,41 +33,25 @@ class TermAverages(Callback):
             net.history.record(name, float(total) / self.n_batches_)
 
 
-class RefreshNeighbors(Callback):
-    """Seek the neighbours of a data set again every few epochs.
-
-    Before the first search the data set has no neighbours, and every image is its own
-    partner: an embedding that has learned nothing knows no neighbours.
+class EpochProgress(Callback):
+    """Show a bar over the epochs with the loss and the time left.
 
     Parameters
     ----------
-    find : callable
-        From the network and the data set to an ndarray of int64 of shape
-        (n_samples, n_neighbors).
-    every : int
-        Epochs between two searches; the first comes after as many.
+    stage : str or None, default=None
+        Name of the stage, shown before the bar.
     """
 
-    def __init__(self, find: Callable[[Any, Any], NDArray], every: int) -> None:
-        self.find = find
-        self.every = every
-
-    def on_epoch_begin(
-        self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
-    ) -> None:
-        """Search, if it is time."""
-        n_done = len(net.history) - 1  # the epoch that begins has a row already
-        if n_done > 0 and n_done % self.every == 0:
-            dataset_train.neighbors = self.find(net, dataset_train)
-
-
-class EpochProgress(Callback):
-    """Show a bar over the epochs with the loss and the time left."""
+    def __init__(self, stage: str | None = None) -> None:
+        self.stage = stage
 
     def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Open the bar."""
         self.bar_ = tqdm(
-            total=net.max_epochs, initial=len(net.history), unit="epoch", desc="fit"
+            total=net.max_epochs,
+            initial=len(net.history),
+            unit="epoch",
+            desc=self.stage or "training",
         )
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
@@ -79,13 +61,7 @@ class EpochProgress(Callback):
 
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close the bar."""
-        self.close()
-
-    def close(self) -> None:
-        """Close the bar if one is open; an open one could not be pickled."""
-        if hasattr(self, "bar_"):
-            self.bar_.close()
-            del self.bar_
+        self.bar_.close()
 
 
 class FollowQuery(Callback):

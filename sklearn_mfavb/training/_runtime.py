@@ -1,10 +1,53 @@
 """Where and how a network runs: device, arithmetic, randomness."""
 
+import math
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+
+
+_EPOCHS, _LEAST_EPOCHS = 40, 10
+# With features, by whether pixels are looked at too. Five seeds of rsscn7 spread over
+# 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
+_STEPS_WITH_FEATURES = {True: 400, False: 900}
+LARGEST_BATCH = 256  # images; ``"auto"`` does not go beyond
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Where a network runs, in which arithmetic, and on how many images at once.
+
+    Attributes
+    ----------
+    device : torch.device
+        Where the network is.
+    autocast_dtype : torch.dtype or None
+        Type of the matrix products; None for float32.
+    batch_size : int
+        Largest number of images in a batch.
+    """
+
+    device: torch.device
+    autocast_dtype: torch.dtype | None
+    batch_size: int
+
+
+def auto_batch_size(n_samples: int, n_clusters: int) -> int:
+    """Return an eighth of the images, at least 8 per cluster and at most 256."""
+    return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+
+
+def auto_epochs(dataset: Any, runtime: Runtime) -> int:
+    """Return 40 epochs, or with features as many as a number of steps takes."""
+    if dataset.features is None:
+        return _EPOCHS
+    n_steps = math.ceil(len(dataset) / runtime.batch_size)
+    wanted = _STEPS_WITH_FEATURES[dataset.size is not None]
+    return max(_LEAST_EPOCHS, math.ceil(wanted / n_steps))
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -40,7 +83,7 @@ def resolve_device(device: str | torch.device) -> torch.device:
 def resolve_autocast(
     precision: Literal["auto", "float32", "bfloat16"], device: torch.device
 ) -> torch.dtype | None:
-    """Say in which type the matrix products of a network run; None means float32.
+    """Return the type of the matrix products of a network; None means float32.
 
     ``"auto"`` takes bfloat16 on devices that multiply it natively, CUDA devices and
     x86 CPUs alike, and float32 elsewhere.
@@ -81,7 +124,7 @@ def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
-    """Say whether a device has instructions for bfloat16; others imitate them, slowly.
+    """Whether a device has instructions for bfloat16; others emulate them, slowly.
 
     Measured on two cores with AVX512_BF16: a training step of 256 images of 32 pixels
     takes 0.68 s instead of 1.33 s; a ViT-B/16 without gradients embeds 8.8 images per
@@ -95,18 +138,39 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(is_native)
 
 
+# Training draws from torch's global generators: dropout and the initial weights of
+# layers know no others. One fit at a time may use them.
+_GLOBAL_STATE = threading.RLock()
+
+
 @contextmanager
-def local_seed(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch inside the block and leave the user's random state as it was.
+def isolated(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch inside the block, and leave the state of the process as it was.
+
+    Inside, gradients are recorded and new tensors are float32, whatever the caller has
+    set. A second thread waits until the block ends.
 
     Parameters
     ----------
     seed : int
-        Seed of the CPU's generator and of the CUDA devices'.
+        Seed of the generators of the CPU and of the device.
     device : torch.device
-        Its random state is kept as well as the CPU's.
+        Other devices are left alone.
     """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
-        torch.manual_seed(seed)
-        yield
+    with (
+        _GLOBAL_STATE,
+        torch.random.fork_rng(devices=devices),
+        torch.inference_mode(mode=False),
+        torch.enable_grad(),
+    ):
+        default_dtype = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float32)
+        torch.default_generator.manual_seed(seed)
+        for each in devices:
+            with torch.cuda.device(each):
+                torch.cuda.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.set_default_dtype(default_dtype)

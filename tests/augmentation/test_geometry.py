@@ -10,11 +10,6 @@ from sklearn_mfavb.augmentation import AffineCrop
 oracle = pytest.importorskip("torchvision.transforms.v2.functional")
 
 
-def make_images(*shape):
-    """Return uniform noise: the hardest picture to resample exactly."""
-    return torch.rand(*shape)
-
-
 def row(parameters, index):
     """Return the drawn numbers of one image as plain numbers by name."""
     flat = {**parameters._asdict(), **parameters.boxes._asdict()}
@@ -39,7 +34,7 @@ def crop_flip_and_turn(image, drawn):
 @pytest.mark.parametrize("quarter_turns", [False, True])
 def test_crop_flips_and_turns_equal_torchvision(shape, quarter_turns):
     """One resampling pass equals crop, flips, turn and resize, image by image."""
-    images = make_images(*shape)
+    images = torch.rand(*shape)
     transform = AffineCrop(vertical_flip_probability=0.5, quarter_turns=quarter_turns)
     parameters = transform.draw(images)
     augmented = transform.apply(images, parameters)
@@ -50,8 +45,8 @@ def test_crop_flips_and_turns_equal_torchvision(shape, quarter_turns):
 
 @pytest.mark.parametrize("height, width", [(20, 20), (16, 28)])
 def test_affine_equals_torchvision_on_replicated_borders(height, width):
-    """Rotation, shear and translation have the signs and centre of torchvision."""
-    images = make_images(12, 3, height, width)
+    """Rotation, shear and translation have the signs and center of torchvision."""
+    images = torch.rand(12, 3, height, width)
     transform = AffineCrop(
         scale=(1.0, 1.0),
         ratio=(width / height, width / height),
@@ -115,25 +110,15 @@ def test_boxes_follow_the_distribution_of_torchvision():
     "height, width, box", [(10, 100, (0, 43, 10, 13)), (100, 10, (43, 0, 13, 10))]
 )
 def test_boxes_that_never_fit_become_the_central_crop(height, width, box):
-    """An elongated image whose whole area is asked for is cropped at its centre."""
+    """An elongated image whose whole area is asked for is cropped at its center."""
     images = torch.empty(3, 1, height, width)
     boxes = AffineCrop(scale=(1.0, 1.0)).draw(images).boxes
     assert torch.stack(tuple(boxes), dim=1).tolist() == [[float(x) for x in box]] * 3
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 1, 64), (4, 1, 64, 1), (4, 3, 3, 3)])
-def test_sides_below_four_pixels_are_left_alone(shape):
-    """Strips and specks are not mirrored, cropped, turned or warped."""
-    images = make_images(*shape)
-    transform = AffineCrop(
-        horizontal_flip_probability=1.0, quarter_turns=True, max_rotation=90.0
-    )
-    assert torch.equal(transform(images), images)
-
-
 def test_flip_probabilities_of_zero_and_one_are_certain():
     """Probability 1 mirrors every image, probability 0 none."""
-    images = make_images(6, 3, 8, 8)
+    images = torch.rand(6, 3, 8, 8)
     settings = dict(scale=(1.0, 1.0), ratio=(1.0, 1.0))
     never = AffineCrop(**settings, horizontal_flip_probability=0.0)
     always = AffineCrop(**settings, horizontal_flip_probability=1.0)
@@ -155,20 +140,3 @@ def test_images_may_be_seen_beyond_the_crop_only_when_warped():
     assert plain.apply(images, drawn).min() == 1.0
     tilted = drawn._replace(rotation=torch.tensor([45.0]))
     assert warped.apply(images, tilted).min() == 0.0
-
-
-@pytest.mark.parametrize(
-    "settings, name",
-    [
-        ({"scale": (0.0, 1.0)}, "scale"),
-        ({"scale": (0.5, 1.5)}, "scale"),
-        ({"ratio": (2.0, 1.0)}, "ratio"),
-        ({"vertical_flip_probability": 1.5}, "vertical_flip_probability"),
-        ({"max_shear": 90.0}, "max_shear"),
-        ({"max_shift": float("nan")}, "max_shift"),
-    ],
-)
-def test_impossible_geometry_is_refused_by_name(settings, name):
-    """A setting outside its range raises ValueError naming it."""
-    with pytest.raises(ValueError, match=f"`{name}`"):
-        AffineCrop(**settings)

@@ -5,7 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from sklearn_mfavb.datasets._npz import read_npz
+from sklearn_mfavb.datasets import load_images
 
 IMAGES = np.arange(3 * 4 * 5 * 3, dtype=np.uint8).reshape(3, 4, 5, 3)
 
@@ -33,36 +33,31 @@ def test_everything_in_the_file_is_returned(write):
         clip_vitb16=embedding,
         mean=[0.1, 0.2, 0.3],
     )
-    labelled = read_npz(path)
-    np.testing.assert_array_equal(labelled.images, IMAGES)
-    assert labelled.target.dtype == np.int64
-    assert labelled.target.tolist() == [2, 0, 1]
-    assert labelled.target_names == ["a", "b", "c"]
-    assert all(type(name) is str for name in labelled.target_names)
-    assert labelled.source == f"somewhere ({path})"
-    assert list(labelled.features) == ["clip_vitb16"]
-    np.testing.assert_array_equal(labelled.features["clip_vitb16"], embedding)
+    labeled = load_images(path)
+    np.testing.assert_array_equal(labeled.images, IMAGES)
+    assert labeled.target.dtype == np.int64
+    assert labeled.target.tolist() == [2, 0, 1]
+    assert labeled.target_names == ["a", "b", "c"]
+    assert all(type(name) is str for name in labeled.target_names)
+    assert labeled.source == f"somewhere ({path})"
+    assert list(labeled.features) == ["clip_vitb16"]
+    np.testing.assert_array_equal(labeled.features["clip_vitb16"], embedding)
 
 
 def test_names_and_source_may_be_missing(write):
     """Labels are then their own names, and the path is the source."""
     path = write()
-    labelled = read_npz(path)
-    assert labelled.target_names == ["0", "1", "2"]
-    assert labelled.source == str(path)
-    assert dict(labelled.features) == {}
-
-
-def test_no_file(tmp_path):
-    """A file that is not there is no error: other places are tried."""
-    assert read_npz(tmp_path / "set.npz") is None
+    labeled = load_images(path)
+    assert labeled.target_names == ["0", "1", "2"]
+    assert labeled.source == str(path)
+    assert dict(labeled.features) == {}
 
 
 def test_python_objects_are_refused(write):
     """An array that would have to be unpickled is named, with the way to store it."""
     path = write(class_names=np.array(["a", "b", "c"], dtype=object))
     with pytest.raises(ValueError, match=r"array 'class_names' .* dtype=str"):
-        read_npz(path)
+        load_images(path)
 
 
 def test_other_files_in_the_archive_are_no_features(write):
@@ -70,7 +65,7 @@ def test_other_files_in_the_archive_are_no_features(write):
     path = write()
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("readme.txt", "hello")
-    assert dict(read_npz(path).features) == {}
+    assert dict(load_images(path).features) == {}
 
 
 def test_file_that_is_no_archive(tmp_path):
@@ -78,7 +73,7 @@ def test_file_that_is_no_archive(tmp_path):
     path = tmp_path / "set.npz"
     path.write_bytes(b"\x80\x04N.")
     with pytest.raises(ValueError, match=r"set.npz' is not an archive of arrays"):
-        read_npz(path)
+        load_images(path)
 
 
 @pytest.mark.parametrize(
@@ -99,5 +94,5 @@ def test_file_that_is_no_archive(tmp_path):
 def test_wrong_arrays_are_named(write, changes, message):
     """The error names the file, the array, what was seen and what should be."""
     with pytest.raises(ValueError, match=message) as caught:
-        read_npz(write(**changes))
+        load_images(write(**changes))
     assert "set.npz" in str(caught.value)

@@ -1,4 +1,4 @@
-"""Tests of the small labelled images."""
+"""Tests of the small labeled images."""
 
 import numpy as np
 import pytest

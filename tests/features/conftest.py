@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb.features import Encoder
+from sklearn_mfavb.features import CLIPFeatures
 
 
 @pytest.fixture(scope="session")
@@ -27,23 +27,21 @@ def pictures(tmp_path):
 
 
 @pytest.fixture
-def count_embedded(monkeypatch, tiny):
+def count_embedded(monkeypatch):
     """Count the images that go through an encoder; raise after a number if asked."""
 
     class Counter:
         total = 0
         limit = float("inf")
 
-    # Building an encoder embeds an image: it must not count.
-    tiny().get_feature_names_out()
     counter = Counter()
-    embed = Encoder.forward
+    embed = CLIPFeatures._embed
 
-    def counted(self, images):
+    def counted(self, images, is_resized):
         if counter.total >= counter.limit:
             raise KeyboardInterrupt
         counter.total += len(images)
-        return embed(self, images)
+        return embed(self, images, is_resized)
 
-    monkeypatch.setattr(Encoder, "forward", counted)
+    monkeypatch.setattr(CLIPFeatures, "_embed", counted)
     return counter

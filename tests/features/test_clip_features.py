@@ -1,7 +1,6 @@
 """CLIPFeatures as a user meets it: inputs, outputs, scikit-learn."""
 
 import os
-import pickle
 import warnings
 
 import numpy as np
@@ -12,11 +11,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from sklearn.base import clone
-from sklearn.cluster import KMeans
-from sklearn.pipeline import make_pipeline
+from sklearn.compose import ColumnTransformer
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_mfavb.features import CLIPFeatures, load_encoder
+from sklearn_mfavb.features import CLIPFeatures
+from sklearn_mfavb.features._build import load_encoder
+from sklearn_mfavb.images._reading import Reading
 
 
 def cosine(first, second):
@@ -39,7 +40,9 @@ def test_scikit_learn_checks(tiny):
     """At least forty of scikit-learn's checks apply, and none of them fails."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        results = check_estimator(tiny(image_shape=(1, -1)), on_skip=None)
+        results = check_estimator(
+            tiny(reading=Reading(image_shape=(1, -1))), on_skip=None
+        )
     statuses = [result["status"] for result in results]
     assert statuses.count("passed") >= 40
     assert set(statuses) <= {"passed", "skipped"}
@@ -53,7 +56,7 @@ def test_arrays_match_open_clip(tiny, tiny_model, photos):
     assert features.shape == (20, 12)
     assert cosine(features, expected).min() > 0.999
     preprocessing = load_encoder(tiny().model, tiny().pretrained).preprocessing
-    batch = preprocessing.fit(torch.from_numpy(photos).permute(0, 3, 1, 2))
+    batch = preprocessing.resize(torch.from_numpy(photos).permute(0, 3, 1, 2))
     with torch.no_grad():
         exact = tiny_model.encode_image(preprocessing.normalize(batch)).numpy()
     assert_allclose(features, exact, atol=1e-5)
@@ -101,23 +104,23 @@ def test_floats_and_layouts(tiny, photos):
     assert cosine(floats, expected).min() > 0.999
 
 
-def test_grey_is_repeated(tiny, photos):
-    """A grey image is the colour image of three equal channels."""
-    grey = photos[..., 0]
-    colour = np.repeat(grey[..., None], 3, axis=-1)
-    assert_allclose(tiny().transform(grey), tiny().transform(colour), atol=1e-5)
+def test_gray_is_repeated(tiny, photos):
+    """A gray image is the color image of three equal channels."""
+    gray = photos[..., 0]
+    color = np.repeat(gray[..., None], 3, axis=-1)
+    assert_allclose(tiny().transform(gray), tiny().transform(color), atol=1e-5)
 
 
 def test_nothing_is_learned(tiny, photos, pictures):
-    """Features do not depend on what was given to fit, be it grey or colour."""
-    grey_fitted = tiny().fit(photos[..., 0])
-    assert_array_equal(grey_fitted.transform(pictures), tiny().transform(pictures))
+    """Features do not depend on what was given to fit, be it gray or color."""
+    gray_fitted = tiny().fit(photos[..., 0])
+    assert_array_equal(gray_fitted.transform(pictures), tiny().transform(pictures))
 
 
 def test_learned_range(tiny):
     """With pixel_range="data", new images are read with the range given to fit."""
     images = np.random.default_rng(0).normal(size=(6, 16, 16))
-    fitted = tiny(pixel_range="data").fit(images)
+    fitted = tiny(reading=Reading(pixel_range="data")).fit(images)
     assert_allclose(fitted.transform(images[:1]), fitted.transform(images)[:1], 0, 1e-5)
 
 
@@ -130,7 +133,7 @@ def test_other_channels(tiny):
 def test_skipped_files(tiny, pictures):
     """A file that cannot be read is a row of NaN, or an error that names it."""
     (pictures / "2.png").write_bytes(b"no picture")
-    features = tiny(on_error="skip").transform(pictures)
+    features = tiny(reading=Reading(on_error="skip")).transform(pictures)
     assert_array_equal(
         np.isnan(features).all(axis=1), [False] * 2 + [True] + [False] * 2
     )
@@ -148,21 +151,39 @@ def test_names_without_data(tiny, photos):
     assert list(frame.columns) == names
 
 
-def test_pipeline(tiny, pictures):
-    """The transformer goes before k-means, from a folder to labels."""
-    clustering = make_pipeline(tiny(), KMeans(2, n_init=2, random_state=0))
-    labels = clustering.fit_predict(pictures)
-    assert_array_equal(clustering.predict(pictures), labels)
+@pytest.mark.parametrize("columns", ["path", ["path"]])
+def test_column_of_paths(tiny, pictures, columns):
+    """In a ColumnTransformer, a column of paths is one of any other kind."""
+    paths = [str(path) for path in sorted(pictures.iterdir())]
+    frame = pd.DataFrame({"path": paths, "price": np.arange(5.0)}, index=list("abcde"))
+    transformer = ColumnTransformer(
+        [("img", tiny(), columns), ("num", StandardScaler(), ["price"])]
+    )
+    rows = transformer.fit_transform(frame)
+    assert_array_equal(rows[:, :12], tiny().transform(pictures))
+    names = [f"img__clipfeatures{index}" for index in range(12)]
+    assert transformer.get_feature_names_out().tolist() == [*names, "num__price"]
+    told = transformer.set_output(transform="pandas").fit(frame).transform(frame)
+    assert told.columns.tolist() == [*names, "num__price"]
+    assert told.index.tolist() == list("abcde")
 
 
-def test_pickle_and_clone_are_small(tiny, photos):
-    """The transformer travels without its encoder and finds it again."""
-    transformer = tiny().fit(photos)
-    expected = transformer.transform(photos)
-    packed = pickle.dumps(transformer)
-    assert len(packed) < 2000
-    assert_array_equal(pickle.loads(packed).transform(photos), expected)
-    assert_array_equal(clone(transformer).transform(photos), expected)
+def test_images_have_no_columns(tiny, photos):
+    """Pixels of images are not counted as columns, those of rows are."""
+    fitted = tiny().fit(photos.reshape(20, -1))
+    assert fitted.n_features_in_ == 24 * 24 * 3
+    fitted.fit(photos)
+    assert not hasattr(fitted, "n_features_in_")
+    assert len(fitted.get_feature_names_out(["path"])) == 12
+
+
+def test_nested_parameters(tiny):
+    """How images are read is set like any parameter."""
+    transformer = tiny().set_params(reading__on_error="skip")
+    assert transformer.reading.on_error == "skip"
+    assert clone(transformer).get_params()["reading__on_error"] == "skip"
+    with pytest.raises(ValueError, match="on_error"):
+        tiny(reading=Reading(on_error="leave")).transform("nowhere")
 
 
 def test_bfloat16(tiny, photos):
@@ -173,11 +194,13 @@ def test_bfloat16(tiny, photos):
 
 
 def test_progress_bar(tiny, photos, capsys):
-    """verbose=1 shows a bar, verbose=0 nothing."""
+    """verbose=1 shows a bar with a name, verbose=0 nothing."""
     tiny().transform(photos)
     assert capsys.readouterr().err == ""
     tiny(verbose=1).transform(photos)
-    assert "20/20" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "encoding images" in shown
+    assert "20/20" in shown
 
 
 @pytest.mark.skipif(

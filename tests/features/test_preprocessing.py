@@ -7,7 +7,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from timm.data.transforms_factory import transforms_imagenet_eval
 
-from sklearn_mfavb.features import Preprocessing
+from sklearn_mfavb.features._preprocessing import Preprocessing
 
 HALF = (0.5, 0.5, 0.5)
 SIZES = [(40, 60), (61, 33), (20, 20), (32, 32), (7, 9), (300, 41)]
@@ -22,7 +22,7 @@ def smooth_image(height, width):
 def prepare(preprocessing, image):
     """Run an image through our preprocessing."""
     pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None]
-    return preprocessing.normalize(preprocessing.fit(pixels))[0]
+    return preprocessing.normalize(preprocessing.resize(pixels))[0]
 
 
 def check_close(difference, std):
@@ -96,21 +96,21 @@ def test_floats_are_clipped(preprocessing):
     """Bicubic resampling overshoots at edges; pixels stay in [0, 1]."""
     images = torch.zeros(1, 3, 8, 8)
     images[..., 4:] = 1
-    fitted = preprocessing.fit(images)
+    fitted = preprocessing.resize(images)
     assert (fitted.min(), fitted.max()) == (0, 1)
-    assert torch.equal(preprocessing.fit((images * 255).byte()), fitted)
+    assert torch.equal(preprocessing.resize((images * 255).byte()), fitted)
 
 
 def test_own_size_is_left_alone(preprocessing):
     """An image of the encoder's size is not resampled."""
     images = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
-    assert torch.equal(preprocessing.fit(images), images / 255)
+    assert torch.equal(preprocessing.resize(images), images / 255)
 
 
 def test_strips_are_stretched(preprocessing):
     """A row of features is not cropped to its middle: all of it is seen."""
     strip = torch.linspace(0, 1, 64).reshape(1, 1, 1, 64)
-    fitted = preprocessing.fit(strip)
+    fitted = preprocessing.resize(strip)
     assert fitted.shape == (1, 1, 32, 32)
     assert fitted.min() < 0.05
     assert fitted.max() > 0.95
@@ -119,5 +119,5 @@ def test_strips_are_stretched(preprocessing):
 def test_batches_are_images_one_by_one(preprocessing):
     """Each image of a batch comes out as it would alone."""
     for images in (torch.rand(3, 3, 20, 50), torch.rand(3, 1, 50, 20)):
-        alone = torch.cat([preprocessing.fit(image[None]) for image in images])
-        torch.testing.assert_close(preprocessing.fit(images), alone)
+        alone = torch.cat([preprocessing.resize(image[None]) for image in images])
+        torch.testing.assert_close(preprocessing.resize(images), alone)

@@ -5,14 +5,14 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from sklearn_mfavb.images import ImageDataset, check_images
+from sklearn_mfavb.images import ImageDataset, open_images
 
 
 @pytest.fixture
 def source():
     """Return ten images, each filled with its own number."""
     numbers = np.arange(10, dtype=np.uint8)
-    return check_images(np.broadcast_to(numbers[:, None, None], (10, 4, 8)))
+    return open_images(np.broadcast_to(numbers[:, None, None], (10, 4, 8)))
 
 
 def numbers_of(images):
@@ -43,15 +43,8 @@ def test_indices_choose_images(source):
     assert batch["index"].tolist() == [2, 0]
 
 
-def test_one_item_has_no_batch_dimension(source):
-    """A single item is one image and its position."""
-    item = ImageDataset(source, (4, 8))[3]
-    assert item["images"].shape == (1, 4, 8)
-    assert item["index"].item() == 3
-
-
-def test_partners_are_neighbours(source):
-    """Partners are drawn from the neighbours' positions, all of them in time."""
+def test_partners_are_neighbors(source):
+    """Partners are drawn from the neighbors' positions, all of them in time."""
     dataset = ImageDataset(source, (4, 4), indices=np.arange(9, -1, -1))
     positions = np.arange(10)[:, None]
     dataset.neighbors = (positions + np.array([1, 2, 3])) % 10
@@ -91,8 +84,8 @@ def test_worker_processes(source):
 
 def test_features_go_with_their_images(source):
     """Rows of features are those of the positions, whatever images they stand for."""
-    dataset = ImageDataset(source, (4, 8), indices=[9, 2, 5])
-    dataset.features = torch.tensor([[9.0], [2.0], [5.0]])
+    features = np.array([[9.0], [2.0], [5.0]], dtype=np.float32)
+    dataset = ImageDataset(source, (4, 8), indices=[9, 2, 5], features=features)
     batch = dataset.__getitems__([2, 0])
     assert batch["features"][:, 0].tolist() == numbers_of(batch["images"])
     assert dataset[1]["features"].tolist() == [2]
@@ -100,8 +93,7 @@ def test_features_go_with_their_images(source):
 
 def test_partners_bring_their_own_features(source):
     """Images and features of a partner are of one image."""
-    dataset = ImageDataset(source, (4, 8))
-    dataset.features = torch.arange(10.0)[:, None]
+    dataset = ImageDataset(source, (4, 8), features=torch.arange(10.0)[:, None])
     dataset.neighbors = (np.arange(10)[:, None] + np.array([1, 2, 3])) % 10
     batch = dataset.__getitems__(list(range(10)))
     partners = numbers_of(batch["partner_images"])
@@ -109,14 +101,23 @@ def test_partners_bring_their_own_features(source):
     assert batch["features"][:, 0].tolist() != partners
 
 
-def test_images_need_not_be_read(source, monkeypatch):
-    """With reads_images=False items have features only, and nothing is read."""
-    dataset = ImageDataset(source, (4, 8))
-    dataset.features = torch.arange(10.0)[:, None]
-    dataset.neighbors = np.roll(np.arange(10), 1)[:, None]
-    dataset.reads_images = False
+@pytest.mark.parametrize("has_source", [True, False])
+def test_features_alone(source, monkeypatch, has_source):
+    """Without a source or a size, items have features only, and nothing is read."""
     monkeypatch.setattr(source, "read", None)
+    given = source if has_source else None
+    dataset = ImageDataset(given, None, features=torch.arange(10.0)[:, None])
+    dataset.neighbors = np.roll(np.arange(10), 1)[:, None]
     batch = dataset.__getitems__([3, 4])
+    assert len(dataset) == 10
     assert not {"images", "partner_images"} & set(batch)
     assert batch["features"][:, 0].tolist() == [3, 4]
     assert batch["partner_features"][:, 0].tolist() == [2, 3]
+
+
+def test_neither_images_nor_features(source):
+    """Something must be there to serve."""
+    with pytest.raises(ValueError, match="source and features"):
+        ImageDataset(None, None)
+    with pytest.raises(ValueError, match=r"3 rows.*10 images"):
+        ImageDataset(source, (4, 8), features=np.zeros((3, 2)))

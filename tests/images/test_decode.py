@@ -1,65 +1,82 @@
-"""Tests of decoding: formats and modes of pictures, as a person would see them."""
+"""Tests of decoding: formats and modes of files, as a viewer would show them."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import Reading, open_images
 
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
-GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
-COLOUR = np.stack([GREY, GREY[::-1], 255 - GREY], axis=-1)
+GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+COLOR = np.stack([GRAY, GRAY[::-1], 255 - GRAY], axis=-1)
 
 
 def read_file(image, path, **options):
-    """Save a picture, read it back and return its pixels, channels last."""
+    """Save an image, read it back and return its pixels, channels last."""
     image.save(path, **options)
-    source = check_images([path])
+    source = open_images([path])
     return source.read([0], source.image_size)[0].permute(1, 2, 0).numpy()
 
 
-@pytest.mark.parametrize("extension", ["png", "bmp", "tiff", "pgm"])
-def test_grey_files(tmp_path, extension):
-    """Grey pictures in lossless formats keep their one channel and values."""
-    pixels = read_file(Image.fromarray(GREY), tmp_path / f"a.{extension}")
-    np.testing.assert_array_equal(pixels, GREY[..., None])
-
-
-def test_grey_gif(tmp_path):
-    """A GIF has a palette, so that even a grey one is read as colours."""
-    pixels = read_file(Image.fromarray(GREY), tmp_path / "a.gif")
-    np.testing.assert_array_equal(pixels, GREY[..., None].repeat(3, axis=2))
-
-
-@pytest.mark.parametrize("name", ["png", "bmp", "tiff", "webp", "ppm"])
-def test_colour_files(tmp_path, name):
-    """RGB pictures in lossless formats keep their values."""
+@pytest.mark.parametrize("name", ["png", "bmp", "tiff", "webp", "ppm", "mpo", "gif"])
+@pytest.mark.parametrize("pixels", [GRAY, COLOR], ids=["gray", "color"])
+def test_eight_bits(tmp_path, name, pixels):
+    """Lossless files keep their values, and gray ones their one channel."""
     options = {"lossless": True} if name == "webp" else {}
-    pixels = read_file(Image.fromarray(COLOUR), tmp_path / f"a.{name}", **options)
-    np.testing.assert_array_equal(pixels, COLOUR)
+    read = read_file(Image.fromarray(pixels), tmp_path / f"a.{name}", **options)
+    is_gray = pixels.ndim == 2 and name not in ("webp", "gif")
+    assert read.shape == (4, 6, 1 if is_gray else 3)
+    tolerance = {"mpo": 90, "gif": 16}.get(name, 0)  # lossy; few colors
+    expected = np.broadcast_to(pixels.reshape(4, 6, -1), read.shape)
+    np.testing.assert_allclose(read.astype(int), expected, atol=tolerance)
 
 
 def test_transparency_becomes_white(tmp_path):
-    """RGBA and LA pictures lie on a white page."""
+    """RGBA and LA images lie on a white page."""
     alpha = np.zeros((4, 6), dtype=np.uint8)
     alpha[:, :3] = 255
-    colour = Image.fromarray(np.dstack([COLOUR, alpha]))
-    grey = Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(alpha)])
+    color = Image.fromarray(np.dstack([COLOR, alpha]))
+    gray = Image.merge("LA", [Image.fromarray(GRAY), Image.fromarray(alpha)])
     opaque = (alpha == 255)[..., None]
-    pixels = read_file(colour, tmp_path / "rgba.png")
-    np.testing.assert_array_equal(pixels, np.where(opaque, COLOUR, 255))
-    pixels = read_file(grey, tmp_path / "la.png")
-    np.testing.assert_array_equal(pixels, np.where(opaque, GREY[..., None], 255))
+    read = read_file(color, tmp_path / "rgba.png")
+    np.testing.assert_array_equal(read, np.where(opaque, COLOR, 255))
+    read = read_file(gray, tmp_path / "la.png")
+    np.testing.assert_array_equal(read, np.where(opaque, GRAY[..., None], 255))
+    half = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
+    assert (read_file(half, tmp_path / "half.png") == 127).all()
 
 
-def test_half_transparent(tmp_path):
-    """Half transparent black on white is mid grey."""
-    image = Image.new("RGBA", (2, 2), (0, 0, 0, 128))
-    assert (read_file(image, tmp_path / "a.png") == 127).all()
+@pytest.mark.parametrize(
+    ("ink", "page"),
+    [
+        (BLACK, WHITE),
+        ((200, 200, 200), WHITE),
+        ((255, 255, 0), WHITE),
+        (WHITE, BLACK),
+        ((235, 240, 245), BLACK),
+    ],
+)
+def test_a_drawing_shows_on_its_page(tmp_path, ink, page):
+    """The page is white, and black where what is drawn is nearly white."""
+    drawing = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    drawing.paste((*ink, 255), (2, 2, 6, 6))
+    read = read_file(drawing, tmp_path / "a.png")
+    assert tuple(read[0, 0]) == page
+    assert tuple(read[3, 3]) == ink
 
 
-def palette_picture():
+def test_a_drawing_with_a_dark_outline_stays_on_white(tmp_path):
+    """So does an image without a drawing."""
+    drawing = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    assert (read_file(drawing, tmp_path / "empty.png") == 255).all()
+    drawing.paste((0, 0, 0, 255), (1, 1, 7, 7))
+    drawing.paste((255, 255, 255, 255), (2, 2, 6, 6))
+    assert tuple(read_file(drawing, tmp_path / "a.png")[0, 0]) == WHITE
+
+
+def palette_image():
     """Return red, green and blue dots with a palette."""
     image = Image.new("P", (3, 1))
     image.putpalette([*RED, *GREEN, *BLUE])
@@ -69,60 +86,31 @@ def palette_picture():
 
 @pytest.mark.parametrize("extension", ["png", "gif"])
 def test_palettes(tmp_path, extension):
-    """Palette pictures become colours; their transparent entry becomes white."""
-    pixels = read_file(palette_picture(), tmp_path / f"a.{extension}")
-    np.testing.assert_array_equal(pixels, [[RED, GREEN, BLUE]])
-    path = tmp_path / f"b.{extension}"
-    pixels = read_file(palette_picture(), path, transparency=1)
-    np.testing.assert_array_equal(pixels, [[RED, WHITE, BLUE]])
+    """Palettes become colors; their transparent entry becomes white."""
+    read = read_file(palette_image(), tmp_path / f"a.{extension}")
+    np.testing.assert_array_equal(read, [[RED, GREEN, BLUE]])
+    read = read_file(palette_image(), tmp_path / f"b.{extension}", transparency=1)
+    np.testing.assert_array_equal(read, [[RED, WHITE, BLUE]])
 
 
-def test_transparent_colour(tmp_path):
-    """A PNG's transparent colour becomes white."""
+def test_transparent_color(tmp_path):
+    """A PNG's transparent color becomes white."""
     image = Image.fromarray(np.array([[RED, GREEN]], dtype=np.uint8))
-    pixels = read_file(image, tmp_path / "a.png", transparency=GREEN)
-    np.testing.assert_array_equal(pixels, [[RED, WHITE]])
+    read = read_file(image, tmp_path / "a.png", transparency=GREEN)
+    np.testing.assert_array_equal(read, [[RED, WHITE]])
 
 
 def test_one_bit(tmp_path):
-    """1-bit pictures become black and white bytes."""
-    image = Image.fromarray(GREY > 100)
-    pixels = read_file(image, tmp_path / "a.png")
-    np.testing.assert_array_equal(pixels[..., 0], np.where(GREY > 100, 255, 0))
-
-
-@pytest.mark.parametrize("extension", ["png", "tiff"])
-def test_sixteen_bits(tmp_path, extension):
-    """16-bit grey is scaled to 8 bits, not clipped."""
-    image = Image.fromarray(GREY.astype(np.uint16) * 257)
-    pixels = read_file(image, tmp_path / f"a.{extension}")
-    np.testing.assert_array_equal(pixels, GREY[..., None])
-
-
-@pytest.mark.parametrize(
-    ("dtype", "factor"),
-    [(np.int32, 257), (np.float32, 1 / 255), (np.float32, 1), (np.float32, 257)],
-)
-def test_deep_modes(dtype, factor):
-    """Modes I and F are scaled to 8 bits by what their values can mean."""
-    image = Image.fromarray((GREY.astype(float) * factor).astype(dtype))
-    source = check_images([image])
-    np.testing.assert_array_equal(source.read([0], (4, 6))[0, 0], GREY)
-
-
-@pytest.mark.parametrize("value", [-1, 70000, np.nan])
-def test_deep_values_without_meaning(value):
-    """Deep values that are no 16-bit grey are refused."""
-    source = check_images([Image.fromarray(np.full((2, 2), value, dtype=np.float32))])
-    with pytest.raises(ValueError, match=r"image 0.*mode F.*outside 0 to 65535"):
-        source.verify((2, 2))
+    """1-bit images become black and white bytes."""
+    read = read_file(Image.fromarray(GRAY > 100), tmp_path / "a.png")
+    np.testing.assert_array_equal(read[..., 0], np.where(GRAY > 100, 255, 0))
 
 
 def test_cmyk(tmp_path):
-    """A CMYK JPEG is converted to the colours it prints."""
+    """A CMYK JPEG is converted to the colors it prints."""
     image = Image.new("RGB", (16, 16), RED).convert("CMYK")
-    pixels = read_file(image, tmp_path / "a.jpg", quality=100)
-    assert np.abs(pixels.astype(int) - RED).max() < 6
+    read = read_file(image, tmp_path / "a.jpg", quality=100)
+    assert np.abs(read.astype(int) - RED).max() < 6
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -144,31 +132,104 @@ def test_orientation(tmp_path, orientation, extension):
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{extension}"
-    pixels = read_file(Image.fromarray(stored.copy()), path, exif=exif)
-    assert np.abs(pixels[..., 0].astype(int) - upright).max() < 6
+    read = read_file(Image.fromarray(stored.copy()), path, exif=exif)
+    assert np.abs(read[..., 0].astype(int) - upright).max() < 6
+    # The image in memory is read likewise, twice, as it is not changed.
+    with open(path, "rb") as file, Image.open(file) as image:
+        source = open_images([image])
+        for _ in range(2):
+            batch = source.read([0], (16, 32))
+            np.testing.assert_array_equal(batch[0, 0], read[..., 0])
 
 
 def test_broken_exif_is_ignored(tmp_path):
     """Good pixels with broken metadata are read."""
-    path = tmp_path / "a.png"
-    pixels = read_file(Image.fromarray(GREY), path, exif=b"Exif\x00\x00nonsense")
-    np.testing.assert_array_equal(pixels, GREY[..., None])
+    image, path = Image.fromarray(GRAY), tmp_path / "a.png"
+    read = read_file(image, path, exif=b"Exif\x00\x00nonsense")
+    np.testing.assert_array_equal(read, GRAY[..., None])
 
 
 def test_first_frame(tmp_path):
     """Of an animation the first frame is read."""
-    frames = [Image.new("RGB", (4, 4), colour) for colour in (RED, BLUE)]
+    frames = [Image.new("RGB", (4, 4), color) for color in (RED, BLUE)]
     path = tmp_path / "a.gif"
-    pixels = read_file(frames[0], path, save_all=True, append_images=frames[1:])
-    assert (pixels == RED).all()
+    read = read_file(frames[0], path, save_all=True, append_images=frames[1:])
+    assert (read == RED).all()
 
 
 def test_large_jpeg_is_decoded_smaller(tmp_path):
-    """A large JPEG gives nearly the same small picture as its pixels do."""
+    """A large JPEG gives nearly the same small image as its pixels do."""
     ramp = np.linspace(0, 255, 640).astype(np.uint8)
     image = Image.fromarray(np.broadcast_to(ramp, (480, 640)).copy())
-    path = tmp_path / "a.jpg"
-    image.save(path, quality=95)
-    small = check_images([path]).read([0], (24, 32)).int()
-    exact = check_images(np.asarray(image)[None]).read([0], (24, 32)).int()
+    image.save(tmp_path / "a.jpg", quality=95)
+    small = open_images([tmp_path / "a.jpg"]).read([0], (24, 32)).int()
+    exact = open_images(np.asarray(image)[None]).read([0], (24, 32)).int()
     assert (small - exact).abs().max() <= 2
+
+
+def deep_images(dtype, tops):
+    """Return images with values from 0 up to each of some maxima."""
+    ramp = np.linspace(0, 1, 32)[None].repeat(32, 0)
+    return [Image.fromarray((ramp * top).astype(dtype)) for top in tops]
+
+
+def brightest(source):
+    """Return the brightest byte of each image."""
+    batch = source.read(range(len(source)), (32, 32))
+    return batch.flatten(1).amax(1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tops", "white"),
+    [
+        (np.float32, [0.9, 0.98, 1.0], 1.0),
+        (np.float32, [0.9, 0.98, 1.0, 1.02, 1.05], 1.05),
+        (np.float32, [100, 200], 200),
+        (np.uint16, [200, 255], 255),
+        (np.uint16, [1000, 4000], 4095),  # 12 bits in 16
+        (np.uint16, [4000, 60000], 65535),
+        (np.int32, [4000, 60000], 65535),
+        (np.int32, [50, 100000], 100000),
+    ],
+)
+@pytest.mark.parametrize("are_files", [True, False])
+def test_deep_images_share_one_scale(tmp_path, dtype, tops, white, are_files):
+    """Images with more than 8 bits are read on one scale, kept for new ones."""
+    images = deep_images(dtype, tops)
+    for number, image in enumerate(images):
+        image.save(tmp_path / f"{number}.tiff")
+    source = open_images(tmp_path if are_files else images)
+    assert source.format.deep_range is None  # opening decodes nothing
+    expected = np.array(tops) * 255 / white
+    np.testing.assert_allclose(brightest(source), expected, atol=0.51)
+    assert source.format.deep_range == pytest.approx((0, white))
+    new = deep_images(dtype, [tops[0] / 2, 2 * white if white < 2**15 else white])
+    read = brightest(open_images(new, format=source.format))
+    np.testing.assert_allclose(read, [expected[0] / 2, 255], atol=0.51)
+
+
+def test_pixel_range_reaches_deep_images():
+    """An explicit or observed range of deep images replaces the convention."""
+    images = deep_images(np.float32, [-1, 3])
+    with pytest.raises(ValueError, match=r"image 0.*-1 to .*black is 0.*pixel_range="):
+        open_images(images).complete_format()
+    observed = open_images(images, reading=Reading(pixel_range="data"))
+    assert observed.complete_format().deep_range == (-1, 3)
+    assert brightest(observed) == [64, 255]
+    fixed = open_images(images, reading=Reading(pixel_range=(-1, 4)))
+    assert brightest(fixed) == [51, 204]
+    narrow = open_images(images, reading=Reading(pixel_range=(-1, 2)))
+    with pytest.raises(ValueError, match=r"image 1.*pixel_range is \(-1, 2\)"):
+        brightest(narrow)
+    new = open_images(deep_images(np.float32, [1]), format=fixed.format)
+    assert brightest(new) == [102]
+
+
+def test_deep_values_that_are_no_numbers():
+    """NaN in a file is an error that names it, at fit and at predict."""
+    good, bad = deep_images(np.float32, [1, np.nan])
+    source = open_images([good, bad], reading=Reading(on_error="skip"))
+    assert brightest(source) == [255, 0]
+    assert "NaN" in source.unreadable[1]
+    with pytest.raises(ValueError, match=r"image 0.*NaN"):
+        brightest(open_images([bad], format=source.format))

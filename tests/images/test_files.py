@@ -1,116 +1,59 @@
-"""Tests of file sources: folders, broken files, the cache."""
+"""Tests of image files: broken ones, conversions, sizes."""
 
 import os
-import pickle
 
 import numpy as np
 import pytest
-import torch
-from PIL import Image
+from PIL import Image, JpegImagePlugin
 
-from sklearn_mfavb.images import _files, _pictures, check_images, list_images
+from sklearn_mfavb.images import Reading, open_images
 
-GREY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+GRAY = np.arange(0, 240, 10, dtype=np.uint8).reshape(4, 6)
+SKIP = Reading(on_error="skip")
 
 
 def save(path, value=0, *, mode="RGB", size=(6, 4)):
-    """Write a plain picture and return its path as a string."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    colour = value if mode == "L" else (value, value, 10)
-    Image.new(mode, size, colour).save(path)
+    """Write a plain image and return its path as a string."""
+    Image.new(mode, size, value if mode == "L" else (value, value, 10)).save(path)
     return str(path)
 
 
 @pytest.fixture
 def damaged(tmp_path):
-    """Return four paths: good, truncated, not an image, missing; then a good one."""
+    """Return five paths: good, truncated, not an image, missing, good."""
     good = save(tmp_path / "good.png", 50)
     truncated = tmp_path / "truncated.jpg"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(truncated)
     truncated.write_bytes(truncated.read_bytes()[:2000])
     text = tmp_path / "text.png"
-    text.write_text("no picture")
+    text.write_text("no image")
     missing = str(tmp_path / "missing.png")
-    last = save(tmp_path / "last.png", 90)
-    return [good, str(truncated), str(text), missing, last]
+    return [good, str(truncated), str(text), missing, save(tmp_path / "last.png", 90)]
 
 
-def test_folder(tmp_path):
-    """A folder gives its images, sorted, from all levels, without hidden files."""
-    paths = [save(tmp_path / name) for name in ("b/1.png", "b/0.JPG", "a.webp")]
-    save(tmp_path / ".hidden.png")
-    save(tmp_path / ".cache" / "c.png")
-    (tmp_path / "notes.txt").write_text("not an image")
-    assert list_images(tmp_path) == sorted(paths)
-    for folder in (tmp_path, str(tmp_path)):
-        assert check_images(folder).paths == sorted(paths)
-
-
-def test_folder_without_images(tmp_path):
-    """A folder without images is refused by name."""
-    (tmp_path / "notes.txt").write_text("not an image")
-    with pytest.raises(ValueError, match=f"No image files.*{tmp_path.name}"):
-        check_images(tmp_path)
-
-
-def test_missing_folder(tmp_path):
-    """A folder that is not there is a FileNotFoundError with its name."""
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
-        check_images(tmp_path / "nowhere")
-
-
-def test_path_of_one_file(tmp_path):
-    """The path of a file is refused with the advice to pass a list."""
-    with pytest.raises(ValueError, match=r"pass \[path\]"):
-        check_images(save(tmp_path / "a.png"))
-
-
-def test_names_outside_ascii(tmp_path):
-    """Folders and files may have any names."""
-    save(tmp_path / "Füße 图像" / "été ß.png", 70)
-    source = check_images(tmp_path)
-    assert source.read([0], (4, 6))[0, 0].unique().tolist() == [70]
-
-
-def test_grey_only_if_all_are(tmp_path):
-    """Files are read as grey if every one is, as RGB otherwise."""
-    grey = save(tmp_path / "grey.png", 50, mode="L")
-    colour = save(tmp_path / "colour.png", 90)
-    assert check_images([grey, grey]).n_channels == 1
-    source = check_images([grey, colour])
+def test_grayscale_only_if_all_are(tmp_path):
+    """Files are read as grayscale if every one is, as RGB otherwise."""
+    gray = save(tmp_path / "gray.png", 50, mode="L")
+    color = save(tmp_path / "color.png", 90)
+    assert open_images([gray, gray]).n_channels == 1
+    source = open_images([gray, color])
     assert source.n_channels == 3
     assert source.read([0], (4, 6)).unique().tolist() == [50]
 
 
 def test_files_are_converted_to_the_fitted_channels(tmp_path):
-    """New files become grey or RGB as the fitted ones were."""
-    grey = save(tmp_path / "grey.png", 50, mode="L")
-    colour = save(tmp_path / "colour.png", 90)
-    as_grey = check_images([colour], format=check_images([grey]).format)
-    as_colour = check_images([grey], format=check_images([colour]).format)
-    luma = np.asarray(Image.open(colour).convert("L"))
-    np.testing.assert_array_equal(as_grey.read([0], (4, 6))[0, 0], luma)
-    assert as_colour.read([0], (4, 6)).shape == (1, 3, 4, 6)
-
-
-def test_files_for_a_format_of_other_channels(tmp_path):
-    """Files cannot be read with the five channels of fitted arrays."""
-    images = np.zeros((2, 4, 6, 5), dtype=np.uint8)
-    fitted = check_images(images, channel_axis=-1).format
+    """New files become grayscale or RGB as the fitted ones were; nothing else."""
+    gray = save(tmp_path / "gray.png", 50, mode="L")
+    color = save(tmp_path / "color.png", 90)
+    as_gray = open_images([color], format=open_images([gray]).format)
+    as_color = open_images([gray], format=open_images([color]).format)
+    luma = np.asarray(Image.open(color).convert("L"))
+    np.testing.assert_array_equal(as_gray.read([0], (4, 6))[0, 0], luma)
+    assert as_color.read([0], (4, 6)).shape == (1, 3, 4, 6)
+    five = open_images(np.zeros((2, 4, 6, 5)), reading=Reading(channel_axis=-1))
     with pytest.raises(ValueError, match="5 channels"):
-        check_images([save(tmp_path / "a.png")], format=fitted)
-
-
-def test_median_size_and_resizing(tmp_path):
-    """Files of different sizes report the median and are read at one size."""
-    sizes = [(6, 4), (8, 4), (20, 40)]
-    paths = [save(tmp_path / f"{size}.png", 50, size=size) for size in sizes]
-    source = check_images(paths)
-    assert source.image_size == (4, 8)
-    batch = source.read([2, 0], (5, 7))
-    assert batch.shape == (2, 3, 5, 7)
-    assert batch[:, 0].unique().tolist() == [50]
+        open_images([gray], format=five.format)
 
 
 @pytest.mark.parametrize(
@@ -120,12 +63,12 @@ def test_broken_files_raise(damaged, index, error):
     """A broken file is named, with the reason, before training can begin."""
     name = os.path.basename(damaged[index])
     with pytest.raises(error, match=f"image 1 .*{name}.*on_error='skip'"):
-        check_images([damaged[0], damaged[index]]).verify((4, 6))
+        open_images([damaged[0], damaged[index]]).verify((4, 6))
 
 
 def test_broken_files_are_skipped(damaged):
     """With skip, broken files are zeros in their place, with a reason each."""
-    source = check_images(damaged, on_error="skip")
+    source = open_images(damaged, reading=SKIP)
     assert sorted(source.unreadable) == [2, 3]
     source.verify((4, 6))
     assert sorted(source.unreadable) == [1, 2, 3]
@@ -136,112 +79,49 @@ def test_broken_files_are_skipped(damaged):
 
 
 def test_nothing_readable(damaged):
-    """If no file can be read, skipping is no way out at fit."""
+    """If no file can be read, skipping is no way out at fit; at predict it is."""
     with pytest.raises(ValueError, match="None of the 2 images can be read"):
-        check_images(damaged[2:4], on_error="skip")
-    source = check_images(damaged[1:3], on_error="skip")
+        open_images(damaged[2:4], reading=SKIP)
+    source = open_images(damaged[1:3], reading=SKIP)
     with pytest.raises(ValueError, match="None of the 2 images can be read"):
         source.verify((4, 6))
-
-
-def test_nothing_readable_at_predict(damaged):
-    """With a format, a batch of broken files alone is read as zeros."""
-    fitted = check_images(damaged[:1]).format
-    source = check_images(damaged[2:4], format=fitted, on_error="skip")
+    fitted = open_images(damaged[:1]).format
+    source = open_images(damaged[2:4], format=fitted, reading=SKIP)
     assert not source.read([0, 1], source.image_size).any()
 
 
-def test_decompression_bomb(tmp_path, monkeypatch):
-    """A picture that Pillow warns of is unreadable."""
-    path = save(tmp_path / "a.png", size=(60, 40))
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_large_photographs(tmp_path, monkeypatch):
+    """Images are read up to Pillow's own limit; beyond, its setting is named."""
+    path = save(tmp_path / "a.png", 50, size=(60, 40))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2000)
-    with pytest.raises(ValueError, match=r"a\.png.*decompression bomb"):
-        check_images([path])
+    assert open_images([path]).read([0], (4, 6)).any()
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+    with pytest.raises(ValueError, match=r"a\.png.*PIL\.Image\.MAX_IMAGE_PIXELS"):
+        open_images([path])
 
 
-def test_second_epoch_is_cached(tmp_path):
-    """What was decoded once is read again without the file."""
-    paths = [save(tmp_path / f"{value}.png", value) for value in (10, 20, 30)]
-    source = check_images(paths)
-    first = source.read([2, 0, 2], (4, 6))
-    for path in paths:
-        os.remove(path)
-    assert torch.equal(source.read([2, 0, 2], (4, 6)), first)
-    with pytest.raises(FileNotFoundError):
-        source.read([1], (4, 6))
-    with pytest.raises(FileNotFoundError):
-        source.read([0], (8, 8))
+def test_opening_decodes_nothing(tmp_path, monkeypatch):
+    """Files whose pixels nobody asks for are not decoded."""
+    path = save(tmp_path / "a.png")
+    monkeypatch.setattr(Image.Image, "load", None)
+    source = open_images([path])
+    source.keep((4, 6))
+    assert len(source) == 1
 
 
-def test_large_collections_are_not_cached(tmp_path, monkeypatch):
-    """Images beyond the limit of the cache are decoded each time."""
-    monkeypatch.setattr(_pictures, "CACHE_BYTES", 3 * 4 * 6 - 1)
-    path = save(tmp_path / "a.png", 10)
-    source = check_images([path])
-    source.verify((4, 6))
-    os.remove(path)
-    with pytest.raises(FileNotFoundError):
-        source.read([0], (4, 6))
-
-
-def test_batch_is_a_copy(tmp_path):
-    """Changing a batch in place leaves the cache alone."""
-    source = check_images([save(tmp_path / "a.png", 10)])
-    source.read([0], (4, 6)).zero_()
-    assert source.read([0], (4, 6)).any()
-
-
-def test_native_size_is_not_resampled(tmp_path):
-    """At their own size, pixels come out as they are stored."""
-    path = tmp_path / "a.png"
-    Image.fromarray(GREY).save(path)
-    np.testing.assert_array_equal(check_images([path]).read([0], (4, 6))[0, 0], GREY)
-
-
-def test_file_source_pickles(tmp_path):
-    """A file source survives the trip to a worker process."""
-    source = check_images([save(tmp_path / "a.png", 10)])
-    copy = pickle.loads(pickle.dumps(source))
-    assert torch.equal(copy.read([0], (4, 6)), source.read([0], (4, 6)))
-
-
-def test_only_decodable_extensions_are_listed():
-    """Documents that Pillow can only write or recognise are no images."""
-    extensions = _files._readable_extensions()
-    assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".bmp", ".gif"} <= extensions
-    assert not {".pdf", ".h5", ".mpg", ".eps"} & extensions
-
-
-def test_reading_with_another_fit(tmp_path):
-    """A caller brings images to a size in its own way, and resized ones stay cached."""
-    source = check_images([save(tmp_path / "a.png", 50, size=(9, 4))])
-    resized = source.read([0], (2, 2))
-    seen = []
-
-    def crop(images, size):
-        seen.append(tuple(images.shape))
-        return images[..., : size[0], : size[1]]
-
-    cropped = source.read([0], (3, 2), fit=crop)
-    assert seen == [(1, 3, 4, 9)]
-    assert cropped.shape == (1, 3, 3, 2)
-    assert torch.equal(source.read([0], (2, 2)), resized)
-    arrays = check_images(np.zeros((2, 5, 6, 3), dtype=np.uint8))
-    assert arrays.read([0, 1], (3, 2), fit=crop).shape == (2, 3, 3, 2)
-    assert (source.has_one_size, arrays.has_one_size) == (False, True)
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
-    """A pipe under the name of an image is unreadable at once."""
-    paths = [save(tmp_path / "a.png", 10), tmp_path / "pipe.png"]
-    os.mkfifo(paths[1])
-    with pytest.raises(ValueError, match=r"pipe\.png.*no regular file"):
-        check_images(paths)
-    assert list(check_images(tmp_path, on_error="skip").unreadable) == [1]
-
-
-def test_an_empty_name_is_no_folder():
-    """Least of all the one that the program works in."""
-    with pytest.raises(FileNotFoundError, match="''"):
-        check_images("")
+def test_one_decoding_serves_two_sizes(tmp_path, monkeypatch):
+    """A JPEG is decoded once, at a scale for the kept size and the one asked for."""
+    path = save(tmp_path / "a.jpg", 50, size=(512, 512))
+    decoded = []
+    load = JpegImagePlugin.JpegImageFile.load
+    monkeypatch.setattr(
+        JpegImagePlugin.JpegImageFile,
+        "load",
+        lambda self: (self.tile and decoded.append(self.size)) or load(self),
+    )
+    source = open_images([path])
+    source.keep((100, 100))
+    assert source.read([0], (20, 20)).shape[-1] == 20
+    assert source.read([0], (100, 100)).shape[-1] == 100
+    assert decoded == [(256, 256)]

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.utils.data import IterableDataset, TensorDataset
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import Reading, open_images
 
 
 class Items:
@@ -28,19 +28,19 @@ class Items:
         return self.items[index]
 
 
-def pictures(*shape: int) -> np.ndarray:
+def pixels(*shape: int) -> np.ndarray:
     """Return random 8-bit pixels."""
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-COLOUR = pictures(5, 5, 6, 3)
-EXPECTED = COLOUR.transpose(0, 3, 1, 2)
+COLOR = pixels(5, 5, 6, 3)
+EXPECTED = COLOR.transpose(0, 3, 1, 2)
 
 
 def test_arrays_of_different_sizes():
     """Arrays of different sizes are pictures, resized to one size."""
-    images = [pictures(5, 6, 3), pictures(8, 10, 3), pictures(3, 20, 30)]
-    source = check_images(images)
+    images = [pixels(5, 6, 3), pixels(8, 10, 3), pixels(3, 20, 30)]
+    source = open_images(images)
     assert (source.n_channels, source.image_size) == (3, (8, 10))
     batch = source.read([0, 1, 2], (8, 10))
     assert (batch.dtype, batch.shape) == (torch.uint8, (3, 3, 8, 10))
@@ -50,19 +50,23 @@ def test_arrays_of_different_sizes():
 def test_float_arrays_of_different_sizes():
     """Floats of different sizes stay floats, with their range checked at once."""
     images = [torch.rand(4, 6), torch.rand(8, 8)]
-    source = check_images(images)
+    source = open_images(images)
     np.testing.assert_array_equal(source.read([1], (8, 8))[0, 0], images[1])
     with pytest.raises(ValueError, match=r"image 1.*divide by 255"):
-        check_images([images[0], images[1] * 255])
+        open_images([images[0], images[1] * 255])
     with pytest.raises(ValueError, match=r"image 0.*NaN"):
-        check_images([images[0] * np.nan, images[1]])
-    scaled = check_images([images[0], images[1] * 2], pixel_range=(0, 4))
+        open_images([images[0] * np.nan, images[1]])
+    scaled = open_images(
+        [images[0], images[1] * 2], reading=Reading(pixel_range=(0, 4))
+    )
     torch.testing.assert_close(scaled.read([0], (4, 6))[0, 0], images[0] / 4)
 
 
 def test_learned_range_over_different_sizes():
     """With "data" the range is learned over all arrays."""
-    source = check_images([np.zeros((2, 2)), np.full((3, 3), 8.0)], pixel_range="data")
+    source = open_images(
+        [np.zeros((2, 2)), np.full((3, 3), 8.0)], reading=Reading(pixel_range="data")
+    )
     assert source.format.pixel_range == (0.0, 8.0)
     assert source.read([0, 1], (2, 2)).unique().tolist() == [0.0, 1.0]
 
@@ -70,30 +74,31 @@ def test_learned_range_over_different_sizes():
 def test_mixed_channel_counts():
     """Arrays with different channel counts are refused with the counts."""
     with pytest.raises(ValueError, match=r"\[1, 3\]"):
-        check_images([pictures(4, 6), pictures(8, 10, 3)])
+        open_images([pixels(4, 6), pixels(8, 10, 3)])
 
 
 def test_other_channels_than_fitted():
     """New arrays of different sizes need the fitted channels."""
-    fitted = check_images(COLOUR).format
+    fitted = open_images(COLOR).format
     with pytest.raises(ValueError, match=r"image 0.*not have the 3 channel"):
-        check_images([pictures(5, 6, 1), pictures(8, 6, 1)], format=fitted)
+        open_images([pixels(5, 6, 1), pixels(8, 6, 1)], format=fitted)
 
 
 @pytest.mark.parametrize(
     "items",
     [
-        list(COLOUR),
-        [Image.fromarray(image) for image in COLOUR],
-        [torch.from_numpy(image).permute(2, 0, 1) for image in COLOUR],
-        [(image, 7) for image in COLOUR],
-        [{"image": image, "label": 7} for image in COLOUR],
+        list(COLOR),
+        [Image.fromarray(image) for image in COLOR],
+        [torch.from_numpy(image).permute(2, 0, 1) for image in COLOR],
+        [(image, 7) for image in COLOR],
+        [{"image": image, "mask": image[..., 0]} for image in COLOR],
+        [{"img": Image.fromarray(image), "label": 7} for image in COLOR],
     ],
-    ids=["HWC", "PIL", "CHW", "tuple", "dict"],
+    ids=["HWC", "PIL", "CHW", "tuple", "dict", "dict of another name"],
 )
 def test_dataset_items(items):
     """Every kind of item gives the same pixels."""
-    source = check_images(Items(items))
+    source = open_images(Items(items))
     assert (len(source), source.n_channels, source.image_size) == (5, 3, (5, 6))
     np.testing.assert_array_equal(source.read(range(5), (5, 6)), EXPECTED)
 
@@ -101,7 +106,7 @@ def test_dataset_items(items):
 def test_torch_datasets():
     """A torch dataset of tuples is read, floats as float32."""
     images = torch.rand(5, 1, 4, 6)
-    source = check_images(TensorDataset(images, torch.arange(5)))
+    source = open_images(TensorDataset(images, torch.arange(5)))
     torch.testing.assert_close(source.read([3, 0], (4, 6)), images[[3, 0]])
 
 
@@ -110,30 +115,31 @@ def test_iterable_datasets():
 
     class Stream(IterableDataset):
         def __iter__(self):
-            return iter(COLOUR)
+            return iter(COLOR)
 
     with pytest.raises(TypeError, match=r"Stream.*map-style"):
-        check_images(Stream())
+        open_images(Stream())
 
 
 def test_few_items_are_probed():
-    """Of a large colour dataset only some items are read beforehand."""
-    dataset = Items([Image.fromarray(COLOUR[0])] * 500)
-    assert check_images(dataset).n_channels == 3
+    """Of a large color dataset only some items are read beforehand."""
+    dataset = Items([Image.fromarray(COLOR[0])] * 500)
+    assert open_images(dataset).n_channels == 3
     assert dataset.n_reads < 50
 
 
-def test_a_late_colour_picture_is_found():
-    """A single colour picture among many grey ones makes the source RGB."""
-    items = [Image.fromarray(COLOUR[0, ..., 0])] * 499
-    items.insert(7, Image.fromarray(COLOUR[0]))
-    assert check_images(Items(items)).n_channels == 3
+def test_a_late_color_picture_is_found():
+    """A single color picture among many gray ones makes the source RGB."""
+    items = [Image.fromarray(COLOR[0, ..., 0])] * 499
+    items.insert(7, Image.fromarray(COLOR[0]))
+    assert open_images(Items(items)).n_channels == 3
 
 
-def test_datasets_are_not_cached():
+def test_datasets_are_not_kept():
     """A dataset may come out changed every time, so it is read every time."""
-    dataset = Items(list(COLOUR))
-    source = check_images(dataset)
+    dataset = Items(list(COLOR))
+    source = open_images(dataset)
+    source.keep((4, 6))
     before = dataset.n_reads
     source.read([0], (4, 6))
     source.read([0], (4, 6))
@@ -142,34 +148,43 @@ def test_datasets_are_not_cached():
 
 def test_broken_items():
     """Items that raise are errors with their number, or zeros."""
-    items = [COLOUR[0], RuntimeError("disk on fire"), COLOUR[2]]
+    items = [COLOR[0], RuntimeError("disk on fire"), COLOR[2]]
     with pytest.raises(ValueError, match="image 1: RuntimeError: disk on fire"):
-        check_images(Items(items))
-    source = check_images(Items(items), on_error="skip")
+        open_images(Items(items))
+    source = open_images(Items(items), reading=Reading(on_error="skip"))
     batch = source.read(range(3), (5, 6))
     assert "disk on fire" in source.unreadable[1]
     assert not batch[1].any()
     np.testing.assert_array_equal(batch[::2], EXPECTED[:3:2])
 
 
-def test_items_that_are_no_images():
-    """An item of another type is named."""
-    with pytest.raises(TypeError, match=r"image 0.*type int"):
-        check_images(Items([3, 4]))
+@pytest.mark.parametrize(
+    ("item", "seen"),
+    [
+        (3, "type int"),
+        ({"label": 3}, r"dict of \['label'\].*under 'image'"),
+        ({"a": COLOR[0], "b": COLOR[1]}, r"dict of \['a', 'b'\]"),
+        ({"image": None}, "type NoneType"),
+    ],
+)
+def test_items_that_are_no_images(item, seen):
+    """An item without one image is named with what it is."""
+    with pytest.raises(TypeError, match=rf"image 0.*{seen}"):
+        open_images(Items([item]))
 
 
 def test_late_item_with_other_channels():
     """An item with other channels than the probed ones is an error with its number."""
-    items = [COLOUR[0]] * 100
-    items[1] = pictures(4, 6)
+    items = [COLOR[0]] * 100
+    items[1] = pixels(4, 6)
     with pytest.raises(ValueError, match=r"image 1: .*1 channels, not 3"):
-        check_images(Items(items)).verify((4, 6))
+        open_images(Items(items)).verify((4, 6))
 
 
 def test_late_floats_among_bytes():
     """A float item among bytes is brought to bytes."""
-    items = [COLOUR[0]] * 100
-    items[1] = COLOUR[0] / 255
-    batch = check_images(Items(items)).read([0, 1], (5, 6))
+    items = [COLOR[0]] * 100
+    items[1] = COLOR[0] / 255
+    batch = open_images(Items(items)).read([0, 1], (5, 6))
     assert batch.dtype == torch.uint8
     assert torch.equal(batch[0], batch[1])

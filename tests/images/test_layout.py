@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import Reading, open_images
 
 
-def pictures(*shape: int) -> np.ndarray:
+def pixels(*shape: int) -> np.ndarray:
     """Return random 8-bit pixels."""
     return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
@@ -16,84 +16,52 @@ def read_all(source):
     return source.read(range(len(source)), source.image_size).numpy()
 
 
-def test_channels_last_and_first_agree():
-    """The same pictures are read the same from (n, H, W, C) and (n, C, H, W)."""
-    images = pictures(3, 6, 5, 3)
-    last = read_all(check_images(images))
-    first = read_all(check_images(images.transpose(0, 3, 1, 2)))
-    np.testing.assert_array_equal(last, images.transpose(0, 3, 1, 2))
-    np.testing.assert_array_equal(first, last)
-
-
 @pytest.mark.parametrize("n_channels", [1, 3, 4])
-def test_channel_counts(n_channels):
-    """One, three and four channels are found on either axis."""
-    last = check_images(pictures(2, 6, 5, n_channels))
-    first = check_images(pictures(2, n_channels, 6, 5))
-    for source in (last, first):
-        assert source.n_channels == n_channels
-        assert source.image_size == (6, 5)
+def test_channels_are_found_on_either_axis(n_channels):
+    """The same images are read the same from (n, H, W, C) and (n, C, H, W)."""
+    images = pixels(3, 6, 5, n_channels)
+    first = images.transpose(0, 3, 1, 2)
+    for source in (open_images(images), open_images(first)):
+        assert (source.n_channels, source.image_size) == (n_channels, (6, 5))
+        np.testing.assert_array_equal(read_all(source), first)
 
 
-def test_stack_of_grey_images():
-    """(n, H, W) is a batch of grey images."""
-    images = pictures(4, 6, 5)
-    np.testing.assert_array_equal(read_all(check_images(images)), images[:, None])
+def test_stack_of_grayscale_images():
+    """(n, H, W) is a batch of grayscale images."""
+    images = pixels(4, 6, 5)
+    np.testing.assert_array_equal(read_all(open_images(images)), images[:, None])
 
 
-def test_ambiguous_layout_needs_channel_axis():
-    """Channels on both axes are an error that channel_axis resolves."""
-    images = pictures(2, 3, 6, 3)
-    with pytest.raises(ValueError, match=r"ambiguous.*channel_axis=1"):
-        check_images(images)
-    assert check_images(images, channel_axis=1).image_size == (6, 3)
-    assert check_images(images, channel_axis=-1).image_size == (3, 6)
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((2, 3, 6, 3), r"ambiguous.*channel_axis=1"),
+        ((2, 5, 6, 7), r"no channel axis.*channel_axis"),
+    ],
+)
+def test_channel_axis_resolves_what_the_shape_does_not(shape, message):
+    """Channels on both axes, or on none, are an error that channel_axis resolves."""
+    images = pixels(*shape)
+    with pytest.raises(ValueError, match=message):
+        open_images(images)
+    first = open_images(images, reading=Reading(channel_axis=1))
+    last = open_images(images, reading=Reading(channel_axis=-1))
+    assert (first.n_channels, first.image_size) == (shape[1], shape[2:])
+    assert (last.n_channels, last.image_size) == (shape[3], shape[1:3])
 
 
-def test_no_channel_axis():
-    """A shape without 1, 3 or 4 channels is an error that channel_axis resolves."""
-    images = pictures(2, 5, 6, 7)
-    with pytest.raises(ValueError, match=r"no channel axis.*channel_axis"):
-        check_images(images)
-    assert check_images(images, channel_axis=-1).n_channels == 7
-    assert check_images(images, channel_axis=1).n_channels == 5
-
-
-def test_single_colour_image():
-    """An (H, W, 3) array is recognised as one image and refused."""
+def test_single_color_image():
+    """An (H, W, 3) array is recognized as one image and refused."""
     with pytest.raises(ValueError, match=r"X\[None\]"):
-        check_images(pictures(6, 5, 3))
-
-
-@pytest.mark.parametrize("shape", [(5,), (2, 2, 2, 2, 2)])
-def test_wrong_number_of_dimensions(shape):
-    """One or five dimensions are neither rows nor images."""
-    with pytest.raises(ValueError, match=f"{len(shape)} dimension"):
-        check_images(pictures(*shape))
-
-
-@pytest.mark.parametrize("shape", [(0, 4, 4), (0, 16)])
-def test_no_samples(shape):
-    """An empty batch is refused in scikit-learn's words."""
-    with pytest.raises(ValueError, match=r"Found array with 0 sample\(s\)"):
-        check_images(np.zeros(shape))
-
-
-@pytest.mark.parametrize("shape", [(3, 0, 4), (3, 0)])
-def test_no_features(shape):
-    """Images without pixels are refused in scikit-learn's words."""
-    with pytest.raises(ValueError, match=r"0 feature\(s\)"):
-        check_images(np.zeros(shape))
+        open_images(pixels(6, 5, 3))
 
 
 def test_square_rows():
-    """Rows without image_shape are square grey, else square RGB, images."""
-    grey, colour = pictures(2, 36), pictures(2, 4, 4, 3)
+    """Rows without image_shape are square grayscale, else square RGB, images."""
+    gray, color = pixels(2, 36), pixels(2, 4, 4, 3)
+    np.testing.assert_array_equal(read_all(open_images(gray)), gray.reshape(2, 1, 6, 6))
     np.testing.assert_array_equal(
-        read_all(check_images(grey)), grey.reshape(2, 1, 6, 6)
-    )
-    np.testing.assert_array_equal(
-        read_all(check_images(colour.reshape(2, -1))), colour.transpose(0, 3, 1, 2)
+        read_all(open_images(color.reshape(2, -1))), color.transpose(0, 3, 1, 2)
     )
 
 
@@ -102,73 +70,61 @@ def test_square_rows():
     [
         ((5, 6), (5, 6), 1),
         ((-1, 6), (5, 6), 1),
-        ((1, -1), (1, 30), 1),
         ((2, 5, 3), (2, 5), 3),
         ((3, 2, -1), (2, 5), 3),
     ],
 )
 def test_rows_with_image_shape(image_shape, size, n_channels):
     """Rows are read by image_shape, with one length inferred."""
-    source = check_images(pictures(2, 30), image_shape=image_shape)
+    source = open_images(pixels(2, 30), reading=Reading(image_shape=image_shape))
     assert (source.image_size, source.n_channels) == (size, n_channels)
     assert source.format.n_features == 30
 
 
-def test_rows_that_fit_no_square():
-    """Rows of other lengths need image_shape."""
-    with pytest.raises(ValueError, match=r"24 features.*image_shape"):
-        check_images(pictures(2, 24))
+def test_rows_that_are_no_square():
+    """The error for other rows leads to image_shape and to precomputed features."""
+    with pytest.raises(
+        ValueError, match=r'24 features.*Reading\(image_shape=.*encoder="precomputed"'
+    ):
+        open_images(pixels(2, 24))
+
+
+@pytest.mark.parametrize("n_features", [768, 512 * 512 // 256])
+def test_square_rows_that_look_like_features(n_features):
+    """Values outside [0, 1] in square rows lead to precomputed features first."""
+    rows = np.random.default_rng(0).normal(size=(4, n_features))
+    with pytest.raises(ValueError, match=r'encoder="precomputed".*pixel_range'):
+        open_images(rows)
 
 
 @pytest.mark.parametrize("image_shape", [(6, 6), (7, -1), (60, -1)])
 def test_image_shape_of_another_product(image_shape):
     """A wrong image_shape is refused with both numbers."""
     with pytest.raises(ValueError, match=r"holds .*(36|7|60) numbers.*30 features"):
-        check_images(pictures(2, 30), image_shape=image_shape)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"image_shape": (4,)},
-        {"image_shape": (-1, -1)},
-        {"image_shape": (0, 4)},
-        {"image_shape": 16},
-        {"channel_axis": 2},
-        {"on_error": "ignore"},
-        {"pixel_range": "max"},
-        {"pixel_range": (1, 0)},
-        {"pixel_range": (0, np.nan)},
-        {"pixel_range": (0, 1, 2)},
-    ],
-)
-def test_wrong_parameters(wrong):
-    """A wrong parameter is refused by its name."""
-    with pytest.raises(ValueError, match=f"{next(iter(wrong))} must be"):
-        check_images(pictures(2, 16), **wrong)
+        open_images(pixels(2, 30), reading=Reading(image_shape=image_shape))
 
 
 def test_new_images_must_fit_the_format():
     """New arrays need the fitted channels, new rows the fitted length."""
-    fitted = check_images(pictures(2, 6, 6, 3)).format
+    fitted = open_images(pixels(2, 6, 6, 3)).format
     with pytest.raises(ValueError, match=r"\(6, 6, 1\) do not have the 3 channel"):
-        check_images(pictures(2, 6, 6, 1), format=fitted)
+        open_images(pixels(2, 6, 6, 1), format=fitted)
     with pytest.raises(ValueError, match=r"27 features.*108"):
-        check_images(pictures(2, 27), format=fitted)
-    larger = check_images(pictures(2, 9, 8, 3), format=fitted)
+        open_images(pixels(2, 27), format=fitted)
+    larger = open_images(pixels(2, 9, 8, 3), format=fitted)
     assert larger.read([0, 1], (6, 6)).shape == (2, 3, 6, 6)
     assert larger.format == fitted
 
 
 def test_new_images_keep_the_channel_axis():
     """A layout that was ambiguous at fit is read the fitted way afterwards."""
-    fitted = check_images(pictures(2, 3, 6, 3), channel_axis=1).format
-    assert check_images(pictures(2, 3, 4, 3), format=fitted).image_size == (4, 3)
+    fitted = open_images(pixels(2, 3, 6, 3), reading=Reading(channel_axis=1)).format
+    assert open_images(pixels(2, 3, 4, 3), format=fitted).image_size == (4, 3)
 
 
 def test_new_arrays_for_a_format_of_rows():
-    """A format learned from rows reads the same pictures given as images."""
-    rows = pictures(2, 36)
-    fitted = check_images(rows).format
-    as_images = check_images(rows.reshape(2, 6, 6), format=fitted)
+    """A format learned from rows reads the same images given as images."""
+    rows = pixels(2, 36)
+    fitted = open_images(rows).format
+    as_images = open_images(rows.reshape(2, 6, 6), format=fitted)
     np.testing.assert_array_equal(read_all(as_images), rows.reshape(2, 1, 6, 6))

@@ -17,7 +17,7 @@ def closed_figures():
 
 @pytest.fixture(scope="session")
 def shapes():
-    """Sixty grey pictures of three kinds of shapes, with their kinds."""
+    """Sixty grayscale pictures of three kinds of shapes, with their kinds."""
     return make_shape_images(60, n_clusters=3, image_size=8, random_state=0)
 
 

@@ -8,37 +8,30 @@ from sklearn.cluster import KMeans
 from sklearn_mfavb.inspection import MatchedConfusionDisplay
 from sklearn_mfavb.metrics import clustering_accuracy
 
-TRUE = ["a"] * 4 + ["b"] * 4 + ["c"] * 2
+TRUE = list("aaaabbbbcc")
 
 
-def test_matched_pairs_are_on_the_diagonal():
-    """Columns are reordered until most images agree."""
-    predicted = [2, 2, 2, 1, 0, 0, 0, 0, 1, 1]
-    display = MatchedConfusionDisplay.from_predictions(TRUE, predicted)
-    assert_array_equal(display.counts, [[3, 0, 1], [0, 4, 0], [0, 0, 2]])
-    assert display.cluster_names == [2, 0, 1]
-    assert display.accuracy == clustering_accuracy(TRUE, predicted) == 0.9
-
-
-def test_more_clusters_than_classes():
-    """Clusters without a class come last, the largest first."""
-    predicted = [5, 5, 9, 9, 6, 6, 6, 8, 7, 7]
-    display = MatchedConfusionDisplay.from_predictions(TRUE, predicted)
-    assert display.counts.shape == (3, 5)
-    assert display.cluster_names[-2:] in ([5, 8], [9, 8])
-    assert display.accuracy == clustering_accuracy(TRUE, predicted)
-
-
-def test_fewer_clusters_than_classes():
-    """Classes without a cluster come last; the others keep their order."""
-    predicted = [0] * 2 + [1] * 8
+@pytest.mark.parametrize(
+    ("predicted", "counts", "clusters"),
+    [
+        ([2, 2, 2, 1, 0, 0, 0, 0, 1, 1], [[3, 0, 1], [0, 4, 0], [0, 0, 2]], [2, 0, 1]),
+        (
+            [5, 5, 5, 9, 6, 6, 6, 8, 7, 7],  # more clusters than classes
+            [[3, 0, 0, 0, 1], [0, 3, 0, 1, 0], [0, 0, 2, 0, 0]],
+            [5, 6, 7, 8, 9],
+        ),
+        ([0] * 2 + [1] * 8, [[2, 2], [0, 4], [0, 2]], [0, 1]),  # fewer
+    ],
+)
+def test_matched_pairs_are_on_the_diagonal(predicted, counts, clusters):
+    """Columns are reordered until most images agree; what has no match comes last."""
     display = MatchedConfusionDisplay.from_predictions(
         TRUE, predicted, target_names=["ant", "bee", "cat"]
     )
+    assert_array_equal(display.counts, counts)
+    assert display.cluster_names == clusters
     assert display.class_names == ["ant", "bee", "cat"]
-    assert_array_equal(display.counts, [[2, 2], [0, 4], [0, 2]])
-    ordered = MatchedConfusionDisplay.from_predictions(TRUE, [1] * 4 + [0] * 6)
-    assert ordered.class_names == ["a", "b", "c"]
+    assert display.accuracy == clustering_accuracy(TRUE, predicted)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +61,37 @@ def test_numbers_are_written_where_they_fit():
 
 def test_any_clusterer_is_accepted(shapes):
     """Estimators of scikit-learn have what is needed."""
-    images, kinds = shapes
-    rows = images.reshape(60, -1).astype(float)
+    rows = shapes[0].reshape(60, -1).astype(float)
     kmeans = KMeans(3, n_init=1, random_state=0).fit(rows)
-    display = MatchedConfusionDisplay.from_estimator(kmeans, rows, kinds)
-    assert display.accuracy == clustering_accuracy(kinds, kmeans.labels_)
+    display = MatchedConfusionDisplay.from_estimator(kmeans, rows, shapes[1])
+    assert display.accuracy == clustering_accuracy(shapes[1], kmeans.labels_)
+
+
+class Skipping:
+    """A clusterer that cannot read the second image."""
+
+    def predict(self, X):
+        return np.array([0, -1, 1])
 
 
 def test_skipped_files_do_not_count():
     """Images without a label are no cluster."""
-
-    class Skipping:
-        def predict(self, X):
-            return np.array([0, -1, 1])
-
     display = MatchedConfusionDisplay.from_estimator(Skipping(), [1, 2, 3], [5, 5, 6])
     assert_array_equal(display.counts, [[1, 0], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        ([0, 1], np.zeros((2, 8, 8)), r"y must .*shape=\(2, 8, 8\)"),
+        ([0, 1], "photos", "y must hold one class for each image"),
+        (np.zeros((3, 8, 8)), [0, 1], "inconsistent numbers"),
+    ],
+)
+def test_wrong_classes_are_found_before_images_are_embedded(X, y, message):
+    """Swapped arguments do not cost the time of a prediction."""
+    with pytest.raises(ValueError, match=message):
+        MatchedConfusionDisplay.from_estimator(None, X, y)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +104,6 @@ def test_skipped_files_do_not_count():
     ],
 )
 def test_wrong_arguments_are_named(arguments, options, message):
-    """What makes no sense is said."""
+    """The message names what makes no sense."""
     with pytest.raises(ValueError, match=message):
         MatchedConfusionDisplay.from_predictions(*arguments, **options)

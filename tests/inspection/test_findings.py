@@ -1,4 +1,4 @@
-"""One pass over the images says what the public methods say."""
+"""Findings are what the public methods return."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,8 @@ from sklearn.exceptions import NotFittedError
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.inspection import gather_findings
 
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
 
 def test_findings_are_those_of_the_methods(fitted, shapes):
     """Labels, probabilities, embedding and score are bit for bit the same."""
@@ -22,19 +24,17 @@ def test_findings_are_those_of_the_methods(fitted, shapes):
     assert found.score == fitted.score(images)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_features_that_were_computed_before(shapes):
-    """Features of the user's are passed on, with `clip="precomputed"`."""
+    """Features of the user's are passed on."""
     images, _ = shapes
     features = np.random.default_rng(0).normal(size=(60, 8))
     clusterer = MFAVBClustering(3, clip="precomputed", max_epochs=1, random_state=0)
     clusterer.fit(images, clip_features=features)
-    found = gather_findings(clusterer, images, clip_features=features, with_score=True)
+    found = gather_findings(clusterer, images, features=features, with_score=True)
     assert_array_equal(found.labels, clusterer.labels_)
     assert found.score == clusterer.score(images, clip_features=features)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_skipped_files_are_marked(fitted, shapes, tmp_path):
     """A broken file has label -1, and its reason is kept."""
     for index, image in enumerate(shapes[0][:5]):
@@ -46,14 +46,10 @@ def test_skipped_files_are_marked(fitted, shapes, tmp_path):
     assert list(found.source.unreadable) == [2]
 
 
-def test_other_estimators_are_sent_to_from_predictions(shapes):
-    """What is not ours is refused by its name, with the way out."""
+def test_wrong_estimators_are_refused(fitted, shapes):
+    """Others have another way, and `fit` comes first."""
     rows = shapes[0].reshape(60, -1)
     with pytest.raises(TypeError, match=r"KMeans.*from_predictions"):
         gather_findings(KMeans(2).fit(rows), rows)
-
-
-def test_unfitted_estimators_are_refused(fitted, shapes):
-    """scikit-learn's own error says that `fit` comes first."""
     with pytest.raises(NotFittedError):
         gather_findings(clone(fitted), shapes[0])

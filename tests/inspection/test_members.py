@@ -18,14 +18,14 @@ def test_likeliest_are_typical_and_least_likely_doubtful():
     assert np.isnan(none.confidence)
 
 
-def test_equal_percents_are_ordered_by_distance_from_the_centre():
+def test_equal_percents_are_ordered_by_distance_from_the_center():
     """Where a mixture is nearly certain of all, the place in the cluster decides."""
     certain = np.array([0.99999, 0.99998, 0.99997, 0.99996])
     places = np.array([[9.0], [0.0], [1.0], [-4.0]])
     (cluster, _) = rank_members(
         np.c_[certain, 1 - certain], places, n_typical=2, n_doubtful=1
     )
-    assert cluster.typical.tolist() == [2, 1]  # the centre is at 1.5
+    assert cluster.typical.tolist() == [2, 1]  # the center is at 1.5
     assert cluster.doubtful.tolist() == [0]
 
 

@@ -16,15 +16,20 @@ def test_curves_of_terms_that_a_stage_lacks():
     """A term is drawn where it was part of the loss; times are no terms."""
     assert read_curves(STAGED) == {
         "loss": [(1, 3.0), (2, 2.0), (3, 1.0)],
-        "instance_loss": [(1, 3.0), (2, 2.0)],
         "entropy_loss": [(3, 1.0)],
+        "instance_loss": [(1, 3.0), (2, 2.0)],
     }
-
-
-def test_stages_begin_where_the_name_changes():
-    """A fit of one stage, which has no name, has none; one repeated has two."""
     assert read_stages(STAGED) == [("pretext", 1), ("clustering", 3)]
     assert read_stages([{"epoch": 1, "loss": 1.0}]) == []
+
+
+def test_terms_keep_their_colors():
+    """Neither the order in a saved history nor the choice of terms changes them."""
+    lines = TrainingCurvesDisplay(STAGED).plot().lines_
+    assert list(lines) == ["loss", "entropy_loss", "instance_loss"]
+    loaded = TrainingCurvesDisplay([dict(sorted(row.items())) for row in STAGED])
+    for term, line in loaded.plot(terms=["instance_loss", "loss"]).lines_.items():
+        assert line.get_color() == lines[term].get_color()
 
 
 def test_stages_are_marked():

@@ -50,17 +50,6 @@ def test_uniform_assignments_tell_nothing(n_clusters):
     )
 
 
-def test_names_and_order_do_not_count():
-    """Swapping views, renaming clusters and reordering images keep the loss."""
-    loss = MutualInformationLoss()
-    first, second = draw_assignments()
-    images, clusters = torch.randperm(9), torch.randperm(4)
-    value = loss(first, second)
-    torch.testing.assert_close(loss(second, first), value)
-    torch.testing.assert_close(loss(first[images], second[images]), value)
-    torch.testing.assert_close(loss(first[:, clusters], second[:, clusters]), value)
-
-
 def test_positives_of_other_images_tell_less():
     """Crisp assignments that agree score lower than the same ones shuffled."""
     crisp = torch.eye(4).repeat(3, 1)
@@ -86,37 +75,6 @@ def test_the_mean_is_a_constant_for_the_gradient():
     (expected,) = torch.autograd.grad(formula, first)
     (gradient,) = torch.autograd.grad(MutualInformationLoss()(first, second), first)
     torch.testing.assert_close(gradient, expected)
-
-
-@pytest.mark.parametrize(
-    "assignments",
-    [
-        torch.stack([torch.eye(3)[[0, 1]], torch.eye(3)[[1, 0]]]),
-        torch.eye(3)[[0, 0, 1]].expand(2, 3, 3).clone(),
-        torch.ones(2, 6, 1),
-        torch.full((2, 1, 3), 1 / 3),
-    ],
-    ids=["opposite", "an empty cluster", "one cluster", "one image"],
-)
-def test_degenerate_assignments_stay_finite(assignments):
-    """Values and gradients stay finite where powers and logarithms are steep."""
-    assignments.requires_grad_()
-    value = MutualInformationLoss()(*assignments)
-    (gradient,) = torch.autograd.grad(value, assignments)
-    assert math.isfinite(value.item())
-    assert gradient.isfinite().all()
-
-
-def test_autocast_scores_in_float32():
-    """Autocast and bfloat16 input give float32 results close to the exact ones."""
-    loss = MutualInformationLoss()
-    first, second = draw_assignments(n_images=32)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = loss(first, second)
-        rounded = loss(first.bfloat16(), second.bfloat16())
-    assert value.dtype == rounded.dtype == torch.float32
-    torch.testing.assert_close(value, loss(first, second))
-    torch.testing.assert_close(rounded, value, atol=0.02, rtol=0)
 
 
 def test_empty_cluster_changes_nothing_for_the_others():

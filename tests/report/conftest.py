@@ -9,15 +9,17 @@ from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import make_shape_images
+from sklearn_mfavb.report import write_report
 
 HOSTILE = [
-    b"plain.png",
+    b"plain",
     b"</script><script>document.title='hacked'",
-    b"<img src=x onerror=\"document.title='hacked'\">.png",
-    b"quo\"te's & {{ 7*7 }} &lt;.png",
-    "Bäume 图像.png".encode(),
-    b"no UTF-8 \xff.png",
+    b"<img src=x onerror=\"document.title='hacked'\">",
+    b"quo\"te's & {{ 7*7 }} &lt;",
+    "Bäume 图像".encode(),
+    b"no UTF-8 \xff",
 ]
+QUICK = {"embed_dim": 16, "n_heads": 2, "max_epochs": 2, "random_state": 0}
 
 
 class Page(HTMLParser):
@@ -60,41 +62,45 @@ class Page(HTMLParser):
 
 
 @pytest.fixture
-def read_page():
-    """Parse the page in a file."""
-    return lambda path: Page(path.read_text("utf-8"))
+def write_page(tmp_path):
+    """Write a page and parse it."""
+
+    def write(*given, **options):
+        out = write_report(*given, tmp_path / "new" / "page.html", **options)
+        return Page(out.read_text("utf-8"))
+
+    return write
 
 
 @pytest.fixture(scope="session")
 def shapes():
-    """Sixty grey pictures of three kinds of shapes."""
+    """Sixty grayscale pictures of three kinds of shapes."""
     return make_shape_images(60, n_clusters=3, image_size=8, random_state=0)[0]
-
-
-def make_quick(**parameters):
-    """Make an estimator that fits in well under a second."""
-    quick = {"embed_dim": 16, "n_heads": 2, "max_epochs": 2, "random_state": 0}
-    return MFAVBClustering(3, **{**quick, **parameters})
 
 
 @pytest.fixture(scope="session")
 def fitted(shapes):
     """One estimator fitted on the shapes; tests must not change it."""
-    return make_quick(batch_size=32).fit(shapes)
+    return MFAVBClustering(3, batch_size=32, **QUICK).fit(shapes)
 
 
 @pytest.fixture
 def hostile_folder(tmp_path):
-    """Write colour pictures under names that are hard to put on a page."""
+    """Write color pictures under names that are hard to put on a page."""
     folder = os.fsencode(tmp_path / "photos")
     os.makedirs(os.path.join(folder, b"below"))
     rng = np.random.default_rng(0)
     for index, name in enumerate(HOSTILE):
         picture = Image.fromarray(rng.integers(256, size=(9, 12, 3), dtype=np.uint8))
-        name = name.replace(b"/", b"_")
-        name += b"" if name.endswith(b".png") else b".png"
-        with open(os.path.join(folder, b"below", b"%d " % index + name), "wb") as file:
+        name = b"%d %b.png" % (index, name.replace(b"/", b"_"))
+        with open(os.path.join(folder, b"below", name), "wb") as file:
             picture.save(file, "PNG")
     with open(os.path.join(folder, b"<b>broken \xfe.png"), "wb") as file:
         file.write(b"no image")
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def skipping(hostile_folder):
+    """Fit an estimator to the files with difficult names, one of them broken."""
+    return MFAVBClustering(2, on_error="skip", **QUICK).fit(hostile_folder)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.report import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -30,21 +29,13 @@ def browse(tmp_path):
         played.write_text(
             text.replace("</body>", f"<script>{script}</script></body>"), "utf-8"
         )
-        profile = tmp_path / "profile"
-        command = [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            f"--user-data-dir={profile}",
-            "--virtual-time-budget=3000",
-            *options,
-            played.as_uri(),
-        ]
-        return subprocess.run(
-            command, capture_output=True, check=True, timeout=60
-        ).stdout.decode()
+        fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        profile = f"--user-data-dir={tmp_path / 'profile'}"
+        command = [CHROMIUM, *fixed, profile, "--virtual-time-budget=3000", *options]
+        done = subprocess.run(
+            [*command, played.as_uri()], capture_output=True, check=True, timeout=60
+        )
+        return done.stdout.decode()
 
     return run
 
@@ -69,19 +60,16 @@ def test_keys_choose_an_image(browse, fitted, shapes, tmp_path):
     assert f'href="#cluster-{fitted.labels_[row]}">cluster' in shown
 
 
-def test_names_run_no_code(browse, hostile_folder, tmp_path):
+def test_names_run_no_code(browse, skipping, hostile_folder, tmp_path):
     """Neither the page nor its script runs what a file is called."""
-    clusterer = MFAVBClustering(
-        2, on_error="skip", embed_dim=16, n_heads=2, max_epochs=1, random_state=0
-    ).fit(hostile_folder)
-    out = write_report(clusterer, hostile_folder, tmp_path / "page.html")
+    out = write_report(skipping, hostile_folder, tmp_path / "page.html")
     shown = browse(out, "--dump-dom", script=PRESS)
     assert "<title>Clusters of " in shown
     assert 'id="shown-name" class="name">below/' in shown
 
 
 def test_map_is_drawn(browse, fitted, shapes, tmp_path):
-    """In light and in dark the screen has colours of clusters on the right ground."""
+    """In light and in dark the screen has colors of clusters on the right ground."""
     out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
     for scheme, ground in ((1, 255), (0, 0x13)):
         picture = tmp_path / f"{scheme}.png"
@@ -95,5 +83,4 @@ def test_map_is_drawn(browse, fitted, shapes, tmp_path):
         pixels = np.asarray(Image.open(io.BytesIO(picture.read_bytes())).convert("RGB"))
         assert pixels[0, 0, 0] == ground
         plane = pixels[300:750, 60:650].astype(int)
-        is_coloured = np.ptp(plane, axis=2) > 60
-        assert is_coloured.sum() > 200
+        assert (np.ptp(plane, axis=2) > 60).sum() > 200  # colored pixels

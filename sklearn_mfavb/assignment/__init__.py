@@ -1,0 +1,17 @@
+"""From embeddings to probabilities of clusters, once training is over."""
+
+from sklearn_mfavb.assignment._estimator import EstimatorAssigner
+from sklearn_mfavb.assignment._fit import ASSIGNMENTS, Evidence, fit_assigner
+from sklearn_mfavb.assignment._heads import HeadLoss, balanced_contrast, choose_head
+from sklearn_mfavb.assignment._mixture import MixtureAssigner
+
+__all__ = [
+    "ASSIGNMENTS",
+    "EstimatorAssigner",
+    "Evidence",
+    "HeadLoss",
+    "MixtureAssigner",
+    "balanced_contrast",
+    "choose_head",
+    "fit_assigner",
+]

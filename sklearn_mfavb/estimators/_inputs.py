@@ -1,0 +1,142 @@
+"""What users pass to an estimator, opened: images, features, or both."""
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import validate_data
+
+from sklearn_mfavb.features import is_precomputed
+from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource, is_table, open_images
+from sklearn_mfavb.metrics import neighbor_agreement
+from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
+from sklearn_mfavb.training import Runtime, apply_to_views
+
+# Larger images are read at this longest side unless image_size says otherwise: four
+# views of 224 pixels through a network of its size take a CPU core minutes per epoch
+# and thousand images, and small objects already show at 64.
+_LONGEST_AUTO_SIDE = 64
+_SCORE_NEIGHBORS = 10
+_SCORE_SIDE = 16  # pixels
+
+Opened = tuple[Any, ImageSource | None, Any]
+
+
+def open_inputs(
+    estimator: Any,
+    X: Any,
+    features: Any,
+    *,
+    image_format: ImageFormat | None,
+    reset: bool = True,
+) -> Opened:
+    """Check what was passed to `fit`, or with ``reset=False`` to another method.
+
+    `image_format` is that of the images passed to `fit`.
+
+    Returns
+    -------
+    X : object
+        As it was passed, or checked by scikit-learn if it is a table of numbers.
+    source : ImageSource or None
+        The images; None if X holds features, or nothing beside `features`.
+    features : object
+        Features, from X or as they were passed.
+    """
+    table = is_table(X)
+    if reset and not table:
+        for learned in ("feature_names_in_", "n_features_in_"):
+            estimator.__dict__.pop(learned, None)
+    if table and features is None and is_precomputed(estimator.encoder):
+        X = validate_data(estimator, X, reset=reset, dtype=np.float32)
+        return X, None, X
+    if X is None and features is not None:
+        return X, None, features
+    if table:
+        X = validate_data(estimator, X, reset=reset, ensure_all_finite=False)
+    if image_format is None and not reset:
+        raise ValueError(
+            "This estimator was fitted on rows of features without images: pass rows of "
+            f"features, not {type(X).__name__} of images."
+        )
+    reading = estimator._group("reading")
+    return X, open_images(X, reading=reading, format=image_format), features
+
+
+def resolve_image_size(
+    image_size: Any, source: ImageSource | None, looks_at_pixels: bool
+) -> tuple[int, int] | None:
+    """Choose the height and width in pixels at which the network sees images."""
+    if not looks_at_pixels:
+        return None
+    if source is None:
+        raise ValueError(
+            "use_pixels=True needs images, but only features were passed: pass images "
+            "as X, or set use_pixels=False."
+        )
+    if isinstance(image_size, tuple | list):
+        return _check_sides(image_size)
+    if image_size != "auto":
+        return int(image_size), int(image_size)
+    height, width = source.image_size
+    scale = min(1.0, _LONGEST_AUTO_SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _check_sides(image_size: Any) -> tuple[int, int]:
+    """Return (height, width), or raise for anything else."""
+    sides = tuple(image_size)
+    if len(sides) != 2 or not all(
+        isinstance(side, Integral) and int(side) > 0 for side in sides
+    ):
+        raise ValueError(
+            "image_size must be 'auto', a positive int or (height, width) of two "
+            f"positive ints, got {image_size!r}."
+        )
+    return int(sides[0]), int(sides[1])
+
+
+def make_dataset(
+    source: ImageSource | None,
+    size: tuple[int, int] | None,
+    rows: NDArray[np.float32] | None,
+    n_clusters: int,
+) -> ImageDataset:
+    """Make the data set of all images that can be read, if they are enough."""
+    if source is None:
+        indices = np.arange(0 if rows is None else len(rows))
+        unreadable: dict[int, str] = {}
+    else:
+        if size is not None:
+            source.verify(size)
+        unreadable = source.unreadable
+        indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
+    if len(indices) < n_clusters:
+        broken = f" ({len(unreadable)} more could not be read)" if unreadable else ""
+        raise ValueError(
+            f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
+            "give more images or ask for fewer clusters."
+        )
+    return ImageDataset(source, size, indices, None if rows is None else rows[indices])
+
+
+def score_labels(
+    labels: NDArray[np.int64], dataset: ImageDataset, runtime: Runtime
+) -> float:
+    """Score labels by those of neighbors; -1 marks images that were skipped."""
+    readable = labels >= 0
+    if not readable.any():
+        raise ValueError(f"None of the {len(labels)} images can be read.")
+    if dataset.features is not None:
+        rows = dataset.features.numpy()
+    else:
+        height, width = dataset.source.image_size
+        size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)
+        rows = apply_to_views(
+            lambda view: pixel_features(view.images),
+            ImageDataset(dataset.source, size),
+            runtime,
+        )
+    neighbors = nearest_neighbors(rows[readable], _SCORE_NEIGHBORS)
+    return neighbor_agreement(labels[readable], neighbors)

@@ -1,0 +1,117 @@
+"""A trained network with everything that labels new images."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sklearn_mfavb.features import FrozenEncoder, apply_encoders
+from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.training import Runtime, apply_to_views, embed_in, split_evenly
+from sklearn_mfavb.views import View, ViewShape
+
+Rows = NDArray[np.float32]
+
+
+@dataclass
+class ClusteringModel:
+    """A trained network, its encoders, and what assigns embeddings to clusters.
+
+    Attributes
+    ----------
+    encoders : list of FrozenEncoder
+        Encoders of images, with the statistics of their features.
+    image_format : ImageFormat or None
+        How the training images were read; None for features alone.
+    image_size : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    network : ClusteringNetwork
+        From views to embeddings.
+    assigner : torch.nn.Module
+        From embeddings to probabilities of the clusters, in float32.
+    """
+
+    encoders: list[FrozenEncoder]
+    image_format: ImageFormat | None
+    image_size: tuple[int, int] | None
+    network: ClusteringNetwork
+    assigner: nn.Module
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.network.pixel_mean.device
+
+    @property
+    def view_shape(self) -> ViewShape:
+        """What one view of an image consists of."""
+        return view_shape(self.encoders, self.image_format, self.image_size)
+
+    def encode(self, X: Any, source: ImageSource | None, features: Any) -> ImageDataset:
+        """Make a data set of new images, encoded as the training images were.
+
+        Parameters
+        ----------
+        X : object
+            Images as the user passed them.
+        source : ImageSource or None
+            The same images, opened; None for features alone.
+        features : object
+            Features of the user, if they are precomputed.
+
+        Returns
+        -------
+        ImageDataset
+        """
+        if source is not None and self.image_size is not None and self.encoders:
+            source.keep(self.image_size)  # decoded once, seen twice
+        rows = apply_encoders(self.encoders, X, source, features)
+        return ImageDataset(source, self.image_size, None, rows)
+
+    def embed(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
+        """Embed every image of a data set, (n_samples, embed_dim)."""
+        return apply_to_views(embed_in(self.network, runtime), dataset, runtime)
+
+    def probabilities(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
+        """Assign every image of a data set, (n_samples, n_clusters)."""
+        embed = embed_in(self.network, runtime)
+        return apply_to_views(_chain(embed, self.assigner), dataset, runtime)
+
+    def assign(self, embedding: Rows, runtime: Runtime) -> Rows:
+        """Assign embeddings, (n_samples, n_clusters)."""
+        with torch.no_grad():
+            blocks = [
+                self.assigner(torch.from_numpy(embedding[positions]).to(self.device))
+                for positions in split_evenly(len(embedding), runtime.batch_size)
+            ]
+        return torch.cat(blocks).float().cpu().numpy()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle networks on the CPU, so that a machine without a GPU can load them."""
+        networks = {"network": self.network, "assigner": self.assigner}
+        on_cpu = {name: deepcopy(part).cpu() for name, part in networks.items()}
+        return {**vars(self), **on_cpu}
+
+
+def _chain(
+    embed: Callable[[View], Tensor], assign: Callable[[Tensor], Tensor]
+) -> Callable[[View], Tensor]:
+    """Compose two functions."""
+    return lambda view: assign(embed(view))
+
+
+def view_shape(
+    encoders: list[FrozenEncoder],
+    image_format: ImageFormat | None,
+    image_size: tuple[int, int] | None,
+) -> ViewShape:
+    """Return what one view of an image consists of."""
+    looks = image_size is not None and image_format is not None
+    n_channels = image_format.n_channels if image_format and looks else 0
+    return ViewShape(image_size, n_channels, tuple(e.feature_dim for e in encoders))

@@ -1,0 +1,92 @@
+"""What a fit has at hand when its training is planned."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_mfavb.estimators._views import make_augmentations
+from sklearn_mfavb.features import FrozenEncoder
+from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ContrastiveObjective, ContrastiveTerms
+from sklearn_mfavb.pairs import AcrossPairs, Augment, WithinPair
+from sklearn_mfavb.positives import NeighborSearch, resolve_positives
+from sklearn_mfavb.training import Runtime, Stage, auto_epochs
+from sklearn_mfavb.views import ViewShape
+
+
+@dataclass(frozen=True)
+class FitSetup:
+    """The network and the images of a fit.
+
+    Attributes
+    ----------
+    network : ClusteringNetwork
+        Is about to be trained.
+    dataset : ImageDataset
+        Images, features, or both.
+    encoders : sequence of FrozenEncoder
+        What computed the features.
+    shape : ViewShape
+        What one view of an image consists of.
+    runtime : Runtime
+        Device, arithmetic and batch size.
+    n_clusters : int
+        Number of clusters.
+    continues : bool
+        Whether the network has learned in an earlier fit (`warm_start`).
+    """
+
+    network: ClusteringNetwork
+    dataset: ImageDataset
+    encoders: Sequence[FrozenEncoder]
+    shape: ViewShape
+    runtime: Runtime
+    n_clusters: int
+    continues: bool
+
+    def augmentations(
+        self, augmentation: Any, *, auto_features: str = "noise"
+    ) -> tuple[Augment, Augment]:
+        """Build the augmentations of both views; see `make_augmentations`."""
+        return make_augmentations(
+            augmentation, self.dataset, self.encoders, auto_features=auto_features
+        )
+
+    def search(self, positives: Any) -> NeighborSearch:
+        """Make the search of positives, which finds none if they are augmentations."""
+        return NeighborSearch(
+            resolve_positives(positives, self.dataset),
+            self.dataset,
+            shape=self.shape,
+            network=self.network,
+            n_clusters=self.n_clusters,
+            runtime=self.runtime,
+        )
+
+    def epochs(self, max_epochs: Any) -> int:
+        """Replace ``"auto"`` by a number of epochs."""
+        if max_epochs != "auto":
+            return max_epochs
+        return auto_epochs(self.dataset, self.runtime)
+
+
+def contrastive_stage(
+    setup: FitSetup,
+    pairs: type[AcrossPairs | WithinPair],
+    terms: ContrastiveTerms,
+    *,
+    augmentation: Any,
+    positives: Any,
+    balance: float,
+    max_epochs: Any,
+) -> Stage:
+    """Plan the one stage of CC, VTCC and MFAVB: contrast of images and of clusters."""
+    search = setup.search(positives)
+    return Stage(
+        ContrastiveObjective(terms, balance_weight=balance),
+        pairs(*setup.augmentations(augmentation)),
+        setup.epochs(max_epochs),
+        prepare=search.prepare,
+        callbacks=search.callbacks(),
+    )

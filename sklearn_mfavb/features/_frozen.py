@@ -1,0 +1,262 @@
+"""Frozen encoders as an estimator holds them: a transformer and its statistics."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.utils import check_array
+from torch import Tensor
+
+from sklearn_mfavb.features._clip_features import CLIPFeatures
+from sklearn_mfavb.images import ImageSource
+
+Rows = NDArray[np.float32]
+
+PRECOMPUTED = "precomputed"
+
+
+@dataclass
+class FrozenEncoder:
+    """An encoder of images, and the mean of its features on the training images.
+
+    Attributes
+    ----------
+    name : str
+        Name in messages.
+    transformer : object or None
+        Fitted scikit-learn transformer of images; None if features are passed.
+    mean : ndarray of float32 of shape (feature_dim,)
+        Mean of the normalized features of the training images.
+    """
+
+    name: str
+    transformer: Any | None
+    mean: Rows
+
+    @property
+    def feature_dim(self) -> int:
+        """Number of features."""
+        return len(self.mean)
+
+    def scale(self, rows: Rows) -> Rows:
+        """Center unit vectors, and bring their entries to a mean square of one."""
+        length = np.float32(np.sqrt(rows.shape[1]))
+        return _unit_rows(_unit_rows(rows) - self.mean) * length
+
+    def embed(self, images: Tensor) -> Rows:
+        """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
+        encoder = self.transformer.build_encoder()  # type: ignore[union-attr]
+        rows = encoder.embed(images, precision=self.transformer.precision)
+        return self.scale(rows.cpu().numpy())
+
+
+def is_precomputed(encoder: Any) -> bool:
+    """Whether features are passed by the user."""
+    return isinstance(encoder, str) and encoder == PRECOMPUTED
+
+
+def fit_encoders(
+    encoder: Any,
+    X: Any,
+    source: ImageSource | None,
+    features: Any,
+    *,
+    device: Any = "auto",
+    verbose: int = 0,
+) -> tuple[list[FrozenEncoder], Rows | None]:
+    """Embed the training images with every encoder.
+
+    Parameters
+    ----------
+    encoder : None, str, transformer or list of those
+        The parameter of an estimator.
+    X : object
+        Images as the user passed them, for transformers other than `CLIPFeatures`.
+    source : ImageSource or None
+        The same images, opened; None if there are none.
+    features : array-like, or list or dict of those
+        Features of the images, for ``encoder="precomputed"``.
+    device : str or torch.device, default="auto"
+        Where encoders that are given by name run.
+    verbose : int, default=0
+        Whether encoders that are given by name show a progress bar.
+
+    Returns
+    -------
+    encoders : list of FrozenEncoder
+        One for each encoder.
+    rows : ndarray of float32 of shape (n_samples, n_features) or None
+        Scaled features of all encoders side by side, NaN for unreadable images; None
+        without encoders.
+
+    Raises
+    ------
+    ValueError
+        If features were passed and are not used, or are needed and were not passed.
+    """
+    if encoder is None:
+        _refuse_features(encoder, features)
+        return [], None
+    if is_precomputed(encoder):
+        arrays = _check_features(features, source)
+        encoders = [_frozen(name, None, rows) for name, rows in arrays.items()]
+        return encoders, _side_by_side(encoders, list(arrays.values()))
+    _refuse_features(encoder, features)
+    _require_images(source)
+    several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
+    encoders, blocks = [], []
+    for each in several:
+        transformer = _as_transformer(each, device, verbose)
+        rows = _transform(transformer, X, source, fit=True)
+        encoders.append(_frozen(str(each), transformer, rows))
+        blocks.append(rows)
+    return encoders, _side_by_side(encoders, blocks)
+
+
+def apply_encoders(
+    encoders: Sequence[FrozenEncoder],
+    X: Any,
+    source: ImageSource | None,
+    features: Any,
+) -> Rows | None:
+    """Embed new images with encoders that were fitted; see `fit_encoders`."""
+    if not encoders:
+        _refuse_features(None, features)
+        return None
+    if encoders[0].transformer is None:
+        dims = {each.name: each.feature_dim for each in encoders}
+        arrays = _check_features(features, source, dims)
+        return _side_by_side(encoders, list(arrays.values()))
+    _refuse_features("the encoder of the fit", features)
+    _require_images(source)
+    blocks = [_transform(e.transformer, X, source, fit=False) for e in encoders]
+    return _side_by_side(encoders, blocks)
+
+
+def _frozen(name: str, transformer: Any | None, rows: Rows) -> FrozenEncoder:
+    """Take the mean of the features of the training images."""
+    mean = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
+    return FrozenEncoder(name, transformer, mean.astype(np.float32))
+
+
+def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
+    """Make the transformer that a name stands for, or clone the user's."""
+    if isinstance(encoder, str):
+        return CLIPFeatures(encoder, device=device, verbose=int(verbose > 0))
+    if hasattr(encoder, "fit_transform") and hasattr(encoder, "transform"):
+        return clone(encoder)
+    raise TypeError(
+        "encoder must be None, 'precomputed', the name of a model, a transformer of "
+        f"images such as CLIPFeatures, or a list of those, got {encoder!r}."
+    )
+
+
+def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
+    """Embed images: ours from the open source, others from what the user passed."""
+    if isinstance(transformer, CLIPFeatures):
+        return transformer.extract(source)
+    rows = transformer.fit_transform(X) if fit else transformer.transform(X)
+    rows = check_array(rows, dtype=np.float32, ensure_all_finite=False)
+    if len(rows) != len(source):
+        raise ValueError(
+            f"The encoder {transformer!r} returned {len(rows)} rows for {len(source)} "
+            "images."
+        )
+    return rows
+
+
+def _side_by_side(encoders: Sequence[FrozenEncoder], blocks: Iterable[Rows]) -> Rows:
+    """Scale the features of every encoder, and put them side by side."""
+    scaled = [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
+    return scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)
+
+
+def _refuse_features(encoder: Any, features: Any) -> None:
+    """Raise if features were passed that nobody uses."""
+    if features is not None:
+        raise ValueError(
+            f"features were passed, but encoder={encoder!r} does not use them: set "
+            "encoder='precomputed'."
+        )
+
+
+def _require_images(source: ImageSource | None) -> None:
+    """Raise if there is nothing to encode."""
+    if source is None:
+        raise ValueError("An encoder needs images, but X=None was passed.")
+
+
+def _check_features(
+    features: Any, source: ImageSource | None, dims: dict[str, int] | None = None
+) -> dict[str, Rows]:
+    """Return the user's features by name as float32, or raise for what is wrong."""
+    if features is None:
+        raise ValueError(
+            "encoder='precomputed' needs features: pass them as X, one row for each "
+            "image, or beside the images as features=..., of shape (n_samples, "
+            "n_features)."
+        )
+    arrays = {
+        name: _check_rows(name, rows, source)
+        for name, rows in _by_name(features).items()
+    }
+    if len({len(rows) for rows in arrays.values()}) > 1:
+        sizes = {name: len(rows) for name, rows in arrays.items()}
+        raise ValueError(f"features must have equal numbers of rows, got {sizes}.")
+    found = {name: rows.shape[1] for name, rows in arrays.items()}
+    if dims is not None and found != dims:
+        raise ValueError(
+            f"features have {_describe(found)}, but those passed to fit had "
+            f"{_describe(dims)}: use the same encoders in the same order."
+        )
+    return arrays
+
+
+def _by_name(features: Any) -> dict[str, Any]:
+    """Name the arrays of features."""
+    if isinstance(features, Mapping):
+        return dict(features)
+    # A list of rows of numbers is one array.
+    if isinstance(features, list | tuple) and np.ndim(features[0]) == 2:
+        return {f"features[{i}]": rows for i, rows in enumerate(features)}
+    return {"features": features}
+
+
+def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
+    """Return one array of features as float32; rows of unreadable images become NaN."""
+    if hasattr(features, "detach"):  # a tensor that requires gradients, or of a GPU
+        features = features.detach().cpu()
+    rows = check_array(
+        features, dtype=np.float32, ensure_all_finite=False, input_name=name
+    )
+    unreadable = [] if source is None else list(source.unreadable)
+    if source is not None and len(rows) != len(source):
+        raise ValueError(
+            f"{name} has {len(rows)} rows, but there are {len(source)} images: there "
+            "must be one row for each image, in the same order."
+        )
+    readable = np.setdiff1d(np.arange(len(rows)), unreadable)
+    bad = readable[~np.isfinite(rows[readable]).all(axis=1)]
+    if len(bad):
+        raise ValueError(
+            f"{name} has NaN or infinity in {len(bad)} rows, the first of them "
+            f"{bad[0]}: features must be finite."
+        )
+    if unreadable:
+        rows = rows.copy()
+        rows[unreadable] = np.nan
+    return rows
+
+
+def _describe(dims: dict[str, int]) -> str:
+    """List the numbers of columns."""
+    return ", ".join(f"{n} columns" for n in dims.values())
+
+
+def _unit_rows(rows: Rows) -> Rows:
+    """Bring rows to unit length; zeros stay."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.maximum(length, 1e-12)).astype(np.float32)

@@ -1,0 +1,161 @@
+"""Image files below a folder, and the files there that are none."""
+
+import importlib
+import os
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+from PIL import Image
+
+# Formats that Pillow recognizes but needs other software to decode.
+IDENTIFIED_ONLY = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
+
+HEIF_EXTENSIONS = frozenset({".heic", ".heif", ".hif"})
+HEIF_ADVICE = "install pillow-heif to read HEIC files"
+
+
+def list_images(
+    folder: str | os.PathLike[str], *, on_error: str = "raise"
+) -> tuple[list[str], dict[str, str]]:
+    """Find the image files below a folder, and the files that are none.
+
+    Images have an extension that Pillow can decode, with pillow-heif also HEIC, or no
+    extension and such content. Hidden files and folders are left out. Linked folders
+    are searched too, every real folder once, but not those above `folder`.
+
+    Parameters
+    ----------
+    folder : str or path-like
+        Searched with all its subfolders.
+    on_error : {"raise", "skip"}, default="raise"
+        Whether a subfolder that cannot be opened is an error or ignored.
+
+    Returns
+    -------
+    paths : list of str
+        Sorted paths of the images.
+    ignored : dict of str to str
+        Path and reason of everything visible that was not looked at.
+    """
+    root = os.fspath(folder)
+    if os.path.isfile(root):
+        raise ValueError(
+            f"X is the path of one file, {root!r}: pass [path] for one image, or the "
+            "path of a folder."
+        )
+    if not os.path.isdir(root):
+        raise FileNotFoundError(f"There is no folder {root!r}.")
+    ignored: dict[str, str] = {}
+    files = list(_visible_files(root, ignored, on_error))
+    ignored.update((path, why) for path in files if (why := _why_no_image(path)))
+    paths = sorted(set(files) - ignored.keys())
+    if not paths:
+        raise ValueError(
+            f"No image files are below the folder {root!r}: files with the extensions "
+            "known to Pillow (.png, .jpg, .webp, ...) are read. "
+            f"{summarize_ignored(ignored)}"
+        )
+    return paths, dict(sorted(ignored.items()))
+
+
+def summarize_ignored(ignored: dict[str, str]) -> str:
+    """Summarize in one line what was not looked at; empty if there is nothing.
+
+    Parameters
+    ----------
+    ignored : dict of str to str
+        Path and reason, as `list_images` returns them.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.images import summarize_ignored
+    >>> summarize_ignored({"a.txt": "", "b.txt": "", "c": ""})
+    '3 files were not looked at: 2 .txt, 1 without an extension.'
+    """
+    if not ignored:
+        return ""
+    kinds = Counter(_kind(path) for path in ignored)
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common())
+    noun = "file was" if len(ignored) == 1 else "files were"
+    is_heif = any(kind.lower() in HEIF_EXTENSIONS for kind in kinds)
+    advice = f" ({HEIF_ADVICE})" if is_heif else ""
+    return f"{len(ignored)} {noun} not looked at: {listed}{advice}."
+
+
+@cache
+def readable_formats() -> dict[str, str]:
+    """Return the format of each extension that Pillow can decode."""
+    Image.init()
+    with suppress(ImportError):
+        importlib.import_module("pillow_heif").register_heif_opener()
+    decodable = Image.OPEN.keys() - IDENTIFIED_ONLY | {"MPO"}  # MPO opens as JPEG
+    extensions = Image.registered_extensions()
+    return {end: name for end, name in extensions.items() if name in decodable}
+
+
+def _visible_files(root: str, ignored: dict[str, str], on_error: str) -> Iterator[str]:
+    """Yield the visible files below a folder, each real folder's once."""
+    seen = set(map(str, Path(root).resolve().parents))
+    folders, links = deque([root]), deque[str]()
+    while folders or links:
+        # Links last, so that a file is named by its own folder.
+        folder = folders.popleft() if folders else links.popleft()
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in _open_folder(folder, ignored, on_error):
+            if entry.name.startswith("."):
+                continue
+            # A link to itself is an error to entry.is_dir().
+            is_link = entry.is_symlink()
+            if os.path.isdir(entry.path) if is_link else entry.is_dir():
+                (links if is_link else folders).append(entry.path)
+            else:
+                yield entry.path
+
+
+def _open_folder(
+    folder: str, ignored: dict[str, str], on_error: str
+) -> list[os.DirEntry[str]]:
+    """List a folder; one that cannot be opened is an error, or ignored."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError as error:
+        if on_error == "raise":
+            reason = f"a folder cannot be opened ({error.strerror}): on_error='skip' "
+            raise OSError(error.errno, f"{reason}leaves it out", folder) from error
+        ignored[folder] = f"the folder cannot be opened: {error.strerror}"
+        return []
+
+
+def _why_no_image(path: str) -> str | None:
+    """Return why a file is not looked at; None if it is an image."""
+    formats = readable_formats()
+    extension = os.path.splitext(path)[1]
+    if extension:
+        is_known = extension.lower() in formats
+        return None if is_known else f"{extension} is no extension of images"
+    # TGA files have no mark: other files would be taken for one.
+    names = sorted(set(formats.values()) - {"TGA", "MPO"})
+    # Pillow's readers raise errors of any kind for files that are no images.
+    with suppress(Exception):
+        if os.path.isfile(path):  # a pipe would be waited for
+            with open(path, "rb") as file, Image.open(file, formats=names):
+                return None
+    return "it has no extension and is no image"
+
+
+def _kind(path: str) -> str:
+    """Return the extension of a file, or what to call it without one."""
+    if os.path.isdir(path):
+        return "unreadable folder"
+    return os.path.splitext(path)[1] or "without an extension"

@@ -1,0 +1,216 @@
+"""Positives: the images that an image should agree with."""
+
+from collections.abc import Callable
+from numbers import Integral
+from typing import Any, ClassVar, Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+
+from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.parameters import ParameterGroup
+from sklearn_mfavb.training import Runtime, apply_to_views, embed_in
+from sklearn_mfavb.views import ViewShape
+
+__all__ = ["Neighbors", "NeighborSearch", "resolve_positives"]
+
+_N_NEIGHBORS, _N_FEATURE_NEIGHBORS = 10, 5
+
+
+class Neighbors(ParameterGroup):
+    """Nearest neighbors as positives: an image should agree with images like it.
+
+    Parameters
+    ----------
+    n_neighbors : int or "auto", default="auto"
+        Neighbors of each image; at most half of ``n_samples / n_clusters`` are used.
+        ``"auto"``: 5 by features, else 10.
+    space : {"auto", "features", "pixels", "embedding"}, default="auto"
+        Where neighbors are found. ``"features"``: by the angle between features of the
+        encoders. ``"pixels"``: by pixels, averaged down to 16 a side. ``"embedding"``:
+        by the network's own embedding, again every `refresh` epochs; before the first
+        search positives are augmentations. ``"auto"``: features if there are any, else
+        pixels.
+    refresh : int, default=5
+        Epochs between two searches in the embedding.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_neighbors": [
+            StrOptions({"auto"}),
+            Interval(Integral, 1, None, closed="left"),
+        ],
+        "space": [StrOptions({"auto", "features", "pixels", "embedding"})],
+        "refresh": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_neighbors: int | Literal["auto"] = "auto",
+        *,
+        space: Literal["auto", "features", "pixels", "embedding"] = "auto",
+        refresh: int = 5,
+    ) -> None:
+        self.n_neighbors = n_neighbors
+        self.space = space
+        self.refresh = refresh
+
+
+def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None:
+    """Return how neighbors are found, or None if positives are augmentations.
+
+    ``"auto"`` takes neighbors where features or gray pixels tell which images are alike.
+    """
+    if isinstance(positives, Neighbors):
+        return positives
+    if positives == "auto":
+        is_gray = dataset.source is not None and dataset.source.n_channels == 1
+        positives = "neighbors" if dataset.features is not None or is_gray else None
+    return Neighbors() if positives == "neighbors" else None
+
+
+class NeighborSearch:
+    """Search of the neighbors of every image of a data set.
+
+    Parameters
+    ----------
+    neighbors : Neighbors or None
+        Where, and for how many; None if positives are augmentations.
+    dataset : ImageDataset
+        The images; its `neighbors` are set by `run`.
+    shape : ViewShape
+        What views consist of.
+    network : ClusteringNetwork
+        Embeds images, for the space ``"embedding"``.
+    n_clusters : int
+        Number of clusters.
+    runtime : Runtime
+        Device, arithmetic and batch size.
+
+    Raises
+    ------
+    ValueError
+        If the space needs features or pixels that there are not.
+    """
+
+    def __init__(
+        self,
+        neighbors: Neighbors | None,
+        dataset: ImageDataset,
+        *,
+        shape: ViewShape,
+        network: ClusteringNetwork,
+        n_clusters: int,
+        runtime: Runtime,
+    ) -> None:
+        self.dataset = dataset
+        self.shape = shape
+        self.network = network
+        self.runtime = runtime
+        self.space: str | None = None
+        if neighbors is None or len(dataset) == 1:
+            return
+        self.space = _resolve_space(neighbors.space, shape)
+        wanted = neighbors.n_neighbors
+        if wanted == "auto":
+            wanted = _N_FEATURE_NEIGHBORS if self.space == "features" else _N_NEIGHBORS
+        # Within half of a mean cluster most neighbors share the cluster.
+        self.n_neighbors = max(1, min(wanted, len(dataset) // (2 * n_clusters)))
+        self.refresh = neighbors.refresh
+
+    def prepare(self) -> None:
+        """Search before training, unless the network has to learn something first."""
+        if self.space in ("features", "pixels"):
+            self.run()
+
+    def callbacks(self) -> tuple[tuple[str, Callback], ...]:
+        """Return the callbacks that search again while the network learns."""
+        if self.space != "embedding":
+            return ()
+        return (("neighbors", _Refresh(self.run, self.refresh)),)
+
+    def run(self) -> None:
+        """Search now."""
+        if self.space is not None:
+            rows, metric = _SPACES[self.space](self)
+            self.dataset.neighbors = nearest_neighbors(
+                rows, self.n_neighbors, metric=metric, device=self.runtime.device
+            )
+
+
+def _resolve_space(space: str, shape: ViewShape) -> str:
+    """Replace ``"auto"``, and raise for a space that there is not."""
+    if space == "auto":
+        return "features" if shape.feature_dims else "pixels"
+    if space == "features" and not shape.feature_dims:
+        raise ValueError(
+            "space='features' finds neighbors by features, but encoder=None: set "
+            "encoder='ViT-B-32', for example, or another space."
+        )
+    if space == "pixels" and shape.image_size is None:
+        raise ValueError(
+            "space='pixels' finds neighbors by pixels, which are left out: set "
+            "use_pixels=True, or another space."
+        )
+    return space
+
+
+class _Refresh(Callback):
+    """Search neighbors again every few epochs; the first search comes after as many."""
+
+    def __init__(self, search: Callable[[], None], every: int) -> None:
+        self.search = search
+        self.every = every
+
+    def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
+        """Search, if it is time."""
+        n_done = len(net.history) - 1  # the epoch that begins has a row already
+        if n_done > 0 and n_done % self.every == 0:
+            self.search()
+
+
+Rows = NDArray[np.float32] | Tensor
+Metric = Literal["euclidean", "cosine"]
+
+
+def _feature_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+    """Return features, of which every encoder counts the same."""
+    parts = cast(Tensor, search.dataset.features).split(search.shape.feature_dims, 1)
+    return torch.cat([part / part.shape[1] ** 0.5 for part in parts], dim=1), "cosine"
+
+
+def _pixel_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+    """Return pixels, averaged down to 16 a side."""
+    rows = apply_to_views(
+        lambda view: pixel_features(cast(Tensor, view.images)),
+        search.dataset,
+        search.runtime,
+    )
+    return rows, "euclidean"
+
+
+def _embedding_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+    """Return embeddings by the network as it is."""
+    embed = embed_in(search.network, search.runtime)
+    return apply_to_views(embed, search.dataset, search.runtime), "cosine"
+
+
+def _projection_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+    """Return projections of the instance head (SCAN)."""
+    network = search.network.eval()
+    project = lambda view: network.instance_head(network.embed(view))  # noqa: E731
+    return apply_to_views(project, search.dataset, search.runtime), "cosine"
+
+
+_SPACES: dict[str, Callable[[NeighborSearch], tuple[Rows, Metric]]] = {
+    "embedding": _embedding_rows,
+    "features": _feature_rows,
+    "pixels": _pixel_rows,
+    "projection": _projection_rows,
+}

@@ -1,0 +1,205 @@
+"""Encoders: whose they are, how they travel, and in which type they compute."""
+
+import json
+import pickle
+
+import open_clip
+import pytest
+import timm
+import torch
+from numpy.testing import assert_array_equal
+from safetensors.torch import save_file
+from sklearn.base import clone
+
+from sklearn_mfavb.features import CLIPFeatures
+from sklearn_mfavb.features._build import load_encoder, rebuild_encoder
+from sklearn_mfavb.features._encoder import choose_dtype, name_precision
+from sklearn_mfavb.features._libraries import OpenCLIP
+
+CPU = torch.device("cpu")
+
+
+def test_every_object_owns_its_encoder(tiny, photos):
+    """What happens to the encoder of one object does not happen to that of another."""
+    first, second = tiny(), tiny()
+    expected = second.fit_transform(photos)
+    first.fit(photos).encoder_.to(torch.float64)
+    next(first.encoder_.parameters()).data.zero_()
+    assert first.encoder_ is not second.encoder_
+    assert_array_equal(second.transform(photos), expected)
+    assert_array_equal(tiny().transform(photos), expected)
+
+
+def test_encoders_are_built_once_and_dropped_by_clone(tiny, tiny_weights, photos):
+    """An object keeps its encoder while `model` and `pretrained` stay."""
+    transformer = tiny().fit(photos)
+    encoder = transformer.encoder_
+    assert transformer.fit(photos).build_encoder() is encoder
+    assert not hasattr(clone(transformer), "encoder_")
+    transformer.set_params(pretrained=str(tiny_weights)).transform(photos)
+    assert transformer.encoder_ is not encoder
+
+
+def test_pickles_contain_the_encoder(tiny, photos, tmp_path):
+    """An object that travelled needs no file of weights; an unused one is small."""
+    weights = tmp_path / "weights.safetensors"
+    save_file(tiny().build_encoder().tower.state_dict(), weights)
+    transformer = tiny(pretrained=weights)
+    assert len(pickle.dumps(transformer)) < 2000
+    expected = transformer.transform(photos)
+    packed = pickle.dumps(transformer)
+    weights.unlink()
+    copy = pickle.loads(packed)
+    assert_array_equal(copy.transform(photos), expected)
+    assert copy.encoder_.fingerprint == transformer.encoder_.fingerprint
+
+
+@pytest.mark.gpu
+def test_pickles_of_gpus_are_loaded_without_one(tiny, photos, monkeypatch):
+    """The weights are on the CPU in the pickle, and stay on the GPU here."""
+    transformer = tiny(device="cuda").fit(photos)
+    copy = pickle.loads(pickle.dumps(transformer))
+    assert {x.device.type for x in copy.encoder_.state_dict().values()} == {"cpu"}
+    assert copy.encoder_.device.type == "cpu"
+    assert transformer.encoder_.device.type == "cuda"
+
+
+@pytest.fixture(params=["float64", "inference", "bfloat16"])
+def unusual_torch(request):
+    """Change what torch does by default, as users do."""
+    if request.param == "float64":
+        torch.set_default_dtype(torch.float64)
+        yield
+        assert torch.get_default_dtype() == torch.float64
+        torch.set_default_dtype(torch.float32)
+    elif request.param == "inference":
+        with torch.inference_mode():
+            yield
+    else:
+        with torch.autocast("cpu", torch.bfloat16):
+            yield
+
+
+def test_unusual_torch(unusual_torch, tiny, tiny_weights, photos, request):
+    """Encoders are built and embed in float32, whatever torch's defaults are."""
+    transformer = tiny()
+    features = transformer.fit_transform(photos)
+    types = {weight.dtype for weight in transformer.encoder_.state_dict().values()}
+    assert types == {torch.float32}
+    assert not any(x.is_inference() for x in transformer.encoder_.parameters())
+    request.addfinalizer(lambda: assert_array_equal(tiny().transform(photos), features))
+
+
+def test_random_state_is_left_alone(tiny, photos, monkeypatch):
+    """Building neither moves torch's random state nor seeds any generator."""
+
+    def fail(*seed):
+        raise AssertionError
+
+    for module in (torch, torch.random, torch.cuda):
+        monkeypatch.setattr(module, "manual_seed", fail)
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", fail)
+    state = torch.get_rng_state()
+    tiny().transform(photos[:2])
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.fixture(params=["avx512_bf16", "amx_bf16", None])
+def capability(request, monkeypatch):
+    """Pretend that the CPU multiplies bfloat16, or that it does not."""
+    found = {} if request.param is None else {request.param: True}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    return request.param
+
+
+def test_precision(capability):
+    """Half precision is for large encoders on fast CPUs, or for who asks for it.
+
+    Features are only shared by runs that choose alike.
+    """
+    fast = None if capability is None else torch.bfloat16
+    assert choose_dtype("auto", CPU, n_parameters=86_000_000) == fast
+    assert choose_dtype("auto", CPU, n_parameters=86_000) is None
+    assert choose_dtype("float32", CPU, n_parameters=86_000_000) is None
+    assert choose_dtype("bfloat16", CPU, n_parameters=1) == torch.bfloat16
+    assert name_precision("auto", CPU) == ("auto" if fast else "float32")
+    assert name_precision("bfloat16", CPU) == "bfloat16"
+
+
+def test_residuals_stay_exact(tiny):
+    """In half precision, the sums over open_clip's layers are float32 all the same."""
+    tower = tiny().build_encoder().tower
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        tokens = tower.transformer(torch.zeros(1, 5, 16))
+        assert tower.conv1(torch.zeros(1, 3, 32, 32)).dtype == torch.float32
+        assert tokens.dtype == torch.float32
+
+
+def test_features_do_not_depend_on_what_passes_together(tiny):
+    """Many images, embedded part by part, are as each by itself."""
+    encoder = tiny().build_encoder()
+    images = torch.rand(21, 3, 40, 30)
+    alone = torch.cat([encoder.embed(image[None]) for image in images])
+    torch.testing.assert_close(encoder.embed(images), alone, rtol=1e-4, atol=1e-5)
+
+
+def assert_rebuilt(transformer, photos):
+    """Rebuild an encoder from what JSON and safetensors can hold."""
+    expected = transformer.transform(photos)
+    told, tensors = transformer.get_state()
+    copy = clone(transformer).set_params(pretrained="nowhere.pt")
+    copy.set_state(json.loads(json.dumps(told)), tensors)
+    assert_array_equal(copy.transform(photos), expected)
+    assert copy.encoder_.describe() == transformer.encoder_.describe()
+
+
+def test_rebuilt_model_of_open_clip(tiny, photos, monkeypatch):
+    """The state has all there is to know, also of models that a user added."""
+    transformer = tiny().fit(photos)
+    monkeypatch.setattr(open_clip, "get_model_config", None)
+    assert_rebuilt(transformer, photos)
+
+
+def test_rebuilt_model_of_timm(photos, tmp_path):
+    """So has that of a model of timm."""
+    network = timm.create_model("test_vit", num_classes=0)
+    save_file(network.state_dict(), tmp_path / "weights.safetensors")
+    assert_rebuilt(CLIPFeatures("test_vit", tmp_path / "weights.safetensors"), photos)
+
+
+@pytest.mark.parametrize(("tag", "is_quick"), [(None, False), ("openai", True)])
+def test_weights_decide_the_activation(tag, is_quick):
+    """OpenAI's weights have their own, under the plain name as well."""
+    config = OpenCLIP().describe("ViT-B-32", tag)["config"]
+    assert config["quick_gelu"] is is_quick
+
+
+HUB = "hf-hub:some/model"
+INNER = {"embed_dim": 8, "vision_cfg": {"timm_model_name": HUB}, "quick_gelu": False}
+FORGERIES = {
+    "library": {"architecture": {"library": "os", "model": "x", "config": {}}},
+    "place": {"fingerprint": "../../elsewhere"},
+    "preprocessing": {"preprocessing": {"size": [8, 8]}},
+    "timm": {"architecture": {"library": "timm", "model": HUB, "config": {}}},
+    "open_clip": {"architecture": {"library": "open_clip", "config": INNER}},
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_forged_descriptions(tiny, tiny_weights, forgery):
+    """They are refused, and no name is looked up on the network."""
+    told = load_encoder(tiny().model, tiny_weights).describe()
+    with pytest.raises(ValueError, match=r"does not describe|has no model 'hf-hub:"):
+        rebuild_encoder({**told, **FORGERIES[forgery]})
+
+
+def test_forged_sizes_and_foreign_tensors(tiny):
+    """Sizes that would fill the memory and weights of another tower are refused."""
+    transformer = tiny()
+    told, tensors = transformer.get_state()
+    huge = {**told["preprocessing"], "size": [2**16, 2**16]}
+    with pytest.raises(ValueError, match="does not describe a preprocessing"):
+        transformer.set_state({**told, "preprocessing": huge}, tensors)
+    tensors.pop("tower.proj")
+    with pytest.raises(ValueError, match=r"saved model.*1 missing \(tower.proj\)"):
+        transformer.set_state(told, tensors)

@@ -1,0 +1,52 @@
+"""Thumbnails show images as people see them."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sklearn_mfavb.images import check_images
+from sklearn_mfavb.inspection import read_thumbnails
+
+
+def thumbnail(images, side=8, **options):
+    """Read the thumbnail of the first image."""
+    return read_thumbnails(check_images(images, **options), [0], side=side)[0]
+
+
+def test_images_are_not_distorted(tmp_path):
+    """The longest side is what was asked for, the other follows, in every file."""
+    assert thumbnail(np.zeros((1, 40, 20, 3), np.uint8)).size == (4, 8)
+    for name, size in (("a", (40, 20)), ("b", (10, 30))):
+        Image.new("RGB", size, "red").save(tmp_path / f"{name}.png")
+    found = read_thumbnails(check_images(tmp_path), [1, 0], side=10)
+    sizes = {row: picture.size for row, picture in found.items()}
+    assert sizes == {0: (10, 5), 1: (3, 10)}
+
+
+def test_small_images_are_left_alone():
+    """Pixels of small images arrive as they are."""
+    images = np.arange(30, dtype=np.uint8).reshape(1, 6, 5)
+    picture = thumbnail(images)
+    assert picture.mode == "L"
+    np.testing.assert_array_equal(np.asarray(picture), images[0])
+
+
+@pytest.mark.parametrize(
+    ("n_channels", "mode", "first_pixel"),
+    [(1, "L", 10), (2, "L", 15), (3, "RGB", (10, 20, 30)), (5, "RGB", (10, 20, 30))],
+)
+def test_any_number_of_channels_can_be_shown(n_channels, mode, first_pixel):
+    """Two channels are averaged, and of many the first three are shown."""
+    channels = 10 * np.arange(1, n_channels + 1, dtype=np.uint8)
+    images = np.broadcast_to(channels, (1, 4, 6, n_channels))
+    picture = thumbnail(images, channel_axis=-1)
+    assert picture.mode == mode
+    assert picture.getpixel((0, 0)) == first_pixel
+
+
+def test_values_beyond_black_and_white_are_clipped():
+    """New images beyond the range that was learned do not wrap around."""
+    known = np.array([[[0.0, 1.0], [0.5, 0.5]]])
+    fitted = check_images(known, pixel_range="data").format
+    picture = thumbnail(np.array([[[-3.0, 9.0], [0.5, 1.0]]]), format=fitted)
+    np.testing.assert_array_equal(np.asarray(picture), [[0, 255], [128, 255]])
