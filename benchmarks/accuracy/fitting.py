@@ -75,7 +75,7 @@ def choose_settings(run: Record, data: Data) -> Record:
 
 def name_device(estimator: Any) -> str:
     """Name what an estimator was trained on."""
-    device = torch.device(estimator.net_.device)
+    device = torch.device(estimator.model_.device)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 

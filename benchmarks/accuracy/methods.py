@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 import sklearn_mfavb
-from sklearn_mfavb import CLIPFeatures, NClustersSelector, Neighbors
+from sklearn_mfavb import CLIPFeatures, NClustersSelector, Neighbors, ViT
 from sklearn_mfavb import estimators as family
 
 __all__ = [
@@ -37,7 +37,7 @@ __all__ = [
 
 FAMILY = tuple(
     sorted(
-        (name for name in family.__all__ if not name.startswith("Base")),
+        (name for name in family.__all__ if name.endswith("Clustering")),
         key=lambda name: name != "MFAVBClustering",  # ours comes first
     )
 )
@@ -65,8 +65,6 @@ def make_sized(
 ) -> BaseEstimator:
     """Make an estimator of a given width, whose speed is measured."""
     if embed_dim != "auto":
-        from sklearn_mfavb.backbones import ViT
-
         parameters["backbone"] = ViT(embed_dim=embed_dim)
     return getattr(sklearn_mfavb, name)(n_clusters, **parameters)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 import sklearn_mfavb
-from sklearn_mfavb import CLIPFeatures, MFAVBClustering
+from sklearn_mfavb import CLIPFeatures, MFAVBClustering, Training, ViT
 from sklearn_mfavb.datasets import make_shape_images
 
 ENCODER = "tiny-clip-of-the-faults"
@@ -37,9 +37,6 @@ def make_images(n_images):
 
 def make_estimator(checkpoint=None, *, seed=0, max_epochs=4):
     """Make an estimator with a tiny network, which trains in seconds."""
-    from sklearn_mfavb import Training
-    from sklearn_mfavb.backbones import ViT
-
     return MFAVBClustering(
         3,
         backbone=ViT(embed_dim=16, n_heads=2),
