@@ -89,7 +89,7 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
     _against_collapse: ClassVar[str] = "raise balance_weight, "
 
     n_cluster_heads: int = 4
-    assignment: Literal["mixture", "kmeans", "head"] = "mixture"
+    assignment: Literal["auto", "mixture", "kmeans", "head"] = "mixture"
     balance_weight: float = 1.0
     random_state: Any = None
     labels_: NDArray[np.int64] = field(init=False)
@@ -256,17 +256,22 @@ class BaseImageClusterer(CallbackSupportMixin, NetworkTrainer, ABC):
         embedding = select_rows(embedding, dataset)
         device = torch.device(self.net_.device)
         n_clusters = self.n_clusters
-        if self.assignment == "mixture":
+        assignment = self._resolve_assignment()
+        if assignment == "mixture":
             balance = self.balance_weight
             readout = fit_mixture(embedding, n_clusters, balance=balance, seed=seed)
             return readout.to(device)
-        if self.assignment == "kmeans":
+        if assignment == "kmeans":
             return fit_kmeans(embedding, n_clusters, seed=seed).to(device)
         heads = self.net_.module_.cluster_heads
         chosen = choose_head(
             heads, embedding, dataset.neighbors, loss=self._judge_head, device=device
         )
         return heads[chosen]
+
+    def _resolve_assignment(self) -> str:
+        """Replace ``"auto"``, where a class has it."""
+        return self.assignment
 
     def _judge_head(self, assignment: torch.Tensor, of_positives: torch.Tensor) -> Any:
         """Score what a head says of images and their positives; lower is better."""

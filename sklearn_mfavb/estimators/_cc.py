@@ -30,10 +30,11 @@ class ContrastiveClustering(BaseContrastiveClusterer):
         augmentations of one image away.
     n_cluster_heads : int, default=1
         Cluster heads that shape the embedding together.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
+    assignment : {"auto", "mixture", "kmeans", "head"}, default="auto"
         What labels an embedding. ``"head"``: the cluster head, as in the paper.
         ``"mixture"``: a Gaussian mixture of balanced parts, fitted when training is
-        over. ``"kmeans"``: centers of k-means, fitted then.
+        over. ``"kmeans"``: centers of k-means, fitted then. ``"auto"``: the mixture
+        with `clip`, else the head.
 
     See Also
     --------
@@ -78,11 +79,12 @@ class ContrastiveClustering(BaseContrastiveClusterer):
         "weight_decay": 0.0,
         "random_state": 42,
         "positives": "augmentation",
+        "assignment": "head",
     }
 
     positives: Literal["auto", "augmentation", "neighbors"] = "auto"
     n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
+    assignment: Literal["auto", "mixture", "kmeans", "head"] = "auto"
 
     def _make_backbone(
         self, size: tuple[int, int], n_channels: int, feature_dim: int | None

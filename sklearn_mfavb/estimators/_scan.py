@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from sklearn_mfavb.estimators._positives import feature_neighbors, limit_neighbo
 from sklearn_mfavb.estimators._readout import choose_head
 from sklearn_mfavb.estimators._training import Stage
 from sklearn_mfavb.heads import (
+    ClusterHead,
     ClusterHeads,
     InstanceHead,
     linear_cluster_head,
@@ -266,7 +267,7 @@ class SCANClustering(BaseImageClusterer):
             kmeans = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(embedding)
             centers = torch.from_numpy(kmeans.cluster_centers_)
             spread = max(kmeans.inertia_ / len(embedding), 1e-6)
-            start_at_centers(head, centers, _START_VARIANCE * spread)
+            start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)
 
     def _keep_best_head(
         self, network: ClusteringNetwork, dataset: ImageDataset

@@ -30,10 +30,11 @@ class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
         augmentations of one image away.
     n_cluster_heads : int, default=1
         Cluster heads that shape the embedding together.
-    assignment : {"mixture", "kmeans", "head"}, default="head"
+    assignment : {"auto", "mixture", "kmeans", "head"}, default="auto"
         What labels an embedding. ``"head"``: the cluster head, as in the paper.
         ``"mixture"``: a Gaussian mixture of balanced parts, fitted when training is
-        over. ``"kmeans"``: centers of k-means, fitted then.
+        over. ``"kmeans"``: centers of k-means, fitted then. ``"auto"``: the mixture
+        with `clip`, else the head.
 
     See Also
     --------
@@ -76,12 +77,13 @@ class VTCCClustering(BaseContrastiveClusterer, ViTSizes):
         "weight_decay": 0.0,
         "random_state": 42,
         "positives": "augmentation",
+        "assignment": "head",
     }
 
     depth: int | Literal["auto"] = "auto"
     positives: Literal["auto", "augmentation", "neighbors"] = "auto"
     n_cluster_heads: int = 1
-    assignment: Literal["mixture", "kmeans", "head"] = "head"
+    assignment: Literal["auto", "mixture", "kmeans", "head"] = "auto"
 
     _parameter_constraints: ClassVar[dict] = {
         **BaseContrastiveClusterer._parameter_constraints,
