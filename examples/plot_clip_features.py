@@ -4,7 +4,7 @@ Clusters of photographs, with CLIP
 
 Photographs are best clustered with the help of a network that has seen many. Its
 features alone, in k-means, are the baseline; as tokens of `MFAVBClustering`, with
-neighbours by features as positives, they do better where clusters are not round.
+neighbors by features as positives, they do better where clusters are not round.
 
 The weights (some 350 MB) are downloaded once, unless a file with them is named in the
 environment variable ``CLIP_WEIGHTS``, of the model in ``CLIP_MODEL``.

@@ -19,7 +19,7 @@ from sklearn_mfavb.metrics import clustering_summary
 images, kinds = make_shape_images(400, n_clusters=4, image_size=8, random_state=0)
 
 # %%
-# Grey pictures get the augmentation for characters, and nearest neighbours as
+# Grayscale pictures get the augmentation for characters, and nearest neighbors as
 # positives.
 clusterer = MFAVBClustering(n_clusters=4, max_epochs=20, random_state=0)
 labels = clusterer.fit_predict(images)

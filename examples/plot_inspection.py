@@ -42,7 +42,7 @@ TrainingCurvesDisplay.from_estimator(clusterer)
 ClusterGalleryDisplay.from_estimator(clusterer, images)
 
 # %%
-# Neighbours on the map are neighbours in the embedding; the gaps mean nothing.
+# Neighbors on the map are neighbors in the embedding; the gaps mean nothing.
 EmbeddingMapDisplay.from_estimator(clusterer, images, random_state=0)
 
 # %%

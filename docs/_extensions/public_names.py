@@ -37,7 +37,7 @@ def public_names() -> dict[str, Names]:
 
 
 def constants() -> dict[str, str]:
-    """Say what every constant is, in reStructuredText, by its full name."""
+    """Describe every constant in reStructuredText, by its full name."""
     return {
         f"{module}.{name}": _describe(getattr(importlib.import_module(module), name))
         for module, kinds in public_names().items()
