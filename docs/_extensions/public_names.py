@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from itertools import chain
+from typing import get_origin
 
 import sklearn_mfavb
 
@@ -63,6 +64,8 @@ def _sort(module_name: str) -> Names:
     sorted_names: Names = {"Classes": [], "Functions": [], "Constants": []}
     for name in names:
         item = getattr(module, name)
+        if get_origin(item) is not None:
+            continue  # an alias of a type
         is_class, is_function = inspect.isclass(item), inspect.isfunction(item)
         kind = "Classes" if is_class else "Functions" if is_function else "Constants"
         sorted_names[kind].append(name)
