@@ -2,9 +2,9 @@
 Look at clusters
 ================
 
-Five pictures that answer what a score cannot: what the network sees, whether it learned,
-what is in each cluster, which clusters touch, and, where classes are known, which of
-them are mixed up. A page for the browser has most of them together.
+Five pictures that answer what a score cannot: what the network sees, whether it
+learned, what is in each cluster, which clusters touch, and, where classes are known,
+which of them are mixed up. A page for the browser has most of them together.
 """
 
 # %%
