@@ -19,13 +19,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 
-from sklearn_mfavb.features._build import Pretrained, load_encoder, rebuild_encoder
-from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
-from sklearn_mfavb.features._extraction import Extraction, check_channels
-from sklearn_mfavb.features._fingerprint import fingerprint_encoder
-from sklearn_mfavb.features._preprocessing import Preprocessing
-from sklearn_mfavb.features._store import FeatureStore
-from sklearn_mfavb.features._weights import load_weights
+from sklearn_mfavb.features._build import (
+    Pretrained,
+    fingerprint_encoder,
+    load_encoder,
+    load_weights,
+    rebuild_encoder,
+)
+from sklearn_mfavb.features._encoder import (
+    Encoder,
+    Precision,
+    Preprocessing,
+    name_precision,
+)
+from sklearn_mfavb.features._extraction import Extraction, FeatureStore, check_channels
 from sklearn_mfavb.images import (
     ImageFormat,
     ImageSource,

@@ -1,18 +1,150 @@
-"""Every image of a source through an encoder, or out of a store."""
+"""Features of all images of a source, from an encoder or from disk."""
 
-from collections.abc import Callable
+import hashlib
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from sklearn_mfavb.features._preprocessing import Preprocessing
-from sklearn_mfavb.features._store import FeatureStore, Rows, hash_file, hash_images
+from sklearn_mfavb.features._encoder import Preprocessing
+from sklearn_mfavb.files import replace_file
 from sklearn_mfavb.images import ImageSource
+
+KEY_BYTES = 16
+
+# What an interruption can cost: about a minute on one CPU core with a ViT-B/16.
+SHARD_ROWS = 256
+
+# Files are hashed in parts: one that only claims to be a picture may be of any size.
+PART_BYTES = 2**20
+
+# What a file that is no shard, or not all of one, makes numpy raise. A zip archive
+# carries checksums, so changed bytes are found too.
+BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+Rows = NDArray[np.float32]
+
+
+class FeatureStore:
+    """Rows of features by key, of one encoder, in a folder.
+
+    It holds files of a few hundred rows, each an array of features and one of keys.
+    Files are only added, and appear whole: processes may share the folder, and a run
+    that is killed loses little. As a context manager, the store writes what it holds at
+    the end of the block, also when that is interrupted.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._pending: dict[bytes, Rows] = {}
+        self._opened: dict[Path, Rows | None] = {}
+        self._places: dict[bytes, tuple[Path, int]] = {}
+        for path in sorted(folder.glob("*.npz")):
+            keys = _read_array(path, "keys")
+            if keys is not None and keys.dtype == np.uint8 and keys.ndim == 2:
+                for row, key in enumerate(keys):
+                    self._places[key.tobytes()] = (path, row)
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Write what is left."""
+        self.flush()
+
+    def find(self, key: bytes | None) -> Rows | None:
+        """Return the features of a key; None if there are none or they are damaged."""
+        if key is None or key in self._pending:
+            return self._pending[key] if key else None
+        if key not in self._places:
+            return None
+        path, row = self._places[key]
+        if path not in self._opened:
+            self._opened[path] = _read_array(path, "features")
+        features = self._opened[path]
+        return None if features is None else features[row]
+
+    def add(self, keys: list[bytes], features: Rows) -> None:
+        """Keep a row for each key, and write them once there are a few hundred."""
+        self._pending.update(zip(keys, features, strict=True))
+        if len(self._pending) >= SHARD_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is held in memory to a new file."""
+        if not self._pending:
+            return
+        keys = np.frombuffer(b"".join(self._pending), dtype=np.uint8)
+        features = np.stack(list(self._pending.values()))
+        # In order of time, so that rows made anew come after those of a damaged file.
+        path = self.folder / f"{time.time_ns():020}-{os.urandom(4).hex()}.npz"
+        with replace_file(path) as file:
+            np.savez(file, keys=keys.reshape(-1, KEY_BYTES), features=features)
+        self._opened[path] = features
+        for row, key in enumerate(self._pending):
+            self._places[key] = (path, row)
+        self._pending = {}
+
+    def read_note(self) -> tuple[int, Preprocessing] | None:
+        """Return the encoder's feature_dim and preprocessing, if they were noted."""
+        try:
+            told = json.loads((self.folder / "encoder.json").read_text("utf-8"))
+            preprocessing = Preprocessing.from_dict(told["preprocessing"])
+            return int(told["feature_dim"]), preprocessing
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write_note(self, feature_dim: int, preprocessing: Preprocessing) -> None:
+        """Note what is needed of the encoder when all features are here."""
+        note = {"feature_dim": feature_dim, "preprocessing": asdict(preprocessing)}
+        with replace_file(self.folder / "encoder.json") as file:
+            file.write(json.dumps(note).encode())
+
+
+def hash_images(images: Tensor) -> list[bytes]:
+    """Return a key of the pixels, shape and type of each image of a batch."""
+    kind = f"{tuple(images.shape[1:])} {images.dtype}".encode()
+    return [_key(kind, [image.tobytes()]) for image in images.contiguous().numpy()]
+
+
+def hash_file(path: str, kind: str) -> bytes | None:
+    """Return a key of a file's content, read in some way; None if it has none."""
+    try:
+        with open(path, "rb") as file:
+            parts = iter(lambda: file.read(PART_BYTES), b"")
+            return _key(f"file {kind}".encode(), parts)
+    except OSError:
+        return None
+
+
+def _key(kind: bytes, parts: Iterable[bytes]) -> bytes:
+    """Hash content of a kind."""
+    key = hashlib.blake2b(kind + b"\0", digest_size=KEY_BYTES)
+    for part in parts:
+        key.update(part)
+    return key.digest()
+
+
+def _read_array(path: Path, name: str) -> NDArray[Any] | None:
+    """Return an array of a file, or None if the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return arrays[name]
+    except BROKEN:
+        return None
+
 
 # From images, and whether they are resized for the encoder, to features.
 Embed = Callable[[Tensor, bool], Tensor]

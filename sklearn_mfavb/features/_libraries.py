@@ -10,15 +10,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.features._encoder import Architecture, Preprocessing
 
 # timm's names -> ours.
 CROP_MODES = {"squash": "squash", "border": "longest"}
 
 Weights = dict[str, Tensor]
-# Library, model (of timm with the tag of its weights) and config: what open_clip knows
-# of the model, which may be one that the user registered; empty for timm.
-Architecture = dict[str, Any]
 
 
 class OpenCLIP:

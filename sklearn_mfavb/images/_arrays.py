@@ -1,146 +1,232 @@
-"""Arrays of every kind: in memory, memory-mapped, on disk, on a device."""
+"""Images in one array: their axes, and the source that reads them."""
 
-import mmap
-from collections.abc import Iterator
-from numbers import Number
-from typing import Any
+import math
+from collections.abc import Sequence, Set
 
 import numpy as np
 import torch
 
-# np.ndarray, torch.Tensor, or an array on disk (h5py, zarr), which is read in slices.
-Array = Any
+from sklearn_mfavb.images._format import ImageFormat, Reading, Size
+from sklearn_mfavb.images._source import ImageSource, Target, as_size
+from sklearn_mfavb.images._values import (
+    Array,
+    as_numbers,
+    check_pixels,
+    is_eight_bit,
+    is_on_disk,
+    iterate_chunks,
+    learn_range,
+    measure_range,
+    range_of,
+    release_pages,
+    scale,
+    take,
+)
 
-# Large enough to hide the cost per chunk, small beside any machine's memory.
-CHUNK_BYTES = 64 * 2**20
+Layout = tuple[tuple[int, ...], int | None]
 
-
-def is_table(X: Any) -> bool:
-    """Whether the input is rows of numbers, for scikit-learn's ``validate_data``.
-
-    Parameters
-    ----------
-    X : object
-        Anything that may be passed to `fit`.
-
-    Returns
-    -------
-    bool
-        True for two-dimensional arrays in memory, dataframes and lists of rows of
-        numbers; False for a single column of paths.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_mfavb.images import is_table
-    >>> is_table([[0.0, 0.5], [0.25, 1.0]]), is_table(np.zeros((5, 8, 8)))
-    (True, False)
-    """
-    if isinstance(X, (list, tuple)):
-        return len(X) > 0 and _is_row(X[0])
-    array = None if is_sparse(X) else as_array(X)
-    if not isinstance(array, np.ndarray) or array.ndim != 2:
-        return False
-    # scikit-learn has its own words for complex numbers and for objects.
-    return array.dtype.kind in "biufcO" and as_items(array) is None
+# Grayscale, color, and color with transparency.
+CHANNEL_COUNTS = frozenset({1, 3, 4})
 
 
-def as_array(X: Any) -> Array | None:
-    """Return X as an array that shares its memory if it can; None if X is no array."""
-    if isinstance(X, np.ndarray) or is_on_disk(X):
-        return X
-    if isinstance(X, torch.Tensor):
-        images = X.detach()
-        is_numpy = images.device.type == "cpu" and images.dtype != torch.bfloat16
-        return images.numpy() if is_numpy else images
-    # PIL images have __array_interface__ but not __array__.
-    is_array_like = hasattr(X, "__array__") and not isinstance(X, (type, np.generic))
-    return np.asarray(X) if is_array_like else None
-
-
-def is_on_disk(X: Any) -> bool:
-    """Whether X is an array of h5py, zarr or the like, which np.asarray reads whole."""
-    return all(hasattr(X, name) for name in ("chunks", "shape", "dtype", "__getitem__"))
-
-
-def is_sparse(X: Any) -> bool:
-    """Whether X is a sparse matrix of SciPy or a sparse tensor."""
-    if isinstance(X, torch.Tensor):
-        return X.layout != torch.strided
-    return hasattr(X, "toarray") and hasattr(X, "nnz")
-
-
-def as_items(array: Array) -> list[Any] | None:
-    """Return the items of an array or column of paths or objects; None for numbers."""
-    # Kinds O, U and T: objects, and strings of fixed and of variable length.
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "OUT":
-        return None
-    if array.ndim == 1:
-        return list(array)
-    if array.ndim != 2 or array.shape[1] != 1:
-        return None
-    items = list(array[:, 0])
-    return None if all(isinstance(item, Number) for item in items) else items
-
-
-def as_numbers(array: Array) -> Array:
-    """Return an array of real numbers; raise for every other type of entry."""
-    dtype = take(array, slice(0, 0)).dtype if array.ndim else array.dtype
-    if dtype.kind == "c":
-        raise ValueError("Complex data not supported: pass real numbers.")
-    if dtype.kind == "O" and isinstance(array, np.ndarray):
-        return array.astype(np.float64)
-    if dtype.kind not in "biuf":
-        raise TypeError(
-            f"X is an array of type {dtype} and shape {tuple(array.shape)}, but pixels "
-            "are numbers. For image files pass a list of paths, one per image."
+def open_array(
+    array: Array, reading: Reading, format: ImageFormat | None
+) -> ImageSource:
+    """Open rows or images in one array, whose values are checked."""
+    images = as_numbers(array)
+    shape = tuple(images.shape)
+    _check_shape(shape)
+    dtype = take(images, slice(0, 0)).dtype
+    fitted = format
+    if fitted is None:
+        if len(shape) == 2:
+            layout = row_layout(shape[1], reading.image_shape, reading.channel_axis)
+        else:
+            layout = batch_layout(shape, reading.channel_axis)
+        learned = learn_range(
+            reading.pixel_range, dtype, lambda: measure_range(iterate_chunks(images))
         )
-    return array
+        fitted = ImageFormat(*layout, *learned, reading.resize)
+    else:
+        layout = fitted_layout(shape, fitted)
+    if format is not None or not fitted.accepts_any_value:
+        check_pixels(
+            iterate_chunks(images),
+            dtype,
+            rule=fitted.pixel_rule,
+            pixel_range=range_of(dtype, fitted),
+            are_rows=format is None and len(shape) == 2 and not reading.image_shape,
+        )
+    return ArraySource(images, format=fitted, layout=layout)
 
 
-def take(images: Array, key: slice | np.ndarray) -> np.ndarray:
-    """Return images[key] as an array in main memory."""
-    if isinstance(images, np.ndarray):
-        return np.asarray(images[key])
-    if isinstance(images, torch.Tensor):
-        index = key if isinstance(key, slice) else torch.from_numpy(key)
-        part = images[index].cpu()
-        # NumPy has no bfloat16.
-        return (part.float() if part.dtype == torch.bfloat16 else part).numpy()
-    if isinstance(key, slice):
-        return np.asarray(images[key])
-    # h5py takes indices in ascending order only, each once.
-    unique, inverse = np.unique(key, return_inverse=True)
-    return np.asarray(images[unique])[inverse]
+class ArraySource(ImageSource):
+    """Images from an array, memory map or tensor, which is never copied whole."""
+
+    has_one_size = True
+
+    def __init__(self, images: Array, *, format: ImageFormat, layout: Layout) -> None:
+        self.images = images
+        self._image_shape, self._channel_axis = layout
+        batch = take(images, slice(0, 0))
+        self._range = range_of(batch.dtype, format)
+        is_bytes = is_eight_bit(batch.dtype, self._range)
+        super().__init__(
+            len(images),
+            format=format,
+            image_size=self._as_images(batch).shape[2:],
+            dtype=torch.uint8 if is_bytes else torch.float32,
+        )
+        self._was_read[:] = True  # arrays are checked when they are opened
+
+    def keep(self, size: Size) -> None:
+        """Keep images at a size, unless the array already has it."""
+        if as_size(size) != self.image_size or is_on_disk(self.images):
+            super().keep(size)
+
+    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
+        """Load images and return the batch for each target."""
+        batch = take(self.images, indices)
+        release_pages(self.images)
+        images = scale(self._as_images(batch), self._range)
+        return [resize(images, size) for size, resize in targets]
+
+    def _as_images(self, batch: np.ndarray) -> np.ndarray:
+        """View a batch as (batch_size, n_channels, height, width)."""
+        images = batch.reshape(len(batch), *self._image_shape)
+        return channels_first(images, self._channel_axis)
 
 
-def iterate_chunks(images: Array) -> Iterator[np.ndarray]:
-    """Yield consecutive images, about 64 MiB of them at a time."""
-    image_bytes = take(images, slice(0, 1)).nbytes
-    step = max(1, CHUNK_BYTES // max(1, image_bytes))
-    for start in range(0, len(images), step):
-        yield take(images, slice(start, start + step))
-        release_pages(images)
+def _check_shape(shape: tuple[int, ...]) -> None:
+    """Raise for arrays that are neither rows nor images, or empty."""
+    if len(shape) not in (2, 3, 4):
+        raise ValueError(
+            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
+            "or images (n, height, width), (n, height, width, n_channels) or "
+            "(n, n_channels, height, width) are expected. Reshape your data: "
+            "one row is X.reshape(1, -1)."
+        )
+    if 0 in shape:
+        raise ValueError(describe_empty(shape))
 
 
-def release_pages(images: Array) -> None:
-    """Release the pages that were read of a memory map.
-
-    They count as memory of the process, which would hold the whole file after one
-    epoch. Released, they stay in the system's file cache: reading them again costs a
-    page fault, not the disk.
-    """
-    owner: object = images
-    while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap) and owner.mode == "c":
-            return  # its changes are in no file
-        owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        owner.madvise(mmap.MADV_DONTNEED)
+def describe_empty(shape: tuple[int, ...]) -> str:
+    """Return, in scikit-learn's words, that there are no images or no pixels."""
+    noun = "feature(s)" if shape[0] else "sample(s)"
+    return (
+        f"Found array with 0 {noun} (shape={shape}) while a minimum of 1 is required."
+    )
 
 
-def _is_row(item: Any) -> bool:
-    """Whether an item of a list is a row of numbers."""
-    if isinstance(item, (list, tuple)):
-        return len(item) == 0 or isinstance(item[0], Number)
-    return isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim == 1
+def batch_layout(shape: tuple[int, ...], channel_axis: int | None) -> Layout:
+    """Return the image shape and channel axis of an array of 3 or 4 dimensions."""
+    if len(shape) == 3 and shape[-1] in (3, 4):
+        raise ValueError(
+            f"X of shape {shape} looks like one color image: pass X[None] for a batch "
+            "of one. Grayscale images that narrow need a channel axis: X[..., None]."
+        )
+    return shape[1:], find_channel_axis(shape[1:], channel_axis)
+
+
+def row_layout(
+    n_features: int, image_shape: Sequence[int] | None, channel_axis: int | None
+) -> Layout:
+    """Return the image shape and channel axis of rows with n_features numbers."""
+    if image_shape is None:
+        shape = _square_shape(n_features)
+        return shape, None if len(shape) == 2 else -1
+    shape = _fill_in(image_shape, n_features)
+    return shape, find_channel_axis(shape, channel_axis)
+
+
+def fitted_layout(shape: tuple[int, ...], fitted: ImageFormat) -> Layout:
+    """Return the layout of a new array, which must match the images passed to fit."""
+    if len(shape) != 2:
+        return shape[1:], fitted_axis(shape[1:], fitted)
+    if shape[1] != fitted.n_features:
+        raise ValueError(
+            f"X has {shape[1]} features, but the images given to fit have "
+            f"{fitted.n_features}: their shape is {fitted.image_shape}."
+        )
+    return fitted.image_shape, fitted_axis(fitted.image_shape, fitted)
+
+
+def find_channel_axis(
+    image_shape: tuple[int, ...], channel_axis: int | None
+) -> int | None:
+    """Return the channels' axis in a batch (1 or -1), None for (height, width)."""
+    if len(image_shape) == 2:
+        return None
+    if channel_axis is not None:
+        return channel_axis
+    fitting = _axes_of_length(image_shape, CHANNEL_COUNTS)
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        raise ValueError(
+            f"Images of shape {image_shape} are ambiguous: the first and the last "
+            "axis could both hold 1, 3 or 4 channels. Pass channel_axis=1 for channels "
+            "first or channel_axis=-1 for channels last."
+        )
+    raise ValueError(
+        f"Images of shape {image_shape} have no channel axis: 1, 3 or 4 channels are "
+        "expected at the last or the first axis of an image. For another number of "
+        "channels pass channel_axis=1 (first) or channel_axis=-1 (last)."
+    )
+
+
+def fitted_axis(image_shape: tuple[int, ...], fitted: ImageFormat) -> int | None:
+    """Return the axis with the fitted number of channels, the fitted axis first."""
+    n_channels = fitted.n_channels
+    if len(image_shape) == 2 and n_channels == 1:
+        return None
+    fitting = _axes_of_length(image_shape, {n_channels})
+    if len(image_shape) == 2 or not fitting:
+        raise ValueError(
+            f"Images of shape {image_shape} do not have the {n_channels} channel(s) of "
+            "the images given to fit. A batch of one image is image[None]."
+        )
+    # Files passed to fit have no axis; where both fit, the last one is usual.
+    return fitted.channel_axis if fitted.channel_axis in fitting else fitting[0]
+
+
+def channels_first(images: np.ndarray, channel_axis: int | None) -> np.ndarray:
+    """View a batch as (batch_size, n_channels, height, width)."""
+    if channel_axis is None:
+        return images[:, None]
+    return np.moveaxis(images, channel_axis, 1)
+
+
+def _axes_of_length(image_shape: tuple[int, ...], lengths: Set[int]) -> list[int]:
+    """Return which of a batch's axes -1 and 1 have one of the lengths."""
+    candidates = {-1: image_shape[-1], 1: image_shape[0]}
+    return [axis for axis, length in candidates.items() if length in lengths]
+
+
+def _square_shape(n_features: int) -> tuple[int, ...]:
+    """Return the square shape with n_features numbers: grayscale, else RGB."""
+    side = math.isqrt(n_features)
+    if side * side == n_features:
+        return side, side
+    side = math.isqrt(n_features // 3)
+    if 3 * side * side == n_features:
+        return side, side, 3
+    raise ValueError(
+        f"Rows of {n_features} features are neither square grayscale nor square RGB "
+        "images: pass reading=Reading(image_shape=(height, width)) or (height, width, "
+        '3) for images, or encoder="precomputed" to cluster rows of features.'
+    )
+
+
+def _fill_in(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
+    """Return image_shape with its -1 inferred, once its product is n_features."""
+    known = math.prod(length for length in image_shape if length != -1)
+    inferred = n_features // known
+    shape = tuple(inferred if n == -1 else int(n) for n in image_shape)
+    if math.prod(shape) != n_features or inferred < 1:
+        raise ValueError(
+            f"image_shape={image_shape} holds "
+            f"{'a multiple of ' if -1 in image_shape else ''}{known} numbers, but the "
+            f"rows of X have {n_features} features."
+        )
+    return shape

@@ -1,8 +1,14 @@
-"""How images are read, as learned in fit and reused in predict."""
+"""How images are read: the parameters, and what fit learns of them."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+from sklearn.utils._param_validation import StrOptions
+
+from sklearn_mfavb.parameters import ParameterGroup
 
 Size = tuple[int, int]
 Range = tuple[float, float]
@@ -69,3 +75,88 @@ class ImageFormat:
     def accepts_any_value(self) -> bool:
         """Whether values outside `pixel_range` are allowed."""
         return self.pixel_rule == "data"
+
+
+class Reading(ParameterGroup):
+    """How images are read.
+
+    Parameters
+    ----------
+    image_shape : tuple of int, default=None
+        Shape of the image in a row of `X` if `X` is two-dimensional: (height, width),
+        (height, width, n_channels) or (n_channels, height, width). One entry may be -1.
+        None: rows are square images, grayscale or RGB.
+    channel_axis : {1, -1}, default=None
+        Axis of the channels in a four-dimensional `X`. None: the last axis if it has 1,
+        3 or 4 entries, else axis 1; needed only if both could be meant.
+    pixel_range : {"auto", "data"} or tuple of float, default="auto"
+        Values (black, white). ``"auto"``: (0, 255) for uint8, (0, 1) for floats; other
+        values are an error. ``"data"``: the range of the images passed to `fit`. Files
+        with 8 bits per channel are always read with (0, 255). Files with more (16 and
+        32-bit integers, floats) share one range. ``"auto"``: from 0 to the full scale
+        of 8, 10, 12, 14 or 16 bits or to 1.0, the smallest that holds the values of
+        all files passed to `fit`; beyond 16 bits or 1.0 to their maximum.
+    resize : {"crop", "pad", "stretch"}, default="crop"
+        How an image of another aspect ratio is brought to the size of the network.
+        ``"crop"``: the shorter side fits and the center is kept, as pretrained encoders
+        do. ``"pad"``: the longer side fits, and the rest is black. ``"stretch"``: the
+        aspect ratio is given up.
+    on_error : {"raise", "skip"}, default="raise"
+        What happens to files that cannot be read. ``"raise"``: an error names the file.
+        ``"skip"``: they are left out, labeled -1 and listed in ``skipped_``.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "image_shape": [tuple, list, None],
+        "channel_axis": [Integral, None],
+        "pixel_range": [StrOptions({"auto", "data"}), tuple, list],
+        "resize": [StrOptions({"crop", "pad", "stretch"})],
+        "on_error": [StrOptions({"raise", "skip"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        image_shape: tuple[int, ...] | None = None,
+        channel_axis: Literal[1, -1] | None = None,
+        pixel_range: tuple[float, float] | Literal["auto", "data"] = "auto",
+        resize: Literal["crop", "pad", "stretch"] = "crop",
+        on_error: Literal["raise", "skip"] = "raise",
+    ) -> None:
+        self.image_shape = image_shape
+        self.channel_axis = channel_axis
+        self.pixel_range = pixel_range
+        self.resize = resize
+        self.on_error = on_error
+
+    def _validate_params(self) -> None:
+        """Validate the parameters, their values included."""
+        super()._validate_params()
+        if self.channel_axis not in (None, 1, -1):
+            raise ValueError(
+                "channel_axis must be 1 (channels first), -1 (channels last) or None "
+                f"(by the shape), got {self.channel_axis!r}."
+            )
+        if self.image_shape is not None and not _is_shape(self.image_shape):
+            raise ValueError(
+                "image_shape must be (height, width), (height, width, n_channels) or "
+                "(n_channels, height, width), of positive integers and at most one -1, "
+                f"got {self.image_shape!r}."
+            )
+        if not isinstance(self.pixel_range, str) and not _is_range(self.pixel_range):
+            raise ValueError(
+                "pixel_range must be 'auto', 'data' or (low, high) with low < high, "
+                f"got {self.pixel_range!r}."
+            )
+
+
+def _is_shape(shape: Sequence[Any]) -> bool:
+    """Whether a sequence can be the shape of an image."""
+    are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
+    return len(shape) in (2, 3) and are_lengths and list(shape).count(-1) <= 1
+
+
+def _is_range(ends: Sequence[Any]) -> bool:
+    """Whether a sequence is two finite numbers in ascending order."""
+    are_numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+    return len(ends) == 2 and are_numbers and ends[0] < ends[1]

@@ -11,28 +11,17 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sklearn_mfavb.images._arrays import (
-    Array,
+from sklearn_mfavb.images._arrays import describe_empty, open_array
+from sklearn_mfavb.images._folders import list_images, summarize_ignored
+from sklearn_mfavb.images._format import ImageFormat, Reading
+from sklearn_mfavb.images._items import DatasetSource, FileSource, ItemSource
+from sklearn_mfavb.images._source import ImageSource
+from sklearn_mfavb.images._values import (
     as_array,
     as_items,
-    as_numbers,
     is_sparse,
-    iterate_chunks,
     take,
 )
-from sklearn_mfavb.images._files import FileSource
-from sklearn_mfavb.images._folders import list_images, summarize_ignored
-from sklearn_mfavb.images._format import ImageFormat
-from sklearn_mfavb.images._items import DatasetSource, ItemSource
-from sklearn_mfavb.images._layout import batch_layout, fitted_layout, row_layout
-from sklearn_mfavb.images._pixels import (
-    check_pixels,
-    learn_range,
-    measure_range,
-    range_of,
-)
-from sklearn_mfavb.images._reading import Reading
-from sklearn_mfavb.images._source import ArraySource, ImageSource
 
 ACCEPTED = (
     "an array of images or rows, a folder, or a list of paths, of PIL images or of "
@@ -94,11 +83,11 @@ def open_images(
     if items is not None:
         return _open_sequence(items, reading, format)
     if array is not None:
-        return _open_array(array, reading, format)
+        return open_array(array, reading, format)
     if not _is_dataset(X):
         raise TypeError(_describe_unknown(X))
     if len(X) == 0:
-        raise ValueError(_describe_empty((0,)))
+        raise ValueError(describe_empty((0,)))
     return DatasetSource(X, reading=reading, format=format)
 
 
@@ -121,7 +110,7 @@ def _open_sequence(
 ) -> ImageSource:
     """Open a sequence, whose items must be of one kind."""
     if not items:
-        raise ValueError(_describe_empty((0,)))
+        raise ValueError(describe_empty((0,)))
     kinds = {_kind(item) for item in items}
     if kinds <= {"path", "missing value"}:
         paths = ["" if _is_missing(path) else os.fspath(path) for path in items]
@@ -137,7 +126,7 @@ def _open_sequence(
             raise ValueError(
                 f"X is a list of lists that do not make an array: {error}"
             ) from error
-        return _open_array(array, reading, format)
+        return open_array(array, reading, format)
     raise TypeError(
         f"X is a sequence of {' and '.join(sorted(kinds))}, but expected {ACCEPTED}; "
         "all items must be of one kind."
@@ -152,51 +141,7 @@ def _open_arrays(
     if len({tuple(array.shape) for array in arrays if array is not None}) > 1:
         return ItemSource(items, reading=reading, format=format)
     in_memory = [take(array, slice(None)) for array in arrays if array is not None]
-    return _open_array(np.stack(in_memory), reading, format)
-
-
-def _open_array(
-    array: Array, reading: Reading, format: ImageFormat | None
-) -> ImageSource:
-    """Open rows or images in one array, whose values are checked."""
-    images = as_numbers(array)
-    shape = tuple(images.shape)
-    _check_shape(shape)
-    dtype = take(images, slice(0, 0)).dtype
-    fitted = format
-    if fitted is None:
-        if len(shape) == 2:
-            layout = row_layout(shape[1], reading.image_shape, reading.channel_axis)
-        else:
-            layout = batch_layout(shape, reading.channel_axis)
-        learned = learn_range(
-            reading.pixel_range, dtype, lambda: measure_range(iterate_chunks(images))
-        )
-        fitted = ImageFormat(*layout, *learned, reading.resize)
-    else:
-        layout = fitted_layout(shape, fitted)
-    if format is not None or not fitted.accepts_any_value:
-        check_pixels(
-            iterate_chunks(images),
-            dtype,
-            rule=fitted.pixel_rule,
-            pixel_range=range_of(dtype, fitted),
-            are_rows=format is None and len(shape) == 2 and not reading.image_shape,
-        )
-    return ArraySource(images, format=fitted, layout=layout)
-
-
-def _check_shape(shape: tuple[int, ...]) -> None:
-    """Raise for arrays that are neither rows nor images, or empty."""
-    if len(shape) not in (2, 3, 4):
-        raise ValueError(
-            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
-            "or images (n, height, width), (n, height, width, n_channels) or "
-            "(n, n_channels, height, width) are expected. Reshape your data: "
-            "one row is X.reshape(1, -1)."
-        )
-    if 0 in shape:
-        raise ValueError(_describe_empty(shape))
+    return open_array(np.stack(in_memory), reading, format)
 
 
 def _kind(item: Any) -> str:
@@ -225,14 +170,6 @@ def _is_dataset(X: Any) -> bool:
     is_indexed = hasattr(X, "__getitem__") and hasattr(X, "__len__")
     is_other = isinstance(X, (Mapping, bytes, bytearray, Image.Image, type))
     return is_indexed and not is_other
-
-
-def _describe_empty(shape: tuple[int, ...]) -> str:
-    """Return, in scikit-learn's words, that there are no images or no pixels."""
-    noun = "feature(s)" if shape[0] else "sample(s)"
-    return (
-        f"Found array with 0 {noun} (shape={shape}) while a minimum of 1 is required."
-    )
 
 
 def _describe_unknown(X: Any) -> str:

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sklearn_mfavb.images._arrays import Array, is_on_disk, release_pages, take
+from sklearn_mfavb.images._decode import RESIZE, Resize
 from sklearn_mfavb.images._format import ImageFormat, Size
-from sklearn_mfavb.images._layout import Layout, channels_first
-from sklearn_mfavb.images._pixels import is_eight_bit, range_of, scale
-from sklearn_mfavb.images._resize import RESIZE, Resize
+from sklearn_mfavb.images._values import (
+    release_pages,
+)
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 Target = tuple[Size, Resize]
@@ -117,7 +117,7 @@ class ImageSource(ABC):
             white as 0 and 1. Unreadable images are zeros.
         """
         wanted = np.asarray(indices, dtype=np.int64)
-        target = (_as_size(size), resize or RESIZE[self.format.resize])
+        target = (as_size(size), resize or RESIZE[self.format.resize])
         kept = self._kept
         if kept is None:
             return self._load_marked(wanted, [target])[0]
@@ -145,10 +145,10 @@ class ImageSource(ABC):
         size : tuple of int
             Height and width in pixels.
         """
-        is_kept = self._kept is not None and self._kept.size == _as_size(size)
+        is_kept = self._kept is not None and self._kept.size == as_size(size)
         if not self.is_constant or is_kept:
             return
-        shape = (len(self), self.n_channels, *_as_size(size))
+        shape = (len(self), self.n_channels, *as_size(size))
         try:
             self._kept = KeptImages(shape, self._dtype)
         except OSError as error:
@@ -184,7 +184,7 @@ class ImageSource(ABC):
         return batches
 
 
-def _as_size(size: Sequence[int]) -> Size:
+def as_size(size: Sequence[int]) -> Size:
     """Return height and width as Python's numbers, to be compared."""
     return int(size[0]), int(size[1])
 
@@ -227,40 +227,3 @@ def _allocate(shape: tuple[int, ...], dtype: type) -> np.ndarray:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         file.truncate(n_bytes)
         return np.memmap(file, dtype, "r+", shape=shape)
-
-
-class ArraySource(ImageSource):
-    """Images from an array, memory map or tensor, which is never copied whole."""
-
-    has_one_size = True
-
-    def __init__(self, images: Array, *, format: ImageFormat, layout: Layout) -> None:
-        self.images = images
-        self._image_shape, self._channel_axis = layout
-        batch = take(images, slice(0, 0))
-        self._range = range_of(batch.dtype, format)
-        is_bytes = is_eight_bit(batch.dtype, self._range)
-        super().__init__(
-            len(images),
-            format=format,
-            image_size=self._as_images(batch).shape[2:],
-            dtype=torch.uint8 if is_bytes else torch.float32,
-        )
-        self._was_read[:] = True  # arrays are checked when they are opened
-
-    def keep(self, size: Size) -> None:
-        """Keep images at a size, unless the array already has it."""
-        if _as_size(size) != self.image_size or is_on_disk(self.images):
-            super().keep(size)
-
-    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
-        """Load images and return the batch for each target."""
-        batch = take(self.images, indices)
-        release_pages(self.images)
-        images = scale(self._as_images(batch), self._range)
-        return [resize(images, size) for size, resize in targets]
-
-    def _as_images(self, batch: np.ndarray) -> np.ndarray:
-        """View a batch as (batch_size, n_channels, height, width)."""
-        images = batch.reshape(len(batch), *self._image_shape)
-        return channels_first(images, self._channel_axis)

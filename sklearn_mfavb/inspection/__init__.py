@@ -8,8 +8,11 @@ from sklearn_mfavb.inspection._embedding_map import (
     project_embedding,
 )
 from sklearn_mfavb.inspection._findings import Findings, gather_findings
-from sklearn_mfavb.inspection._gallery import ClusterGalleryDisplay
-from sklearn_mfavb.inspection._members import ClusterMembers, rank_members
+from sklearn_mfavb.inspection._gallery import (
+    ClusterGalleryDisplay,
+    ClusterMembers,
+    rank_members,
+)
 from sklearn_mfavb.inspection._pictures import read_thumbnails
 from sklearn_mfavb.inspection._training_curves import (
     TrainingCurvesDisplay,

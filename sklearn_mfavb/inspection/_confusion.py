@@ -9,8 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from sklearn_mfavb.inspection._display import Display
-from sklearn_mfavb.inspection._findings import Findings
+from sklearn_mfavb.inspection._findings import Display, Findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
 _MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap

@@ -15,9 +15,8 @@ from sklearn.utils import (
     column_or_1d,
 )
 
-from sklearn_mfavb.inspection._display import FindingsDisplay
-from sklearn_mfavb.inspection._findings import Findings
-from sklearn_mfavb.inspection._members import check_rows
+from sklearn_mfavb.inspection._findings import Findings, FindingsDisplay
+from sklearn_mfavb.inspection._gallery import check_rows
 
 _N_COMPONENTS = 50
 _PERPLEXITY = 30

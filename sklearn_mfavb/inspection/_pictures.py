@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.inspection._display import Display
+from sklearn_mfavb.inspection._findings import Display
 
 SIDE = 64  # pixels of a picture in a figure
 _MARGIN = 4

@@ -6,8 +6,7 @@ from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_mfavb.inspection._display import Display
-from sklearn_mfavb.inspection._findings import check_estimator
+from sklearn_mfavb.inspection._findings import Display, check_estimator
 
 Row = Mapping[str, Any]
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,24 @@ def _checksum(metadata: dict[str, str], tensors: Tensors) -> str:
         digest.update(json.dumps(told).encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+_LIBRARIES = ("sklearn-mfavb", "torch", "timm", "open_clip_torch", "scikit-learn")
+
+
+def library_versions() -> dict[str, str]:
+    """List the versions that are installed."""
+    return {name: version(name) for name in _LIBRARIES}
+
+
+def differing_versions(document: dict[str, Any]) -> str:
+    """List in a sentence the libraries that a model was not saved with, if any."""
+    now, then = library_versions(), document.get("versions")
+    if not isinstance(then, dict):
+        return ""
+    differing = [
+        f"{name} {then.get(name)} (here {now[name]})"
+        for name in now
+        if then.get(name) != now[name]
+    ]
+    return f" It was saved with {', '.join(differing)}." if differing else ""

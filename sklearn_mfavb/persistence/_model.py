@@ -12,6 +12,7 @@ from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mfavb.assignment import EstimatorAssigner, MixtureAssigner
 from sklearn_mfavb.backbones import choose_attention
@@ -22,8 +23,40 @@ from sklearn_mfavb.heads import CenterHead
 from sklearn_mfavb.images import ImageFormat, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.persistence._file import Tensors
-from sklearn_mfavb.persistence._memory import LimitedMemory
 from sklearn_mfavb.persistence._values import Writer, read, refusal
+
+# Networks have parts that are thrown away when they are built, such as a classifier.
+_MADE_PER_SAVED = 16
+_ALWAYS_ALLOWED = 2**25  # numbers; 128 MB
+_SMALLEST_COST = 2**13  # numbers; about what the objects around a tensor take
+
+
+class LimitedMemory(TorchDispatchMode):
+    """Stop the building of networks that are far larger than what was saved.
+
+    Within the block every tensor that is made from a size alone counts, before it is
+    made: weights, and the images that a network is tried with.
+    """
+
+    def __init__(self, n_saved: int) -> None:
+        super().__init__()
+        self.n_saved = n_saved
+        self.left = _MADE_PER_SAVED * n_saved + _ALWAYS_ALLOWED
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: Any = None
+    ) -> Any:
+        """Count what an operation makes; raise ValueError when it is too much."""
+        size = args[0] if args else None
+        if isinstance(size, list | tuple) and all(isinstance(n, int) for n in size):
+            self.left -= max(math.prod(size), _SMALLEST_COST)
+        if self.left < 0:
+            raise ValueError(
+                "the networks that it describes are far larger than the "
+                f"{self.n_saved:,} numbers it holds"
+            )
+        return func(*args, **(kwargs or {}))
+
 
 _MOST_PIXELS = 2**24  # times channels, of an image; 4096 x 4096 in grayscale
 _MIXTURE = ("weights_", "means_", "covariances_", "precisions_cholesky_")

@@ -21,11 +21,12 @@ from sklearn_mfavb.inspection import (
     read_curves,
     read_stages,
 )
-from sklearn_mfavb.report._content import describe_images, name_images
-from sklearn_mfavb.report._summary import (
+from sklearn_mfavb.report._content import (
+    describe_images,
     list_facts,
     list_settings,
     list_versions,
+    name_images,
 )
 
 

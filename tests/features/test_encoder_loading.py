@@ -7,7 +7,7 @@ import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
-from sklearn_mfavb.features import CLIPFeatures, _download
+from sklearn_mfavb.features import CLIPFeatures, _build
 from sklearn_mfavb.features._build import load_encoder
 from sklearn_mfavb.features._libraries import OpenCLIP
 
@@ -216,7 +216,7 @@ def test_timm_model_from_a_file(photos, tmp_path):
 
 def test_timm_default_weights(monkeypatch):
     """None and True stand for the weights that timm prefers."""
-    monkeypatch.setattr(_download, "why_out_of_reach", lambda repository: None)
+    monkeypatch.setattr(_build, "why_out_of_reach", lambda repository: None)
     asked = []
     create = timm.create_model
 

@@ -16,10 +16,9 @@ from sklearn_mfavb.features import (
     CLIPFeatures,
     _clip_features,
     _extraction,
-    _store,
 )
-from sklearn_mfavb.features._fingerprint import fingerprint_encoder
-from sklearn_mfavb.features._store import FeatureStore
+from sklearn_mfavb.features._build import fingerprint_encoder
+from sklearn_mfavb.features._extraction import FeatureStore
 from sklearn_mfavb.images import ImageSource, Reading
 
 SKIP = Reading(on_error="skip")
@@ -38,7 +37,7 @@ def cached(tiny, tmp_path):
 @pytest.fixture
 def small_shards(monkeypatch):
     """Write a file for every eight rows."""
-    monkeypatch.setattr(_store, "SHARD_ROWS", 8)
+    monkeypatch.setattr(_extraction, "SHARD_ROWS", 8)
 
 
 def shards(folder):
@@ -77,7 +76,7 @@ import sys
 import numpy as np
 from PIL import ImageFile
 from sklearn_mfavb.features import CLIPFeatures
-from sklearn_mfavb.features._fingerprint import fingerprint_encoder
+from sklearn_mfavb.features._build import fingerprint_encoder
 
 ImageFile.ImageFile.load = None
 transformer = CLIPFeatures("test_vit", sys.argv[1], cache_dir=sys.argv[2])
@@ -242,7 +241,7 @@ def test_two_writers_share_a_folder(tmp_path):
     """Stores that are open at once keep each other's rows, without leftovers."""
     stores = [FeatureStore(tmp_path) for _ in range(2)]
     for value, store in enumerate(stores):
-        keys = [os.urandom(_store.KEY_BYTES - 1) + bytes([value]) for _ in range(3)]
+        keys = [os.urandom(_extraction.KEY_BYTES - 1) + bytes([value]) for _ in range(3)]
         store.add(keys, np.full((3, 2), value, dtype=np.float32))
         store.flush()
         assert_array_equal(FeatureStore(tmp_path).find(keys[1]), [value, value])
@@ -274,7 +273,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half(cached, photos, monkeypatch
 def test_only_readable_files_are_hashed(cached, pictures, monkeypatch):
     """A file that is no picture may be of any size, and is left alone."""
     hashed = []
-    hash_file = _store.hash_file
+    hash_file = _extraction.hash_file
 
     def count(path, kind):
         hashed.append(os.path.basename(path))
@@ -290,7 +289,7 @@ def test_files_are_hashed_in_parts(tmp_path, monkeypatch):
     """The parts make the key of the whole."""
     path = tmp_path / "file"
     path.write_bytes(bytes(range(100)))
-    key = _store.hash_file(path, "RGB")
-    monkeypatch.setattr(_store, "PART_BYTES", 7)
-    assert _store.hash_file(path, "RGB") == key
-    assert _store.hash_file(path, "grayscale") != key
+    key = _extraction.hash_file(path, "RGB")
+    monkeypatch.setattr(_extraction, "PART_BYTES", 7)
+    assert _extraction.hash_file(path, "RGB") == key
+    assert _extraction.hash_file(path, "grayscale") != key

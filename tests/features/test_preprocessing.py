@@ -7,7 +7,7 @@ from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
 from timm.data.transforms_factory import transforms_imagenet_eval
 
-from sklearn_mfavb.features._preprocessing import Preprocessing
+from sklearn_mfavb.features._encoder import Preprocessing
 
 HALF = (0.5, 0.5, 0.5)
 SIZES = [(40, 60), (61, 33), (20, 20), (32, 32), (7, 9), (300, 41)]

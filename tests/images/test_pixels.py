@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_mfavb.images import Reading, _arrays, _pixels, open_images
+from sklearn_mfavb.images import Reading, _values, open_images
 
 
 def read_all(source):
@@ -107,15 +107,15 @@ def test_bytes_and_floats_mean_the_same():
 
 def test_scans_go_in_chunks(monkeypatch):
     """A scan sees every image although no chunk holds more than the limit."""
-    monkeypatch.setattr(_arrays, "CHUNK_BYTES", 3 * 32 * 8)
+    monkeypatch.setattr(_values, "CHUNK_BYTES", 3 * 32 * 8)
     images = np.random.default_rng(0).random((10, 4, 8))
-    lengths = [len(chunk) for chunk in _arrays.iterate_chunks(images)]
+    lengths = [len(chunk) for chunk in _values.iterate_chunks(images)]
     assert lengths == [3, 3, 3, 1]
-    low_high = _pixels.measure_range(_arrays.iterate_chunks(images))
+    low_high = _values.measure_range(_values.iterate_chunks(images))
     assert low_high == (images.min(), images.max())
 
 
 def test_bytes_are_not_scanned(monkeypatch):
     """8-bit arrays are accepted by their type, without reading them."""
-    monkeypatch.setattr(_pixels, "measure_range", None)
+    monkeypatch.setattr(_values, "measure_range", None)
     assert len(open_images(np.zeros((2, 4, 8), dtype=np.uint8))) == 2
