@@ -1,9 +1,10 @@
 """SCANClustering: neighbors share a cluster, then confidence teaches."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sklearn_mfavb.assignment import choose_head
 from sklearn_mfavb.backbones import (
+    Backbone,
     FeatureBackbone,
     TimmBackbone,
     build_backbone,
@@ -20,6 +22,7 @@ from sklearn_mfavb.backbones import (
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import (
+    ClusterHead,
     ClusterHeads,
     linear_cluster_head,
     start_at_centers,
@@ -267,6 +270,7 @@ class SCANClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build a projection for the pretext and linear heads on a backbone."""
+        default: Callable[[], Backbone]
         default = partial(TimmBackbone, "resnet18", **asdict(shape))
         if shape.image_size is None:
             default = partial(FeatureBackbone, shape.feature_dims)
@@ -347,7 +351,7 @@ class SCANClustering(BaseImageClusterer):
             kmeans = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(embedding)
             centers = torch.from_numpy(kmeans.cluster_centers_)
             spread = max(kmeans.inertia_ / len(embedding), 1e-6)
-            start_at_centers(head, centers, _START_VARIANCE * spread)
+            start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)
 
     def _choose_head(self, setup: FitSetup) -> None:
         """Keep the head of lowest loss, and let images be their own positives."""
