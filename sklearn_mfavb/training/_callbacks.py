@@ -37,6 +37,7 @@ class EpochProgress(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar_.close()
+        del self.bar_  # its stream cannot be pickled
 
 
 class FollowQuery(Callback):

@@ -127,20 +127,7 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open the checkpoint that an estimator's parameters ask for, if they do.
 
-    Parameters
-    ----------
-    parameters : mapping of str to object
-        As ``get_params(deep=True)`` returns them.
-    dataset : ImageDataset
-        The images, with their features.
-    seed : int
-        Seed of the fit.
-    device : torch.device
-        Where the network will run.
-
-    Returns
-    -------
-    Checkpoint or None
+    Parameters are those that ``get_params(deep=True)`` returns.
     """
     path = parameters["training__checkpoint"]
     if path is None:
@@ -253,19 +240,26 @@ def describe_training(parameters: Mapping[str, Any], dataset: Any) -> dict[str, 
     fingerprint: their files, their features and the pixels of 256 of them, spread
     evenly.
     """
-    described = {
+    images = f"{len(dataset)} with the fingerprint {_fingerprint(dataset)}"
+    return {**_describe_all(parameters), "images": images}
+
+
+def _describe_all(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Describe the parameters that change the result of a training."""
+    return {
         name: _describe(name, value)
         for name, value in parameters.items()
         if not {name, name.rpartition("__")[2]} & _WITHOUT_EFFECT
     }
-    images = f"{len(dataset)} with the fingerprint {_fingerprint(dataset)}"
-    return {**described, "images": images}
 
 
 def _describe(name: str, value: Any) -> str:
     """Write a value so that equal values have equal texts, and others do not."""
     if hasattr(value, "get_params") and not isinstance(value, type):
         return type(value).__name__  # its parameters are described one by one
+    if isinstance(value, list | tuple):
+        items = [_describe_item(name, item) for item in value]
+        return f"{type(value).__name__} of {', '.join(items)}"
     if value is None or isinstance(value, str | bool | Number):
         return repr(value.item() if isinstance(value, np.generic) else value)
     try:
@@ -276,6 +270,14 @@ def _describe(name: str, value: Any) -> str:
             "other functions of its kind: define it in a module, or set "
             "checkpoint=None."
         ) from error
+
+
+def _describe_item(name: str, item: Any) -> str:
+    """Describe an item of a list, whose own parameters are listed nowhere else."""
+    if not hasattr(item, "get_params") or isinstance(item, type):
+        return _describe(name, item)
+    nested = {f"{name}__{key}": value for key, value in item.get_params().items()}
+    return f"{type(item).__name__} of {_describe_all(nested)}"
 
 
 def _fingerprint(dataset: Any) -> str:

@@ -147,23 +147,25 @@ def balanced_batches(
 class TermAverages(Callback):
     """Record the mean of every loss term once per epoch.
 
-    The terms stay on the device until the epoch ends.
+    Batches count by their size, as skorch counts them in the loss. The terms stay on
+    the device until the epoch ends.
     """
 
     def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
         """Forget the last epoch."""
         self.sums_: dict[str, Tensor] = {}
-        self.n_batches_ = 0
+        self.n_images_ = 0
 
     def on_batch_end(
         self, net: NeuralNet, terms: dict[str, Tensor], **kwargs: Any
     ) -> None:
         """Add the terms of a batch."""
-        self.n_batches_ += 1
+        n_images = net.history[-1, "batches", -1, "train_batch_size"]
+        self.n_images_ += n_images
         for name, term in terms.items():
-            self.sums_[name] = self.sums_.get(name, 0) + term
+            self.sums_[name] = self.sums_.get(name, 0) + n_images * term
 
     def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Write the means into the history."""
         for name, total in self.sums_.items():
-            net.history.record(name, float(total) / self.n_batches_)
+            net.history.record(name, float(total) / self.n_images_)

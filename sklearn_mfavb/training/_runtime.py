@@ -170,12 +170,12 @@ def isolated(seed: int, device: torch.device) -> Iterator[None]:
         torch.enable_grad(),
     ):
         default_dtype = torch.get_default_dtype()
-        torch.set_default_dtype(torch.float32)
-        torch.default_generator.manual_seed(seed)
-        for each in devices:
-            with torch.cuda.device(each):
-                torch.cuda.manual_seed(seed)
         try:
+            torch.set_default_dtype(torch.float32)
+            torch.default_generator.manual_seed(seed)
+            for each in devices:
+                with torch.cuda.device(each):
+                    torch.cuda.manual_seed(seed)
             yield
         finally:
             torch.set_default_dtype(default_dtype)
