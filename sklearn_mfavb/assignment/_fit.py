@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -106,7 +107,11 @@ class EstimatorAssigner(nn.Module):
         if self.estimator.get_params().get("random_state", seed) is None:
             self.estimator.set_params(random_state=seed)
         self.estimator.fit(embedding)
-        self.n_outputs = int(self.estimator.predict(embedding).max()) + 1
+        found = int(self.estimator.predict(embedding).max()) + 1
+        # The last cluster may have lost its training images, but get others later.
+        names = ("n_clusters", "n_components")
+        asked = [getattr(self.estimator, name, None) for name in names]
+        self.n_outputs = max([found, *(n for n in asked if isinstance(n, Integral))])
         return self
 
     def forward(self, embedding: Tensor) -> Tensor:
