@@ -75,6 +75,15 @@ def test_only_heads_that_exist_are_chosen(index):
         ClusterHeads(8, 4, 3).choose(index)
 
 
+def test_linear_heads_start_as_mixtures_of_spheres():
+    """Softmax over minus the squared distances, wherever the origin is."""
+    head, centers = linear_cluster_head(5, 3), torch.randn(3, 5) + 4
+    start_at_centers(head, centers, 2.0)
+    rows = torch.randn(7, 5) + 4
+    expected = torch.softmax(-torch.cdist(rows, centers).square() / 4, dim=1)
+    torch.testing.assert_close(head(rows), expected)
+
+
 def test_centers_assign_by_student_t():
     """One over one plus the squared distance, of rows that sum to one."""
     head, centers = CenterHead(2, 3), torch.tensor([[0.0, 0.0], [3.0, 0.0], [0.0, 4.0]])

@@ -112,7 +112,7 @@ def fit_encoders(
     for each in several:
         transformer = _as_transformer(each, device, verbose)
         rows = _transform(transformer, X, source, fit=True)
-        encoders.append(_frozen(str(each), transformer, rows))
+        encoders.append(_frozen(_name(transformer), transformer, rows))
         blocks.append(rows)
     return encoders, _side_by_side(encoders, blocks)
 
@@ -153,6 +153,11 @@ def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
         "encoder must be None, 'precomputed', the name of a model, a transformer of "
         f"images such as CLIPFeatures, or a list of those, got {encoder!r}."
     )
+
+
+def _name(transformer: Any) -> str:
+    """Name an encoder for messages."""
+    return str(getattr(transformer, "model", type(transformer).__name__))
 
 
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
