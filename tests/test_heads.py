@@ -118,12 +118,3 @@ def test_heads_of_other_methods_have_their_layers():
         assignment = ClusterHeads(8, 4, 2, make)(embedding)
         assert assignment.shape == (6, 2, 4)
         torch.testing.assert_close(assignment.sum(dim=2), torch.ones(6, 2))
-
-
-def test_linear_heads_start_as_a_mixture_of_spheres():
-    """Softmax of minus the squared distance over twice the variance."""
-    head, centers = linear_cluster_head(8, 4), torch.randn(4, 8)
-    start_at_centers(head, centers, variance=0.7)
-    embedding = torch.randn(6, 8)
-    expected = (-torch.cdist(embedding, centers).square() / 1.4).softmax(dim=1)
-    torch.testing.assert_close(head(embedding), expected)

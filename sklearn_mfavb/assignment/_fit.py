@@ -111,7 +111,8 @@ class EstimatorAssigner(nn.Module):
         # The last cluster may have lost its training images, but get others later.
         names = ("n_clusters", "n_components")
         asked = [getattr(self.estimator, name, None) for name in names]
-        self.n_outputs = max([found, *(n for n in asked if isinstance(n, Integral))])
+        counts = [int(n) for n in asked if isinstance(n, Integral)]
+        self.n_outputs = max([found, *counts])
         return self
 
     def forward(self, embedding: Tensor) -> Tensor:

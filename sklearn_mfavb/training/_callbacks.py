@@ -77,11 +77,12 @@ class TimeBudget(Callback):
     Examples
     --------
     >>> import warnings
-    >>> from sklearn_mfavb import MFAVBClustering
+    >>> from sklearn_mfavb import MFAVBClustering, Training
     >>> from sklearn_mfavb.datasets import make_shape_images
     >>> from sklearn_mfavb.training import TimeBudget
     >>> images, _ = make_shape_images(40, n_clusters=2, image_size=8, random_state=0)
-    >>> clusterer = MFAVBClustering(2, callbacks=[TimeBudget(0.001)], random_state=0)
+    >>> training = Training(callbacks=[TimeBudget(0.001)])
+    >>> clusterer = MFAVBClustering(2, training=training, random_state=0)
     >>> with warnings.catch_warnings():
     ...     warnings.simplefilter("ignore")  # it says that training stopped early
     ...     clusterer.fit(images).n_iter_

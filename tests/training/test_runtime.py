@@ -140,6 +140,21 @@ def test_rows_are_split_evenly(n, most, sizes):
     assert np.concatenate(parts).tolist() == list(range(n))
 
 
+@pytest.mark.parametrize(("n_samples", "sizes"), [(10, [16]), (40, [32, 32])])
+def test_batches_are_filled_up(n_samples, sizes):
+    """Products of few rows take other kernels: a row would depend on its company."""
+    dataset = ImageDataset(None, None, features=torch.rand(n_samples, 3))
+    seen = []
+
+    def look(view):
+        seen.append(view.n_rows)
+        return view.features
+
+    rows = apply_to_views(look, dataset, Runtime(CPU, None, 32))
+    np.testing.assert_array_equal(rows, dataset.features)
+    assert seen == sizes
+
+
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
     """In evaluation mode, without gradients, whatever the batches."""
