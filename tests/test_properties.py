@@ -240,7 +240,7 @@ def make_quick(**parameters):
     vit = ViT(embed_dim=16, n_heads=2)
     return VTCCClustering(
         2,
-        backbone=ViT(embed_dim=16, n_heads=2),
+        backbone=vit,
         max_epochs=1,
         random_state=0,
         **parameters,

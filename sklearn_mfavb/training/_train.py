@@ -135,6 +135,14 @@ def _run(
     rate = LRScheduler(
         torch.optim.lr_scheduler.LambdaLR, lr_lambda=schedule, step_every="batch"
     )
+    all_callbacks = [
+        ("terms", TermAverages()),
+        ("schedule", rate),
+        *stage.callbacks,
+        *callbacks,
+        *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
+        *check_callbacks(training.callbacks or ()),
+    ]
     net = ClusteringNet(
         network.train(),
         stage.objective,
@@ -150,14 +158,7 @@ def _run(
         iterator_train__collate_fn=dataset.collate,
         train_split=None,
         device=runtime.device,
-        callbacks=[
-            ("terms", TermAverages()),
-            ("schedule", rate),
-            *stage.callbacks,
-            *callbacks,
-            *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
-            *check_callbacks(training.callbacks or ()),
-        ],
+        callbacks=all_callbacks,
         **({} if verbose > 1 else {"callbacks__print_log": None}),
     )
     # Checkpoints restore the history before this, so that only the rest is run.
