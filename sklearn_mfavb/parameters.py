@@ -79,7 +79,6 @@ class GroupedParameters(BaseEstimator):
     def _validate_params(self) -> None:
         """Validate the parameters, those of the groups included."""
         super()._validate_params()
-        groups = {name: self._group(name) for name in self._groups}
-        for value in (self.get_params(deep=False) | groups).values():
+        for value in self.get_params(deep=False).values():
             if isinstance(value, ParameterGroup):
                 value._validate_params()
