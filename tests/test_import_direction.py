@@ -31,7 +31,7 @@ ALLOWED = {
     "pairs": "networks views",
     "objectives": "losses pairs parameters",
     "training": "files parameters views warn",
-    "features": "files images neighbors parameters training",
+    "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
     "metrics neighbors networks objectives pairs parameters positives training views "
