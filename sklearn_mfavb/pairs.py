@@ -38,7 +38,7 @@ class WithinPair:
     -----
     A batch is a dict with ``"images"`` of shape (batch_size, n_channels, height,
     width), ``"features"`` of shape (batch_size, feature_dim), or both; where positives
-    are neighbours, ``"partner_images"`` and ``"partner_features"`` are shaped alike.
+    are neighbors, ``"partner_images"`` and ``"partner_features"`` are shaped alike.
     ``"index"`` and ``"partner_index"`` say which images they are.
     """
 
@@ -70,7 +70,7 @@ class AcrossPairs:
     """Contrast matching halves of two fused pairs: no half saw what it is compared to.
 
     For every image two pairs are formed, P = (a1, a2) of the image and Q = (b1, b2) of
-    its partner (the image itself or a neighbour). Both are fused, and the loss is the
+    its partner (the image itself or a neighbor). Both are fused, and the loss is the
     mean over the couples (P1, Q1) and (P2, Q2). It costs one more pair per step, and it
     removes the leak of contrasting the halves of one fused pair.
 

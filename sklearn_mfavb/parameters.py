@@ -66,8 +66,9 @@ class GroupedParameters(BaseEstimator):
         self : object
         """
         nested = {key.partition("__")[0] for key in params if "__" in key}
-        for name in nested & self._groups.keys() - params.keys():
-            setattr(self, name, self._group(name))
+        for name in nested & self._groups.keys():
+            if params.get(name, getattr(self, name)) is None:
+                params[name] = self._groups[name]()
         return super().set_params(**params)
 
     def _group(self, name: str) -> Any:
@@ -78,5 +79,6 @@ class GroupedParameters(BaseEstimator):
     def _validate_params(self) -> None:
         """Validate the parameters, those of the groups included."""
         super()._validate_params()
-        for name in self._groups:
-            self._group(name)._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, ParameterGroup):
+                value._validate_params()

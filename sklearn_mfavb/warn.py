@@ -1,12 +1,15 @@
 """Warnings that point at the user's line."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import sklearn
 
-_PACKAGES = tuple(str(Path(file).parent) for file in (__file__, sklearn.__file__))
+_PACKAGES = tuple(
+    str(Path(file).parent) + os.sep for file in (__file__, sklearn.__file__)
+)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:

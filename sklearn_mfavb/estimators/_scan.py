@@ -1,5 +1,6 @@
 """SCANClustering: neighbors share a cluster, then confidence teaches."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from sklearn_mfavb.assignment import choose_head
 from sklearn_mfavb.backbones import (
+    Backbone,
     FeatureBackbone,
     TimmBackbone,
     build_backbone,
@@ -269,6 +271,7 @@ class SCANClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build a projection for the pretext and linear heads on a backbone."""
+        default: Callable[[], Backbone]
         default = partial(TimmBackbone, "resnet18", **asdict(shape))
         if shape.image_size is None:
             default = partial(FeatureBackbone, shape.feature_dims)

@@ -1,19 +1,19 @@
-"""What is contrasted with what, and the leak of the literal reading."""
+"""Pairs of views, what must agree, and the leak of the literal reading."""
 
 import pytest
 import torch
 
 from sklearn_mfavb.augmentation import FeatureNoise, Identity, ViewAugmentation
 from sklearn_mfavb.backbones import FusingAugmentingViT
-from sklearn_mfavb.contrast import (
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.losses import InstanceContrastiveLoss
+from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
+from sklearn_mfavb.pairs import (
     AcrossPairs,
     CleanAndAugmented,
     SeparateViews,
     WithinPair,
 )
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.losses import InstanceContrastiveLoss
-from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
 from sklearn_mfavb.views import View
 
 
@@ -22,10 +22,10 @@ def unchanged(view):
     return view
 
 
-def make_network(**parameters):
+def make_network(grid_size=(4, 4), feature_dims=()):
     """Build two fusing blocks in evaluation mode, where batches do not mix images."""
     backbone = FusingAugmentingViT(
-        (4, 4),
+        grid_size,
         n_channels=1,
         patch_size=2,
         embed_dim=32,
@@ -33,21 +33,11 @@ def make_network(**parameters):
         n_blocks=2,
         shared_depth=1,
         fused_depth=1,
-        **parameters,
+        feature_dims=feature_dims,
     )
-    return ClusteringNetwork(
-        backbone,
-        InstanceHead(32, 16),
-        ClusterHeads(32, 4),
-        pixel_mean=torch.tensor([0.5]),
-        pixel_std=torch.tensor([0.25]),
-    ).eval()
-
-
-@pytest.fixture
-def network():
-    """Build a network that looks at pixels."""
-    return make_network()
+    heads = InstanceHead(32, 16), ClusterHeads(32, 4)
+    n_channels = 0 if grid_size is None else 1
+    return ClusteringNetwork(backbone, *heads, n_channels=n_channels).eval()
 
 
 def largest_gradient(output, view):
@@ -57,43 +47,12 @@ def largest_gradient(output, view):
     return gradient.abs().max()
 
 
-def test_across_pairs_no_half_depends_on_what_it_is_contrasted_with(network):
-    """The leak is closed: the gradient to the other pair's views is exactly zero."""
-    first, second = torch.rand(2, 6, 1, 8, 8)  # rows 0-2 are P, rows 3-5 are Q
-    first.requires_grad_()
-    second.requires_grad_()
-    outputs = network.forward_views(View(first), View(second))
-    couples = AcrossPairs(unchanged, unchanged).positives(*outputs)
-    assert len(couples) == 2
-    for of_p, of_q in couples:
-        for view in (first, second):
-            total = sum(part.square().sum() for part in of_p)
-            (gradient,) = torch.autograd.grad(total, view, retain_graph=True)
-            assert (gradient[3:] == 0).all()
-            assert (gradient[:3] != 0).any()
-            total = sum(part.square().sum() for part in of_q)
-            (gradient,) = torch.autograd.grad(total, view, retain_graph=True)
-            assert (gradient[:3] == 0).all()
-            assert (gradient[3:] != 0).any()
-
-
-def test_within_pair_each_half_depends_on_what_it_is_contrasted_with(network):
-    """The literal reading leaks: a half has read the half it is compared to."""
-    first, second = torch.rand(2, 3, 1, 8, 8)
-    first.requires_grad_()
-    second.requires_grad_()
-    outputs = network.forward_views(View(first), View(second))
-    [(half_a, half_b)] = WithinPair(unchanged, unchanged).positives(*outputs)
-    assert largest_gradient(half_a, second) > 0
-    assert largest_gradient(half_b, first) > 0
-
-
 def test_across_pairs_views_are_the_image_and_its_partner():
     """P is made of the image twice, Q of its partner twice."""
     images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
     partners = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
-    contrast = AcrossPairs(unchanged, unchanged)
-    for view in contrast.draw({"images": images, "partner_images": partners}):
+    pairs = AcrossPairs(unchanged, unchanged)
+    for view in pairs.draw({"images": images, "partner_images": partners}):
         assert (view.images[:2] == 1).all()
         assert (view.images[2:] == 0).all()
 
@@ -109,11 +68,11 @@ def test_across_pairs_without_partner_shows_the_image_in_both_pairs():
 def test_within_pair_second_view_shows_the_partner():
     """One pair per image, and each view has its own augmentation."""
     images, partners = torch.rand(2, 3, 1, 4, 4)
-    contrast = WithinPair(lambda view: view, lambda view: View(1 - view.images))
-    first, second = contrast.draw({"images": images, "partner_images": partners})
+    pairs = WithinPair(lambda view: view, lambda view: View(1 - view.images))
+    first, second = pairs.draw({"images": images, "partner_images": partners})
     torch.testing.assert_close(first.images, images)
     torch.testing.assert_close(second.images, 1 - partners)
-    _, second = contrast.draw({"images": images})
+    _, second = pairs.draw({"images": images})
     torch.testing.assert_close(second.images, 1 - images)
 
 
@@ -125,32 +84,42 @@ def draw_batch():
     return {name: x.requires_grad_() for name, x in zip(names, drawn, strict=True)}
 
 
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_across_pairs_features_close_the_leak_too(image_tokens):
-    """No half depends on images or features of the pair it is contrasted with."""
-    network = make_network(feature_dim=5, image_tokens=image_tokens)
-    names = ["images", "features"] if image_tokens else ["features"]
-    batch, contrast = draw_batch(), AcrossPairs(unchanged, unchanged)
-    couples = contrast.positives(*network.forward_views(*contrast.draw(batch)))
+# What a network looks at, and the names of that in a batch.
+LOOKS = {
+    "pixels": ({}, ["images"]),
+    "features": ({"grid_size": None, "feature_dims": (5,)}, ["features"]),
+    "both": ({"feature_dims": (2, 3)}, ["images", "features"]),
+}
+
+
+def couple(pairs, looks):
+    """Pass a batch through a network; return it with couples and names of its parts."""
+    parameters, names = LOOKS[looks]
+    network, batch = make_network(**parameters), draw_batch()
+    views = pairs.draw(batch)
+    return batch, pairs.positives(*network.forward_views(*views)), names
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+@pytest.mark.parametrize("kind", [AcrossPairs, SeparateViews])
+def test_no_half_depends_on_what_it_is_held_against(kind, looks):
+    """The leak is closed: the gradient to the other image is exactly zero."""
+    batch, couples, names = couple(kind(unchanged, unchanged), looks)
+    assert len(couples) == (2 if kind is AcrossPairs else 1)
     for of_anchor, of_partner in couples:
         for name in names:
             own, other = batch[name], batch["partner_" + name]
-            for output, seen, unseen in (
-                (of_anchor, own, other),
-                (of_partner, other, own),
-            ):
-                assert largest_gradient(output, seen) > 0
-                assert largest_gradient(output, unseen) == 0
+            assert largest_gradient(of_anchor, own) > 0
+            assert largest_gradient(of_anchor, other) == 0
+            assert largest_gradient(of_partner, other) > 0
+            assert largest_gradient(of_partner, own) == 0
 
 
-def test_within_pair_features_leak_too():
-    """In the literal reading a half has read the features it is compared to."""
-    network = make_network(feature_dim=5)
-    batch, contrast = draw_batch(), WithinPair(unchanged, unchanged)
-    [(half_a, half_b)] = contrast.positives(
-        *network.forward_views(*contrast.draw(batch))
-    )
-    for name in ("images", "features"):
+@pytest.mark.parametrize("looks", LOOKS)
+def test_within_pair_each_half_depends_on_what_it_is_held_against(looks):
+    """The literal reading leaks: a half has read the half it is compared to."""
+    batch, [(half_a, half_b)], names = couple(WithinPair(unchanged, unchanged), looks)
+    for name in names:
         assert largest_gradient(half_a, batch["partner_" + name]) > 0
         assert largest_gradient(half_b, batch[name]) > 0
 
@@ -175,13 +144,13 @@ def number_rows(view):
 def test_separate_views_stack_images_on_partners():
     """Each side has its own augmentation, and the couple is split where it was put."""
     images, partners = torch.rand(2, 3, 1, 4, 4)
-    contrast = SeparateViews(lambda view: view, lambda view: View(1 - view.images))
-    [view] = contrast.draw({"images": images, "partner_images": partners})
+    pairs = SeparateViews(lambda view: view, lambda view: View(1 - view.images))
+    [view] = pairs.draw({"images": images, "partner_images": partners})
     torch.testing.assert_close(view.images, torch.cat([images, 1 - partners]))
-    [(of_images, of_partners)] = contrast.positives(number_rows(view))
+    [(of_images, of_partners)] = pairs.positives(number_rows(view))
     torch.testing.assert_close(of_images, number_rows(View(images)))
     torch.testing.assert_close(of_partners, number_rows(View(1 - partners)))
-    [view] = contrast.draw({"images": images})
+    [view] = pairs.draw({"images": images})
     torch.testing.assert_close(view.images, torch.cat([images, 1 - images]))
 
 
@@ -195,22 +164,6 @@ def test_separate_views_carry_features_and_positions():
     assert view.position.tolist() == [0, 1, 2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_separate_views_never_see_each_other(image_tokens):
-    """Even a fusing backbone gives each half a gradient of zero to the other."""
-    network = make_network(feature_dim=5, image_tokens=image_tokens)
-    names = ["images", "features"] if image_tokens else ["features"]
-    batch, contrast = draw_batch(), SeparateViews(unchanged, unchanged)
-    [(of_anchor, of_partner)] = contrast.positives(
-        *network.forward_views(*contrast.draw(batch))
-    )
-    for name in names:
-        own, other = batch[name], batch["partner_" + name]
-        for output, seen, unseen in ((of_anchor, own, other), (of_partner, other, own)):
-            assert largest_gradient(output, seen) > 0
-            assert largest_gradient(output, unseen) == 0
-
-
 @pytest.mark.parametrize("n_augmentations", [1, 2, 3])
 def test_clean_images_come_last(n_augmentations):
     """Views in their order, then the image as it is; the partner is not looked at."""
@@ -219,11 +172,11 @@ def test_clean_images_come_last(n_augmentations):
     augmentations = [
         lambda view, factor=factor: View(factor * view.images) for factor in factors
     ]
-    contrast = CleanAndAugmented(*augmentations)
-    [view] = contrast.draw({"images": images, "partner_images": partners})
+    pairs = CleanAndAugmented(*augmentations)
+    [view] = pairs.draw({"images": images, "partner_images": partners})
     expected = [factor * images for factor in [*factors, 1.0]]
     torch.testing.assert_close(view.images, torch.cat(expected))
-    [outputs] = contrast.positives(number_rows(view))
+    [outputs] = pairs.positives(number_rows(view))
     assert len(outputs) == n_augmentations + 1
     for output, part in zip(outputs, expected, strict=True):
         torch.testing.assert_close(output, number_rows(View(part)))
@@ -232,9 +185,9 @@ def test_clean_images_come_last(n_augmentations):
 def couple_projections(network, augment_features):
     """Project features of images that are their own positives."""
     augment = ViewAugmentation(Identity(), augment_features)
-    contrast = AcrossPairs(augment, augment)
-    views = contrast.draw({"features": torch.randn(8, 5)})
-    couples = contrast.positives(*network.forward_views(*views))
+    pairs = AcrossPairs(augment, augment)
+    views = pairs.draw({"features": torch.randn(8, 5)})
+    couples = pairs.positives(*network.forward_views(*views))
     return [(one.projection, other.projection) for one, other in couples]
 
 
@@ -242,7 +195,7 @@ def couple_projections(network, augment_features):
 def test_shared_features_make_the_same_image_a_trivial_positive(seed):
     """Whatever the weights, positives that share a feature are at cosine one."""
     torch.manual_seed(seed)
-    network = make_network(feature_dim=5, image_tokens=False)
+    network = make_network(grid_size=None, feature_dims=(5,))
     loss = InstanceContrastiveLoss()
     for one, other in couple_projections(network, Identity()):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
