@@ -35,7 +35,15 @@ def open_array(
     """Open rows or images in one array, whose values are checked."""
     images = as_numbers(array)
     shape = tuple(images.shape)
-    _check_shape(shape)
+    if len(shape) not in (2, 3, 4):
+        raise ValueError(
+            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
+            "or images (n, height, width), (n, height, width, n_channels) or "
+            "(n, n_channels, height, width) are expected. Reshape your data: "
+            "one row is X.reshape(1, -1)."
+        )
+    if 0 in shape:
+        raise ValueError(describe_empty(shape))
     dtype = take(images, slice(0, 0)).dtype
     fitted = format
     if fitted is None:
@@ -97,19 +105,6 @@ class ArraySource(ImageSource):
         return channels_first(images, self._channel_axis)
 
 
-def _check_shape(shape: tuple[int, ...]) -> None:
-    """Raise for arrays that are neither rows nor images, or empty."""
-    if len(shape) not in (2, 3, 4):
-        raise ValueError(
-            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
-            "or images (n, height, width), (n, height, width, n_channels) or "
-            "(n, n_channels, height, width) are expected. Reshape your data: "
-            "one row is X.reshape(1, -1)."
-        )
-    if 0 in shape:
-        raise ValueError(describe_empty(shape))
-
-
 def describe_empty(shape: tuple[int, ...]) -> str:
     """Return, in scikit-learn's words, that there are no images or no pixels."""
     noun = "feature(s)" if shape[0] else "sample(s)"
@@ -162,16 +157,14 @@ def find_channel_axis(
     fitting = _axes_of_length(image_shape, CHANNEL_COUNTS)
     if len(fitting) == 1:
         return fitting[0]
-    if fitting:
-        raise ValueError(
-            f"Images of shape {image_shape} are ambiguous: the first and the last "
-            "axis could both hold 1, 3 or 4 channels. Pass channel_axis=1 for channels "
-            "first or channel_axis=-1 for channels last."
-        )
+    seen = (
+        "are ambiguous: the first and the last axis could both hold 1, 3 or 4 channels"
+        if fitting
+        else "have no channel axis: neither the first nor last has 1, 3 or 4 entries"
+    )
     raise ValueError(
-        f"Images of shape {image_shape} have no channel axis: 1, 3 or 4 channels are "
-        "expected at the last or the first axis of an image. For another number of "
-        "channels pass channel_axis=1 (first) or channel_axis=-1 (last)."
+        f"Images of shape {image_shape} {seen}. Pass channel_axis=1 for channels first "
+        "or channel_axis=-1 for channels last."
     )
 
 
@@ -205,12 +198,10 @@ def _axes_of_length(image_shape: tuple[int, ...], lengths: Set[int]) -> list[int
 
 def _square_shape(n_features: int) -> tuple[int, ...]:
     """Return the square shape with n_features numbers: grayscale, else RGB."""
-    side = math.isqrt(n_features)
-    if side * side == n_features:
-        return side, side
-    side = math.isqrt(n_features // 3)
-    if 3 * side * side == n_features:
-        return side, side, 3
+    for n_channels in (1, 3):
+        side = math.isqrt(n_features // n_channels)
+        if n_channels * side * side == n_features:
+            return (side, side) if n_channels == 1 else (side, side, 3)
     raise ValueError(
         f"Rows of {n_features} features are neither square grayscale nor square RGB "
         "images: pass reading=Reading(image_shape=(height, width)) or (height, width, "

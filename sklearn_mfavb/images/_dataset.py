@@ -16,40 +16,21 @@ Batch = TypeVar("Batch")
 class ImageDataset(Dataset[dict[str, torch.Tensor]]):
     """Images of one size, features, or both, served in batches.
 
-    Parameters
-    ----------
-    source : ImageSource or None
-        Images to read. None: there are features alone.
-    size : tuple of int or None
-        Height and width in pixels. None: no images are read.
-    indices : array-like of int of shape (n_samples,), default=None
-        Images of the source that take part. None: all.
-    features : array-like of shape (n_samples, feature_dim), default=None
-        Features of the images that take part.
-
-    Attributes
-    ----------
-    indices : ndarray of shape (n_samples,)
-        Image of the source at each position.
-    features : torch.Tensor of shape (n_samples, feature_dim) or None
-        Features at each position.
-    neighbors : ndarray of shape (n_samples, n_neighbors) or None
-        Positions of the neighbors of each image. If set, batches also have a partner of
-        each image: one neighbor, drawn uniformly with torch's global generator.
+    Without a `source` or a `size` there are features alone. `indices` are the images of
+    the source that take part (None: all), with one row of `features` each. If the array
+    `neighbors` (n_samples, n_neighbors) of positions is set, batches also have a
+    partner of each image: one neighbor, drawn with torch's global generator.
 
     Examples
     --------
     >>> import numpy as np
     >>> from torch.utils.data import DataLoader
     >>> from sklearn_mfavb.images import ImageDataset, open_images
-    >>> source = open_images(np.zeros((10, 8, 8), dtype=np.uint8))
+    >>> source = open_images(np.zeros((6, 8, 8), dtype=np.uint8))
     >>> dataset = ImageDataset(source, (16, 16))
     >>> loader = DataLoader(dataset, batch_size=4, collate_fn=dataset.collate)
-    >>> for batch in loader:
-    ...     print(batch["images"].shape[0], batch["index"].tolist())
-    4 [0, 1, 2, 3]
-    4 [4, 5, 6, 7]
-    2 [8, 9]
+    >>> [(batch["index"].tolist(), batch["images"].shape[1:]) for batch in loader]
+    [([0, 1, 2, 3], torch.Size([1, 16, 16])), ([4, 5], torch.Size([1, 16, 16]))]
     """
 
     def __init__(
@@ -84,25 +65,15 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, positions: list[int]) -> dict[str, torch.Tensor]:
-        """Return a batch.
+        """Return what there is of "index", "images" and "features" of positions.
 
-        Parameters
-        ----------
-        positions : list of int of length batch_size
-            Positions in this dataset.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-            "index", "images" and "features" of the positions, and "partner_index",
-            "partner_images" and "partner_features": what there is of them.
+        Those of partners have the prefix "partner_".
         """
         index = np.asarray(positions, dtype=np.int64)
         batch = self.serve(index)
         if self.neighbors is not None:
-            column = torch.randint(
-                self.neighbors.shape[1], (len(index),), device="cpu"
-            ).numpy()
+            shape = (self.neighbors.shape[1], (len(index),))
+            column = torch.randint(*shape, device="cpu").numpy()
             batch.update(self.serve(self.neighbors[index, column], "partner_"))
         return batch
 
@@ -117,10 +88,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return served
 
     def expand(self, rows: np.ndarray) -> np.ndarray:
-        """Spread rows of the images that take part over all images of the source.
-
-        Rows of images that do not take part, or turned out to be unreadable, are NaN.
-        """
+        """Spread rows over all images of the source; NaN for those that have no row."""
         if self.source is None:
             return rows
         expanded = np.full((len(self.source), *rows.shape[1:]), np.nan, rows.dtype)

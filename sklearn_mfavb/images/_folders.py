@@ -20,25 +20,12 @@ HEIF_ADVICE = "install pillow-heif to read HEIC files"
 def list_images(
     folder: str | os.PathLike[str], *, on_error: str = "raise"
 ) -> tuple[list[str], dict[str, str]]:
-    """Find the image files below a folder, and the files that are none.
+    """Find the image files below a folder, and why other files there are ignored.
 
     Images have an extension that Pillow can decode, with pillow-heif also HEIC, or no
     extension and such content. Hidden files and folders are left out. Linked folders
-    are searched too, every real folder once, but not those above `folder`.
-
-    Parameters
-    ----------
-    folder : str or path-like
-        Searched with all its subfolders.
-    on_error : {"raise", "skip"}, default="raise"
-        Whether a subfolder that cannot be opened is an error or ignored.
-
-    Returns
-    -------
-    paths : list of str
-        Sorted paths of the images.
-    ignored : dict of str to str
-        Path and reason of everything visible that was not looked at.
+    are searched too, every real folder once, but not those above `folder`. With
+    ``on_error= "skip"``, a subfolder that cannot be opened is ignored.
     """
     root = os.fspath(folder)
     if os.path.isfile(root):
@@ -63,15 +50,6 @@ def list_images(
 
 def summarize_ignored(ignored: dict[str, str]) -> str:
     """Summarize in one line what was not looked at; empty if there is nothing.
-
-    Parameters
-    ----------
-    ignored : dict of str to str
-        Path and reason, as `list_images` returns them.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

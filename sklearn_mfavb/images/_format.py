@@ -19,24 +19,12 @@ PixelRule = Literal["auto", "fixed", "data"]
 class ImageFormat:
     """Layout of images, range of their pixels, and how they are resized.
 
-    Attributes
-    ----------
-    image_shape : tuple of int
-        Shape of one image: (height, width), (height, width, n_channels) or
-        (n_channels, height, width). Medians if the sizes differ.
-    channel_axis : {1, -1} or None
-        Axis of the channels in a batch; None if there is none, or no one axis.
-    pixel_range : tuple of float
-        Values of black and white.
-    pixel_rule : {"auto", "fixed", "data"}
-        ``"auto"``: the range depends on the type, 0 to 255 for uint8 and 0 to 1 for
-        floats. ``"fixed"``: `pixel_range`; other values are an error. ``"data"``:
-        `pixel_range` was learned, and other values are extrapolated.
-    resize : {"crop", "pad", "stretch"}, default="crop"
-        How images are brought to another aspect ratio.
-    deep_range : tuple of float, default=None
-        Values of black and white in files with more than 8 bits per pixel. None: no
-        such file has been read.
+    `image_shape` is that of one image (medians if the sizes differ) and `channel_axis`
+    (1, -1 or None) the axis of the channels in a batch. `pixel_range` holds the values
+    of black and white: with `pixel_rule` "fixed" others are an error, with "data" it
+    was learned and others are extrapolated, and with "auto" it depends on the type, 0
+    to 255 for uint8 and 0 to 1 for floats. `deep_range` is that of files with more than
+    8 bits, if one was read.
 
     Examples
     --------

@@ -96,10 +96,8 @@ class DatasetSource(ItemSource):
         headers = self._read_headers(probes)
         learns_range = self._fitted is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.
-        are_gray = all(
-            each.is_pil and each.n_channels == 1 for each in headers.values()
-        )
-        if learns_range or are_gray:
+        found = headers.values()
+        if learns_range or all(each.is_pil and each.n_channels == 1 for each in found):
             rest = sorted(set(range(n_items)) - set(probes))
             headers.update(self._read_headers(rest))
         return headers
@@ -108,13 +106,14 @@ class DatasetSource(ItemSource):
 def _find_image(item: Any) -> Any:
     """Return the image in an item: itself, first in a tuple, or a value of a dict."""
     if isinstance(item, Mapping):
-        images = {"image": item["image"]} if "image" in item else _image_values(item)
+        values = [item["image"]] if "image" in item else item.values()
+        images = [each for each in values if "image" in item or _may_be_image(each)]
         if len(images) != 1:
             raise TypeError(
                 f"it is a dict of {list(item)}, but one image is expected: under "
                 "'image', or as the only value that is an image"
             )
-        item = next(iter(images.values()))
+        item = images[0]
     elif isinstance(item, (tuple, list)) and item:
         item = item[0]
     if not isinstance(item, Image.Image) and as_array(item) is None:
@@ -125,10 +124,6 @@ def _find_image(item: Any) -> Any:
     return item
 
 
-def _image_values(item: Mapping[Any, Any]) -> dict[Any, Any]:
-    """Return the values of a dict that can be images."""
-    return {
-        name: value
-        for name, value in item.items()
-        if isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)
-    }
+def _may_be_image(value: Any) -> bool:
+    """Whether a value of a dict can be an image."""
+    return isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)

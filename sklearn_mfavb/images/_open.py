@@ -57,10 +57,6 @@ def open_images(
         Format of the images passed to `fit`. Images are read likewise, and of `reading`
         only `on_error` counts.
 
-    Returns
-    -------
-    ImageSource
-
     Examples
     --------
     >>> import numpy as np
@@ -68,9 +64,6 @@ def open_images(
     >>> train = open_images(np.zeros((10, 3, 32, 32), dtype=np.uint8))
     >>> train.n_channels, train.image_size, train.format.pixel_range
     (3, (32, 32), (0.0, 255.0))
-    >>> new = open_images(np.zeros((2, 3, 48, 48)), format=train.format)
-    >>> new.read([0, 1], train.image_size).shape
-    torch.Size([2, 3, 32, 32])
     """
     reading = Reading() if reading is None else reading
     reading._validate_params()

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,15 +61,6 @@ def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     )
 
 
-def check_pil_channels(format: ImageFormat) -> None:
-    """Raise if files cannot be converted to the channels of the images in fit."""
-    if format.n_channels not in (1, 3):
-        raise ValueError(
-            "Files and PIL images are read as grayscale (1 channel) or RGB (3), but "
-            f"the images given to fit have {format.n_channels} channels: pass arrays."
-        )
-
-
 def common_type(headers: Iterable[Header], format: ImageFormat) -> torch.dtype:
     """Return uint8 if every image has 8 bits, else float32."""
     are_bytes = all(
@@ -81,14 +73,12 @@ def common_type(headers: Iterable[Header], format: ImageFormat) -> torch.dtype:
 def _common_channels(headers: list[Header]) -> int:
     """Return the number of channels that all images are read with."""
     counts = {header.n_channels for header in headers if not header.is_pil}
-    if not counts:
-        return max(header.n_channels for header in headers)
     if len(counts) > 1:
         raise ValueError(
             f"Images have different numbers of channels: {sorted(counts)} were seen, "
             "but all must have the same."
         )
-    return counts.pop()
+    return max(counts or {header.n_channels for header in headers})
 
 
 def median_size(sizes: list[Size]) -> Size:
@@ -123,8 +113,13 @@ class PictureSource(ImageSource):
         if format is None:
             self._raise_if_none()
             format = learn_format(list(headers.values()), reading)
-        elif any(header.is_pil for header in headers.values()):
-            check_pil_channels(format)
+        elif format.n_channels not in (1, 3) and any(
+            h.is_pil for h in headers.values()
+        ):
+            raise ValueError(
+                "Files and PIL images are grayscale (1 channel) or RGB (3), but the "
+                f"images given to fit have {format.n_channels} channels: pass arrays."
+            )
         sizes = [header.size for header in headers.values()]
         super().__init__(
             n_images,
@@ -141,9 +136,9 @@ class PictureSource(ImageSource):
 
     @abstractmethod
     def _open(self, index: int, side: int | None = None) -> Opened:
-        """Open an image: as PIL has it, or (n_channels, height, width).
+        """Open an image: as PIL has it, or as an array of (n_channels, height, width).
 
-        It may be smaller than it is if both sides are at least twice `side`.
+        It may be scaled down as long as both sides are at least twice `side`.
         """
 
     def complete_format(self) -> ImageFormat:
@@ -152,10 +147,8 @@ class PictureSource(ImageSource):
             return self.format
         deep_range = self.format.pixel_range
         if self.format.pixel_rule != "fixed":
-            found = self._map(
-                lambda index: self._try(self._measure_deep, index), self._may_be_deep
-            )
-            measured = [each for each in found if each]
+            measure = partial(self._try, self._measure_deep)
+            measured = list(filter(None, self._map(measure, self._may_be_deep)))
             deep_range = full_scale(
                 [limits for limits, _ in measured],
                 are_integers=all(is_integer for _, is_integer in measured),
@@ -207,24 +200,20 @@ class PictureSource(ImageSource):
     def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
         """Load each image once and return the batch for each target."""
         self.complete_format()
-        images = self._map(lambda i: self._load_or_zeros(i, targets), indices.tolist())
-        if not images:
-            empty = [(0, self.n_channels, *size) for size, _ in targets]
-            return [torch.zeros(shape, dtype=self._dtype) for shape in empty]
-        return [torch.stack(batch) for batch in zip(*images, strict=True)]
-
-    def _load_or_zeros(self, index: int, targets: list[Target]) -> list[torch.Tensor]:
-        """Return an image for each target; zeros if it is unreadable."""
+        shapes = [(self.n_channels, *size) for size, _ in targets]
+        zeros = [torch.zeros(shape, dtype=self._dtype) for shape in shapes]
+        side = max(max(size) for size, _ in targets)
 
         def load(index: int) -> list[torch.Tensor]:
-            pixels = self._load_pixels(index, max(max(size) for size, _ in targets))
-            return [resize(pixels[None], size)[0] for size, resize in targets]
+            if index in self.unreadable:
+                return zeros
+            pixels = self._load_pixels(index, side)[None]
+            return [resize(pixels, size)[0] for size, resize in targets]
 
-        images = None if index in self.unreadable else self._try(load, index)
-        if images is not None:
-            return images
-        shapes = [(self.n_channels, *size) for size, _ in targets]
-        return [torch.zeros(shape, dtype=self._dtype) for shape in shapes]
+        images = self._map(lambda i: self._try(load, i) or zeros, indices.tolist())
+        if not images:
+            return [image[None][:0] for image in zeros]
+        return [torch.stack(batch) for batch in zip(*images, strict=True)]
 
     def _load_pixels(self, index: int, side: int) -> torch.Tensor:
         """Return an image as (n_channels, any height, any width)."""

@@ -30,12 +30,8 @@ class ImageSource(ABC):
 
     Attributes
     ----------
-    n_channels : int
-        Number of channels of every image.
-    image_size : tuple of int
-        Height and width in pixels; medians if they differ.
-    has_one_size : bool
-        Whether all images are known to have `image_size`.
+    n_channels, image_size, has_one_size
+        Of the images; height and width are medians if they differ.
     paths : list of str or None
         Paths of the files; None for images from memory.
     format : ImageFormat
@@ -43,8 +39,7 @@ class ImageSource(ABC):
     unreadable : dict of int to str
         Index and reason of images that could not be read so far (on_error="skip").
     ignored : dict of str to str
-        Path and reason of files in a folder that were not looked at; in one line by
-        :func:`summarize_ignored`.
+        Path and reason of files in a folder that were not looked at.
 
     Examples
     --------
@@ -85,9 +80,9 @@ class ImageSource(ABC):
         return self._n_images
 
     def complete_format(self) -> ImageFormat:
-        """Return the format, once what no header tells has been learned.
+        """Return the format, with the range of files with more than 8 bits.
 
-        That is the range of files with more than 8 bits, which are decoded for it.
+        No header tells that range, so that these files are decoded for it.
         """
         return self.format
 
@@ -98,30 +93,19 @@ class ImageSource(ABC):
     def read(
         self, indices: Indices, size: Size, *, resize: Resize | None = None
     ) -> torch.Tensor:
-        """Read images and bring them to one size.
+        """Read images as (batch_size, n_channels, height, width), brought to one size.
 
-        Parameters
-        ----------
-        indices : sequence of int of length batch_size
-            Which images, in any order.
-        size : tuple of int
-            Height and width in pixels.
-        resize : callable, default=None
-            Called with one or more images (batch_size, n_channels, any height, any
-            width) and `size`. None: as ``Reading.resize`` says.
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, n_channels, height, width)
-            In main memory; uint8 if the images have 8 bits, else float32 with black and
-            white as 0 and 1. Unreadable images are zeros.
+        `resize` is called with images (batch_size, n_channels, any height, any width)
+        and the size (height, width); None stands for ``Reading.resize``. The images are
+        uint8 if all have 8 bits, else float32 with black and white as 0 and 1.
+        Unreadable ones are zeros.
         """
         wanted = np.asarray(indices, dtype=np.int64)
-        target = (as_size(size), resize or RESIZE[self.format.resize])
-        kept = self._kept
+        usual, kept = RESIZE[self.format.resize], self._kept
+        target = (as_size(size), resize or usual)
         if kept is None:
             return self._load_marked(wanted, [target])[0]
-        to_keep = (kept.size, RESIZE[self.format.resize])
+        to_keep = (kept.size, usual)
         missing = np.unique(wanted[~kept.is_filled[wanted]])
         if target == to_keep:
             if len(missing):
@@ -139,14 +123,8 @@ class ImageSource(ABC):
 
         Up to 1 GiB is kept in memory, more in a temporary file that is removed with the
         source. Nothing is kept of datasets, whose items may change.
-
-        Parameters
-        ----------
-        size : tuple of int
-            Height and width in pixels.
         """
-        is_kept = self._kept is not None and self._kept.size == as_size(size)
-        if not self.is_constant or is_kept:
+        if not self.is_constant or (self._kept and self._kept.size == as_size(size)):
             return
         shape = (len(self), self.n_channels, *as_size(size))
         try:
@@ -162,13 +140,7 @@ class ImageSource(ABC):
             )
 
     def verify(self, size: Size) -> None:
-        """Read what has not been read yet, so that broken images show now.
-
-        Parameters
-        ----------
-        size : tuple of int
-            Height and width in pixels at which images will be read.
-        """
+        """Read what has not been read yet, so that broken images show now."""
         was_read = self._was_read if self._kept is None else self._kept.is_filled
         unread = np.flatnonzero(~was_read)
         for start in range(0, len(unread), VERIFY_BATCH_SIZE):
@@ -179,9 +151,8 @@ class ImageSource(ABC):
         self, indices: np.ndarray, targets: list[Target]
     ) -> list[torch.Tensor]:
         """Load images and note that they have been read."""
-        batches = self._load(indices, targets)
         self._was_read[indices] = True
-        return batches
+        return self._load(indices, targets)
 
 
 def as_size(size: Sequence[int]) -> Size:

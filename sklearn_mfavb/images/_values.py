@@ -18,25 +18,10 @@ CHUNK_BYTES = 64 * 2**20
 
 
 def is_table(X: Any) -> bool:
-    """Whether the input is rows of numbers, for scikit-learn's ``validate_data``.
+    """Whether X is rows of numbers, for scikit-learn's ``validate_data``.
 
-    Parameters
-    ----------
-    X : object
-        Anything that may be passed to `fit`.
-
-    Returns
-    -------
-    bool
-        True for two-dimensional arrays in memory, dataframes and lists of rows of
-        numbers; False for a single column of paths.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_mfavb.images import is_table
-    >>> is_table([[0.0, 0.5], [0.25, 1.0]]), is_table(np.zeros((5, 8, 8)))
-    (True, False)
+    Two-dimensional arrays in memory, dataframes and lists of rows of numbers are; a
+    column of paths is not.
     """
     if isinstance(X, (list, tuple)):
         return len(X) > 0 and _is_row(X[0])
@@ -128,9 +113,7 @@ def iterate_chunks(images: Array) -> Iterator[np.ndarray]:
 def release_pages(images: Array) -> None:
     """Release the pages that were read of a memory map.
 
-    They count as memory of the process, which would hold the whole file after one
-    epoch. Released, they stay in the system's file cache: reading them again costs a
-    page fault, not the disk.
+    They would count as memory of the process. They stay in the system's file cache.
     """
     owner: object = images
     while isinstance(owner, np.ndarray):
@@ -201,8 +184,7 @@ def check_pixels(
 ) -> Range:
     """Return the range of the values; raise if they cannot be pixels.
 
-    The values are not looked at if their type alone says that they are right; then the
-    range returned is `pixel_range`.
+    It is `pixel_range` where the type alone says that the values are right.
     """
     low, high = pixel_range
     if rule != "data" and dtype.kind in "bu" and dtype.itemsize == 1:
@@ -217,17 +199,14 @@ def check_pixels(
     seen = f"{dtype} values from {smallest:g} to {largest:g}"
     if rule == "fixed":
         raise ValueError(f"X holds {seen}, but pixel_range is ({low:g}, {high:g}).")
-    advice = _advice(dtype, smallest, largest)
-    if are_rows:
-        raise ValueError(
-            f"X has rows of {seen}, which do not look like images: pass "
-            f'encoder="precomputed" to cluster rows of features. If they are images: '
-            f"{advice}."
-        )
-    raise ValueError(
-        f"X holds {seen}, but images are read from uint8 (0 to 255) or floats in "
-        f"[0, 1]: {advice}."
+    expected = (
+        'which do not look like images: pass encoder="precomputed" to cluster rows of '
+        "features. If they are images"
+        if are_rows
+        else "but images are read from uint8 (0 to 255) or floats in [0, 1]"
     )
+    advice = _advice(dtype, smallest, largest)
+    raise ValueError(f"X holds {seen}, {expected}: {advice}.")
 
 
 def scale(images: np.ndarray, pixel_range: Range) -> torch.Tensor:
