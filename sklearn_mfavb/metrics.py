@@ -32,20 +32,11 @@ def clustering_accuracy(labels_true: ArrayLike, labels_pred: ArrayLike) -> float
 
     Parameters
     ----------
-    labels_true : array-like of shape (n_samples,)
-        Known classes, of any kind that can be sorted.
-    labels_pred : array-like of shape (n_samples,)
-        Clusters, of any kind that can be sorted; there may be more or fewer of them
-        than classes.
-
-    Returns
-    -------
-    float
-        Accuracy in (0, 1]; 1 for equal partitions.
+    labels_true, labels_pred : array-like of shape (n_samples,)
+        Known classes, and clusters, of which there may be more or fewer.
 
     See Also
     --------
-    clustering_summary : Accuracy beside two measures that need no naming.
     clustering_accuracy_scorer : The same, for `scoring=` of a search.
 
     Examples
@@ -73,17 +64,14 @@ def clustering_summary(
 
     Parameters
     ----------
-    labels_true : array-like of shape (n_samples,)
-        Known classes.
-    labels_pred : array-like of shape (n_samples,)
-        Clusters.
+    labels_true, labels_pred : array-like of shape (n_samples,)
+        Known classes, and clusters.
 
     Returns
     -------
     dict of str to float
         `"acc"`, the accuracy under the best naming of clusters; `"nmi"`, the mutual
-        information normalized by the arithmetic mean of the entropies; `"ari"`, the
-        Rand index adjusted for chance.
+        information normalized by the mean entropy; `"ari"`, the adjusted Rand index.
 
     Examples
     --------
@@ -91,12 +79,9 @@ def clustering_summary(
     >>> clustering_summary([0, 0, 1, 1], [1, 1, 0, 0])
     {'acc': 1.0, 'nmi': 1.0, 'ari': 1.0}
     """
-    nmi = normalized_mutual_info_score(
-        labels_true, labels_pred, average_method="arithmetic"
-    )
     return {
         "acc": clustering_accuracy(labels_true, labels_pred),
-        "nmi": float(nmi),
+        "nmi": float(normalized_mutual_info_score(labels_true, labels_pred)),
         "ari": float(adjusted_rand_score(labels_true, labels_pred)),
     }
 
@@ -104,16 +89,15 @@ def clustering_summary(
 def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
     r"""Return how much the cluster of an image tells about those of its neighbors.
 
-    A quality that needs no classes. Draw an image :math:`i` and one of its neighbors
-    :math:`j` at random, and either of the two first; :math:`J_{ab}` is the probability
-    that the first is in cluster :math:`a` and the second in :math:`b`, and :math:`m`
-    its margin. The result is the mutual information
+    A quality that needs no classes: the mutual information in nats
 
-    .. math:: \sum_{a,b} J_{ab} \log \frac{J_{ab}}{m_a m_b}.
+    .. math:: \sum_{a,b} J_{ab} \log \frac{J_{ab}}{m_a m_b},
 
-    It is high only where neighbors share a cluster *and* many clusters are in use. It
-    grows with the number of clusters, and a little by chance: to compare clusterings of
-    different sizes use :func:`neighbor_agreement`.
+    where :math:`J_{ab}` is the probability that of a random image and one of its
+    neighbors, either of the two first, the first is in cluster :math:`a` and the second
+    in :math:`b`, and :math:`m` its margin. It is high only where neighbors share a
+    cluster *and* many clusters are in use. It grows with the number of clusters: to
+    compare clusterings of different sizes use :func:`neighbor_agreement`.
 
     Parameters
     ----------
@@ -122,20 +106,12 @@ def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
     neighbors : array-like of int of shape (n_samples, n_neighbors)
         Row numbers of the neighbors of each image.
 
-    Returns
-    -------
-    float
-        Information in nats, from 0 to the logarithm of the number of clusters; 0 if
-        there are no neighbors.
-
     See Also
     --------
     sklearn_mfavb.neighbors.nearest_neighbors : Find the neighbors.
 
     Examples
     --------
-    Four images, each with its twin; the twins share a cluster, which is one bit:
-
     >>> from sklearn_mfavb.metrics import neighbor_information
     >>> round(neighbor_information([0, 0, 1, 1], [[1], [0], [3], [2]]), 4)  # log 2
     0.6931
@@ -156,15 +132,15 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
     r"""Return which part of a label is confirmed by the neighbors, beyond chance.
 
     With :math:`I` the information of :func:`neighbor_information`, :math:`E` its mean
-    over five random permutations of the labels (always the same), and :math:`H` the
-    entropy of the labels:
+    over five fixed permutations of the labels, and :math:`H` the entropy of the labels:
 
     .. math:: \frac{I - E}{H - E} .
 
-    Clusters that are merged too far say little about a neighbor, clusters that are
-    split at random are not confirmed by it: both lower the agreement, so that it
-    compares numbers of clusters. On scikit-learn's digits, k-means with 2, 5, 10, 20
-    and 50 clusters has 0.62, 0.73, 0.81, 0.79 and 0.74.
+    It is 1 if neighbors always share a cluster, and 0 for labels without regard to
+    neighbors, a single cluster, and without neighbors. Clusters that are merged too far
+    or split at random lower it, so that it compares numbers of clusters. On
+    scikit-learn's digits, k-means with 2, 5, 10, 20 and 50 clusters has 0.62, 0.73,
+    0.81, 0.79 and 0.74.
 
     Parameters
     ----------
@@ -172,12 +148,6 @@ def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:
         Clusters, of any kind that can be sorted.
     neighbors : array-like of int of shape (n_samples, n_neighbors)
         Row numbers of the neighbors of each image.
-
-    Returns
-    -------
-    float
-        At most 1, for neighbors that always share a cluster; 0 for labels without
-        regard to neighbors, for a single cluster, and if there are no neighbors.
 
     Examples
     --------

@@ -28,18 +28,8 @@ class NClustersSelector(BaseEstimator):
 
     Every number of clusters from `min_clusters` to `max_clusters` is tried, and the one
     of the highest mean silhouette [1]_ is chosen. Rows are compared by their angle
-    around the mean: brought to unit length, centered, and to unit length again. With
-    :math:`d` their squared distances, the silhouette of row :math:`i` in its cluster
-    :math:`A` is
-
-    .. math::
-
-        s_i = \frac{b_i - a_i}{\max(a_i, b_i)}, \qquad
-        a_i = \operatorname*{mean}_{j \in A,\, j \neq i} d_{ij}, \quad
-        b_i = \min_{B \neq A} \operatorname*{mean}_{j \in B} d_{ij},
-
-    and 0 if it is alone there. Use it on features of a pretrained encoder before an
-    estimator is fitted.
+    around the mean: brought to unit length, centered, and to unit length again. Use it
+    on features of a pretrained encoder before an estimator is fitted.
 
     Parameters
     ----------
@@ -76,14 +66,13 @@ class NClustersSelector(BaseEstimator):
 
     Notes
     -----
-    ``docs/n_clusters.md`` tells how often it is right on CLIP features, and how it
-    fails: where classes form a few groups it may find the groups, where their sizes
-    differ it is too low, and it cannot find that there are no clusters.
+    ``docs/n_clusters.md`` tells how often it is right on CLIP features, and
+    how it fails.
 
-    As distances are squared, their mean over a cluster :math:`B` needs no pairs: it is
-    :math:`|x_i|^2 - 2 x_i^\top m_B + q_B`, with the mean :math:`m_B` of the rows of
-    :math:`B` and :math:`q_B` of their squared lengths. Time and memory are proportional
-    to the number of rows.
+    Distances in the silhouette are squared. Their mean from row :math:`i` to a cluster
+    :math:`B` then needs no pairs, and time and memory are proportional to the number of
+    rows: it is :math:`|x_i|^2 - 2 x_i^\top m_B + q_B`, with the mean :math:`m_B` of the
+    rows of :math:`B` and :math:`q_B` of their squared lengths.
 
     References
     ----------
@@ -139,11 +128,6 @@ class NClustersSelector(BaseEstimator):
             Features, one row for each image.
         y : Ignored
             Not used; present for consistency with scikit-learn.
-
-        Returns
-        -------
-        self : object
-            The fitted selector.
         """
         _refuse_images(X)
         X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
@@ -154,12 +138,12 @@ class NClustersSelector(BaseEstimator):
         largest = self._largest_number(rows)
         seed = random_state.randint(np.iinfo(np.int32).max)
         self.n_clusters_values_ = np.arange(self.min_clusters, largest + 1)
-        self.scores_ = np.array(
-            [
-                _mean_silhouette(rows, self._label(rows, int(n_clusters), seed))
-                for n_clusters in self.n_clusters_values_
-            ]
-        )
+        kmeans = KMeans(n_init=self.n_init, random_state=seed)
+        scores = [
+            _mean_silhouette(rows, kmeans.set_params(n_clusters=n).fit_predict(rows))
+            for n in self.n_clusters_values_.tolist()
+        ]
+        self.scores_ = np.array(scores)
         self.n_clusters_ = int(self.n_clusters_values_[self.scores_.argmax()])
         return self
 
@@ -177,23 +161,13 @@ class NClustersSelector(BaseEstimator):
                 f"min_clusters={self.min_clusters} must not be more than "
                 f"max_clusters={largest}."
             )
-        if largest >= n_samples:
+        if largest >= n_samples or largest > n_different:
             raise ValueError(
                 f"{name}={largest} must be less than the number of rows that are "
-                f"compared, n_samples = {n_samples}."
-            )
-        if largest > n_different:
-            raise ValueError(
-                f"{name}={largest} must not be more than the number of rows of "
-                f"different direction, {n_different} (of n_samples = {n_samples}, "
-                f"n_features = {rows.shape[1]})."
+                f"compared, n_samples = {n_samples}, and not more than those of "
+                f"different direction, {n_different} (n_features = {rows.shape[1]})."
             )
         return largest
-
-    def _label(self, rows: Rows, n_clusters: int, seed: int) -> NDArray[np.int32]:
-        """Cluster rows by k-means."""
-        kmeans = KMeans(n_clusters, n_init=self.n_init, random_state=seed)
-        return kmeans.fit_predict(rows)
 
 
 def _refuse_images(X: Any) -> None:

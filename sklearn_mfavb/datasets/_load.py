@@ -17,8 +17,7 @@ class LabeledImages(NamedTuple):
 
     Attributes
     ----------
-    images : ndarray of uint8 of shape (n_samples, height, width) or \
-            (n_samples, height, width, 3), or list of str
+    images : ndarray of uint8 of shape (n_samples, height, width[, 3]), or list of str
         The images, or the paths of their files: the estimators take either.
     target : ndarray of int64 of shape (n_samples,)
         The class of each image, from 0 to `n_classes - 1`.
@@ -49,11 +48,22 @@ def read_class_folders(
     folder: Path, *, categories: Sequence[str] | None = None
 ) -> LabeledImages:
     """Return the paths below the class folders, labeled by the place of their class."""
-    names = _visible_folders(folder) if categories is None else list(categories)
+    visible = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    names = categories or sorted(path.name for path in visible if path.is_dir())
     found = {name: _list_pictures(folder / name) for name in names}
     if categories is None:
         found = {name: paths for name, paths in found.items() if paths}
-        _check_classes(folder, list(found))
+        if len(found) < 2:
+            raise ValueError(
+                f"{str(folder)!r} should hold two or more class folders with pictures, "
+                f"but holds {len(found)}."
+            )
+        if {name.lower() for name in found} <= SPLITS:
+            raise ValueError(
+                f"The folders in {str(folder)!r} are splits, {', '.join(found)}, not "
+                "classes: move or link the class folders of the splits to be clustered "
+                f"into {str(folder)!r}."
+            )
     elif empty := [name for name, paths in found.items() if not paths]:
         raise FileNotFoundError(
             f"{str(folder)!r} should hold pictures in {len(names)} class folders, but "
@@ -65,30 +75,6 @@ def read_class_folders(
         target=np.repeat(np.arange(len(counts), dtype=np.int64), counts),
         target_names=list(found),
         source=f"class folders in {folder}",
-    )
-
-
-def _check_classes(folder: Path, names: list[str]) -> None:
-    """Raise unless the folders with pictures look like classes."""
-    if len(names) < 2:
-        raise ValueError(
-            f"{str(folder)!r} should hold two or more class folders with pictures, but "
-            f"holds {len(names)}."
-        )
-    if {name.lower() for name in names} <= SPLITS:
-        raise ValueError(
-            f"The folders in {str(folder)!r} are splits, {', '.join(names)}, not "
-            "classes: move or link the class folders of the splits to be clustered "
-            f"into {str(folder)!r}."
-        )
-
-
-def _visible_folders(folder: Path) -> list[str]:
-    """Return the sorted names of the folders in a folder, without hidden ones."""
-    return sorted(
-        path.name
-        for path in folder.iterdir()
-        if path.is_dir() and not path.name.startswith(".")
     )
 
 
@@ -106,19 +92,44 @@ def _list_pictures(folder: Path) -> list[str]:
 def read_npz(path: Path) -> LabeledImages:
     """Return the contents of a file."""
     arrays = _read_arrays(path)
-    images, target = _checked_images(path, arrays), _checked_labels(path, arrays)
-    if len(images) != len(target):
+    images, labels = arrays.pop("images"), arrays.pop("labels")
+    source = arrays.pop("source", None)
+
+    def require(is_right: bool, name: str, array: NDArray, expected: str) -> None:
+        if not is_right:
+            raise ValueError(
+                f"{name!r} in {str(path)!r} is {array.dtype} of shape {array.shape}, "
+                f"but should be {expected}."
+            )
+
+    is_picture = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in (1, 3))
+    shapes = "(n_samples, height, width) or (n_samples, height, width, 3)"
+    is_right = images.dtype == np.uint8 and is_picture
+    require(is_right, "images", images, f"uint8 of shape {shapes}")
+    is_row = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
+    expected = "one integer from 0 to n_classes - 1 for each image"
+    require(is_row and not (labels < 0).any(), "labels", labels, expected)
+    if len(images) != len(labels):
         raise ValueError(
-            f"{str(path)!r} holds {len(images)} images but {len(target)} labels."
+            f"{str(path)!r} holds {len(images)} images but {len(labels)} labels."
         )
-    known = ("images", "labels", "class_names", "source")
-    further = {name: array for name, array in arrays.items() if name not in known}
+    target = labels.astype(np.int64)
+    n_classes = int(target.max(initial=-1)) + 1
+    names = arrays.pop("class_names", np.arange(n_classes))
+    expected = f"one name for each label, and these go up to {n_classes - 1}"
+    is_right = names.ndim == 1 and len(names) >= n_classes
+    require(is_right, "class_names", names, expected)
+    features = {name: array for name, array in arrays.items() if array.ndim >= 2}
+    for name, array in features.items():
+        n_rows = f"{len(array)} rows for {len(images)} images"
+        expected = f"one row for each image: it has {n_rows}"
+        require(len(array) == len(images), name, array, expected)
     return LabeledImages(
         images=images,
         target=target,
-        target_names=_checked_names(path, arrays, target),
-        source=f"{arrays['source']} ({path})" if "source" in arrays else str(path),
-        features=MappingProxyType(_checked_features(path, further, len(images))),
+        target_names=[str(name) for name in names],
+        source=str(path) if source is None else f"{source} ({path})",
+        features=MappingProxyType(features),
     )
 
 
@@ -149,59 +160,6 @@ def _read_arrays(path: Path) -> dict[str, NDArray]:
     return arrays
 
 
-def _checked_images(path: Path, arrays: Mapping[str, NDArray]) -> NDArray[np.uint8]:
-    """Return the images if they are 8-bit images, grayscale or in color."""
-    images = arrays["images"]
-    is_picture = images.ndim == 3 or (images.ndim == 4 and images.shape[-1] in (1, 3))
-    if images.dtype != np.uint8 or not is_picture:
-        raise ValueError(
-            f"'images' in {str(path)!r} is {images.dtype} of shape {images.shape}: it "
-            "should be uint8 of shape (n_samples, height, width) or (n_samples, "
-            "height, width, 3)."
-        )
-    return images
-
-
-def _checked_labels(path: Path, arrays: Mapping[str, NDArray]) -> NDArray[np.int64]:
-    """Return the labels if they are one whole number from 0 for each image."""
-    labels = arrays["labels"]
-    is_row = labels.ndim == 1 and np.issubdtype(labels.dtype, np.integer)
-    if not is_row or (labels < 0).any():
-        raise ValueError(
-            f"'labels' in {str(path)!r} is {labels.dtype} of shape {labels.shape}: it "
-            "should hold one integer from 0 to n_classes - 1 for each image."
-        )
-    return labels.astype(np.int64)
-
-
-def _checked_names(
-    path: Path, arrays: Mapping[str, NDArray], target: NDArray[np.int64]
-) -> list[str]:
-    """Return a name for each label; the label itself if the file has no names."""
-    n_classes = int(target.max(initial=-1)) + 1
-    names = arrays.get("class_names", np.arange(n_classes))
-    if names.ndim != 1 or len(names) < n_classes:
-        raise ValueError(
-            f"'class_names' in {str(path)!r} has shape {names.shape}, but labels go up "
-            f"to {n_classes - 1}: it should hold one name for each label."
-        )
-    return [str(name) for name in names]
-
-
-def _checked_features(
-    path: Path, arrays: Mapping[str, NDArray], n_images: int
-) -> dict[str, NDArray]:
-    """Return the arrays of two or more dimensions: they have one row for each image."""
-    features = {name: array for name, array in arrays.items() if array.ndim >= 2}
-    for name, array in features.items():
-        if len(array) != n_images:
-            raise ValueError(
-                f"{name!r} in {str(path)!r} has {len(array)} rows for {n_images} "
-                "images: features should have one row for each image."
-            )
-    return features
-
-
 @validate_params(
     {"path": [str, os.PathLike], "categories": [list, tuple, None]},
     prefer_skip_nested_validation=True,
@@ -217,7 +175,7 @@ def load_images(
         A folder with the images of each class in a folder of its own, of which there
         must be two or more; or a file ``.npz`` with the arrays `images` (uint8) and
         `labels` (integers from 0), and optionally `class_names`, `source`, and features
-        of any name with one row for each image.
+        of any name with one row for each image. Nothing pickled is read.
     categories : list of str or None, default=None
         The class folders to read, in the order of their labels, as in
         :func:`sklearn.datasets.load_files`. None reads all, sorted by name.
@@ -225,20 +183,7 @@ def load_images(
     Returns
     -------
     labeled : LabeledImages
-        `images`, `target`, `target_names`, `source` and `features`. Images of a folder
-        are the paths of their files, in the order of their classes.
-
-    Raises
-    ------
-    FileNotFoundError
-        If `path`, or the images of a category, do not exist.
-    ValueError
-        If the file or folder does not hold what it should. Nothing pickled is read
-        from ``.npz`` files.
-
-    See Also
-    --------
-    make_shape_images : Images that need no file.
+        Images of a folder are the paths of their files, in the order of their classes.
 
     Examples
     --------

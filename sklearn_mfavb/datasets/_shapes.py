@@ -55,8 +55,8 @@ def make_shape_images(
 
     In order of their labels: disk, frame, cross, horizontal bars, vertical bars,
     triangle, saltire (a diagonal cross), checkerboard. Place, size, brightness or
-    color, and the pixel noise differ from image to image, so that pixels alone do not
-    give the shapes away.
+    color, and noise differ from image to image, so that pixels alone do not give the
+    shapes away.
 
     Parameters
     ----------
@@ -67,21 +67,16 @@ def make_shape_images(
     image_size : int, default=16
         Height and width in pixels, at least 8.
     n_channels : {1, 3}, default=1
-        1 draws grayscale images; 3 draws a shape of any light color on a ground of
-        any dark one.
+        3 draws a shape of any light color on a ground of any dark one.
     noise : float, default=0.05
-        Standard deviation of the normal noise on each pixel, where black is 0 and
-        white is 1.
+        Standard deviation of the noise on each pixel, where white is 1.
     random_state : int, RandomState instance or None, default=None
         Seed of all that differs between images.
 
     Returns
     -------
-    images : ndarray of uint8 of shape (n_samples, image_size, image_size) or \
-            (n_samples, image_size, image_size, 3)
-        The pictures; with the last axis if `n_channels=3`.
+    images : ndarray of uint8 of shape (n_samples, image_size, image_size[, 3])
     labels : ndarray of int64 of shape (n_samples,)
-        The kind of shape in each, from 0 to `n_clusters - 1`.
 
     Examples
     --------
@@ -121,17 +116,9 @@ def _draw_masks(
 
 
 def load_digit_images() -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Return scikit-learn's handwritten digits as 8-bit images.
+    """Return scikit-learn's handwritten digits as 8-bit images, and their labels.
 
-    Their 17 levels of gray, 0 to 16, are spread over 0 to 255, so that they are read as
-    any other image is. Nothing is downloaded.
-
-    Returns
-    -------
-    images : ndarray of uint8 of shape (1797, 8, 8)
-        White digits on black.
-    labels : ndarray of int64 of shape (1797,)
-        The digit in each, from 0 to 9.
+    Their 17 levels of gray, 0 to 16, are spread over 0 to 255.
 
     Examples
     --------

@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ N_LISTED = 5
 
 
 def read_weights(path: str) -> dict[str, Tensor]:
-    """Read the tensors of a safetensors file or a torch checkpoint.
+    """Read the tensors of a safetensors file or a torch checkpoint, running no code.
 
     A checkpoint is a dict of tensors, alone or under "state_dict" or "model", with or
-    without the prefix "module." of parallel training. Code in it is never run.
+    without the prefix "module." of parallel training.
     """
     from timm.models import load_state_dict
 
@@ -59,19 +59,18 @@ def load_weights(
             name for name in shared if expected[name].shape != weights[name].shape
         },
     }
-    found = [_list_names(kind, names) for kind, names in problems.items() if names]
+    found = [
+        f"{len(names)} {kind} ({', '.join(sorted(names)[:N_LISTED])}"
+        f"{', ...' if len(names) > N_LISTED else ''})"
+        for kind, names in problems.items()
+        if names
+    ]
     if found:
         raise ValueError(
             f"pretrained={path!r} does not hold the weights of model={model!r}: "
             f"{'; '.join(found)}. Is it the file of another model?"
         )
     tower.load_state_dict(weights)
-
-
-def _list_names(kind: str, names: set[str]) -> str:
-    """Return the number of names and the first few."""
-    first = ", ".join(sorted(names)[:N_LISTED])
-    return f"{len(names)} {kind} ({first}{', ...' if len(names) > N_LISTED else ''})"
 
 
 # Seconds for the hub to answer before it counts as out of reach.
@@ -102,11 +101,9 @@ def why_out_of_reach(repository: str) -> str | None:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
     from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 
-    try:
+    with suppress(LocalEntryNotFoundError, OSError):
         snapshot_download(repository, local_files_only=True)
         return None
-    except (LocalEntryNotFoundError, OSError):
-        pass
     try:
         url = hf_hub_url(repository, "config.json")
         get_hf_file_metadata(url, timeout=HUB_TIMEOUT)
@@ -121,11 +118,7 @@ def why_out_of_reach(repository: str) -> str | None:
 
 @contextmanager
 def _no_logging_to_root() -> Iterator[None]:
-    """Keep open_clip from setting up logging for the whole process.
-
-    It logs through the functions of `logging`, which give the root logger a handler if
-    it has none; from then on every warning of other libraries is printed twice.
-    """
+    """Keep open_clip from giving the root logger a handler: warnings would double."""
     handler = logging.NullHandler()
     logging.getLogger().addHandler(handler)
     try:
@@ -142,7 +135,7 @@ def fingerprint_encoder(model: str, pretrained: Any) -> str:
     """Identify weights, architecture and preprocessing of an encoder.
 
     A file of weights counts with its content; a tag by its name and the version of the
-    library, which pins what is downloaded.
+    library, which pins what is downloaded. No encoder is built and no library imported.
     """
     libraries = ("open_clip_torch", "timm")
     facts = {
@@ -200,10 +193,7 @@ Pretrained = str | os.PathLike[str] | bool | None
 
 
 def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
-    """Build an image encoder with pretrained weights, on the CPU.
-
-    `model` and `pretrained` are those of `CLIPFeatures`.
-    """
+    """Build an image encoder with pretrained weights, on the CPU."""
     fingerprint = fingerprint_encoder(model, pretrained)
     library = find_library(model)
     with isolated(0, CPU), CPU:
@@ -224,11 +214,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
 
 
 def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
-    """Build what `Encoder.describe` returned, with random weights.
-
-    No file is read and nothing downloaded; ValueError is raised if this is no
-    description, or if the installed library does not have the model.
-    """
+    """Build what `Encoder.describe` returned, with random weights."""
     try:
         architecture = told["architecture"]
         library = LIBRARIES[architecture["library"]]
@@ -239,12 +225,9 @@ def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
         is_sound = False
     if not is_sound:
         raise ValueError(f"{told!r} does not describe an encoder.")
+    facts = {"fingerprint": told["fingerprint"], "architecture": architecture}
     with isolated(0, CPU), CPU:
-        tower = library.build(architecture)
-        fingerprint = told["fingerprint"]
-        return Encoder(
-            tower, preprocessing, fingerprint=fingerprint, architecture=architecture
-        )
+        return Encoder(library.build(architecture), preprocessing, **facts)
 
 
 def _check_tag(library: Library, model: str, pretrained: Any) -> str:

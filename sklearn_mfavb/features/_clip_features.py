@@ -52,8 +52,7 @@ class CLIPFeatures(
     The features of CLIP [1]_ separate kinds of things so well that k-means on them is
     hard to beat on photographs. `transform` works without `fit`, which learns nothing
     but the range of pixels (with ``pixel_range="data"``, or of files with more than 8
-    bits). The encoder is built at first use and belongs to this object: a pickle
-    contains it, a clone does not.
+    bits). The encoder belongs to this object: a pickle contains it, a clone does not.
 
     Parameters
     ----------
@@ -65,26 +64,25 @@ class CLIPFeatures(
         ``open_clip.list_pretrained_tags_by_model(model)``; for timm, what follows the
         dot in ``timm.list_pretrained()``), or the path of a file: safetensors, or a
         dict of tensors that ``torch.save`` wrote, of the whole model or of its image
-        tower. None and True stand for OpenAI's weights, or for a model of timm those
-        that it prefers. Files with OpenAI's weights need the model whose name ends in
-        "-quickgelu".
+        tower. Code in a file is never run. None and True stand for OpenAI's weights, or
+        those that timm prefers. Files with OpenAI's weights need the model named
+        "...-quickgelu".
     reading : Reading, default=None
         How images are read; None is ``Reading()``. Its `resize` is not used, as the
-        encoder has its own way. With ``on_error="skip"``, the row of an image that
-        cannot be read is NaN.
+        encoder has its own way. With ``on_error="skip"``, rows of unreadable images are
+        NaN.
     batch_size : int, default=64
         Number of images embedded at once. It changes speed and memory, not features.
     cache_dir : str or path-like, default=None
         Folder in which features are kept, by the content of the file (or the pixels of
-        an array) and the encoder. A second run finds them, without decoding files or
+        an array) and the encoder. A second run finds them without decoding files or
         building the encoder; an interrupted one resumes; processes may share the
         folder. It may be deleted at any time. None keeps nothing.
     device : str or torch.device, default="auto"
         Where the encoder runs; "auto" takes a CUDA device if there is one.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Type of the matrix products; "auto" takes bfloat16 for encoders of more than ten
-        million weights on devices that are fast with it: CUDA devices, and CPUs with
-        instructions for it. Features are float32.
+        million weights on devices that are fast with it. Features are float32.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -104,10 +102,10 @@ class CLIPFeatures(
 
     Notes
     -----
-    Images are resized and cropped as the encoder was trained to see them, but not
-    rounded to bytes in between, as Pillow does; grayscale images become RGB. For photos
-    of 32 pixels, features with and without rounding have a mean cosine of 0.98, those
-    with and without bfloat16 one of 0.9997 (ViT-B/16).
+    Images are resized and cropped as the encoder was trained to see them,
+    but not rounded to bytes in between, as Pillow does; grayscale images become RGB.
+    For photos of 32 pixels, features with and without rounding have a mean cosine of
+    0.98, those with and without bfloat16 one of 0.9997 (ViT-B/16).
 
     References
     ----------
@@ -170,10 +168,6 @@ class CLIPFeatures(
             Images: an array, a folder, or a sequence of paths, PIL images or arrays.
         y : Ignored
             Not used; present for consistency with scikit-learn.
-
-        Returns
-        -------
-        self : object
         """
         self._open(X, is_fit=True)
         if self.cache_dir is None:
@@ -186,18 +180,7 @@ class CLIPFeatures(
         return self.extract(self._open(X, is_fit=True))
 
     def transform(self, X: Any) -> NDArray[np.float32]:
-        """Embed images.
-
-        Parameters
-        ----------
-        X : array-like, path or sequence
-            Images, as for `fit`, of any size.
-
-        Returns
-        -------
-        features : ndarray of float32 of shape (n_samples, feature_dim)
-            Not normalized; rows of skipped images are NaN.
-        """
+        """Embed images of any size, as for `fit`; rows of skipped ones are NaN."""
         return self.extract(self._open(X, is_fit=False))
 
     def extract(self, source: ImageSource) -> NDArray[np.float32]:
@@ -223,12 +206,8 @@ class CLIPFeatures(
         return encoder.describe(), encoder.state_dict()
 
     def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """Take an encoder that `get_state` returned; nothing is downloaded.
-
-        ValueError is raised if the values describe no encoder that can be built here,
-        or if the tensors are those of another one.
-        """
-        encoder = rebuild_encoder(told)
+        """Take an encoder that `get_state` returned, or raise ValueError."""
+        encoder = rebuild_encoder(told)  # nothing is downloaded
         load_weights(encoder, dict(tensors), model=self.model, path="the saved model")
         self._own(encoder)
         return self
@@ -275,17 +254,17 @@ class CLIPFeatures(
 
     def _has_encoder(self) -> bool:
         """Whether the encoder was built, and from the present parameters."""
-        wanted = (self.model, self.pretrained)
-        return getattr(self, "_built_from", None) == wanted
+        return getattr(self, "_built_from", None) == (self.model, self.pretrained)
 
     def _open_store(self) -> FeatureStore | None:
         """Open what is kept of this encoder and this precision."""
         if self.cache_dir is None:
             return None
-        if self._has_encoder():
-            fingerprint = self.encoder_.fingerprint
-        else:
-            fingerprint = fingerprint_encoder(self.model, self.pretrained)
+        fingerprint = (
+            self.encoder_.fingerprint
+            if self._has_encoder()
+            else fingerprint_encoder(self.model, self.pretrained)
+        )
         precision = name_precision(self.precision, resolve_device(self.device))
         folder = Path(self.cache_dir).expanduser()
         return FeatureStore(folder / f"{fingerprint}-{precision}")

@@ -27,21 +27,10 @@ LARGEST_SIDE = 4096
 class Preprocessing:
     """Bring images to the size and the statistics that an encoder was trained with.
 
-    Parameters
-    ----------
-    size : tuple of int
-        Height and width in pixels that the encoder sees.
-    resized : tuple of int
-        Height and width that an image is resized to, before the center is cut out.
-    resize_mode : {"shortest", "longest", "squash"}
-        ``"shortest"``: the image covers `resized`; ``"longest"``: it fits inside, both
-        with its aspect ratio kept. ``"squash"``: it is stretched to `resized`.
-    interpolation : {"bicubic", "bilinear"}
-        How pixels are resampled; antialiased.
-    mean, std : tuple of float
-        Per channel, of pixels in [0, 1].
-    fill : float, default=0.0
-        Gray level in [0, 1] around an image that is smaller than `size`.
+    An image is resized to cover `resized` (`resize_mode` "shortest") or to fit inside
+    it ("longest"), with its aspect ratio kept, or is stretched to it ("squash"). Then
+    the center of `size` is cut out, on a gray level of `fill` in [0, 1] where the image
+    is smaller. `mean` and `std` are those of the channels of pixels in [0, 1].
     """
 
     size: Size
@@ -78,8 +67,7 @@ class Preprocessing:
     def resize(self, images: Tensor, size: Size | None = None) -> Tensor:
         """Resize a batch, and crop or pad it to the encoder's size; float32 in [0, 1].
 
-        `images` are bytes, or floats with black and white at 0 and 1. `size` is what an
-        `ImageSource` passes, and ignored.
+        `size` is what an `ImageSource` passes, and ignored.
         """
         white = 255 if images.dtype == torch.uint8 else 1
         pixels = images.float() / white
@@ -153,20 +141,10 @@ class Encoder(nn.Module):
     """Embed images with a pretrained network, which is never trained.
 
     It is pickled with its weights, on the CPU, so that it embeds new images without the
-    file that they came from, and on machines without a GPU.
-
-    Parameters
-    ----------
-    tower : torch.nn.Module
-        From standardized images (batch_size, 3, height, width) to features
-        (batch_size, feature_dim), or to a tuple that begins with them.
-    preprocessing : Preprocessing
-        What `tower` expects of images.
-    fingerprint : str
-        Identifies weights and preprocessing: encoders that embed differently have
-        different ones.
-    architecture : dict, default=None
-        How to build `tower` again, for a model that is saved without pickle.
+    file that they came from, and on machines without a GPU. `tower` maps standardized
+    images to features, or to a tuple that begins with them. `fingerprint` identifies
+    weights and preprocessing. `architecture` tells how to build `tower` again, for a
+    model that is saved without pickle.
     """
 
     _place: Tensor
@@ -213,11 +191,7 @@ class Encoder(nn.Module):
         is_resized: bool = False,
         precision: Precision = "auto",
     ) -> Tensor:
-        """Embed a batch: preprocessing and network, without gradients; float32.
-
-        `images` are bytes, or floats with black and white at 0 and 1, of any size; with
-        `is_resized`, they come from ``preprocessing.resize``.
-        """
+        """Embed images of any size, or what ``preprocessing.resize`` returned."""
         images = images.to(self.device)
         if not is_resized:
             images = self.preprocessing.resize(images)

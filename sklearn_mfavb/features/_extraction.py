@@ -38,10 +38,10 @@ Rows = NDArray[np.float32]
 class FeatureStore:
     """Rows of features by key, of one encoder, in a folder.
 
-    It holds files of a few hundred rows, each an array of features and one of keys.
-    Files are only added, and appear whole: processes may share the folder, and a run
-    that is killed loses little. As a context manager, the store writes what it holds at
-    the end of the block, also when that is interrupted.
+    Its files hold a few hundred rows each, are only added, and appear whole: processes
+    may share the folder, and a run that is killed loses little. As a context manager,
+    the store writes what it holds at the end of the block, also when that is
+    interrupted.
     """
 
     def __init__(self, folder: Path) -> None:

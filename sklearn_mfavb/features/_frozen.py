@@ -29,17 +29,6 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
     The one is the encoder whose clusters the others confirm most: k-means labels its
     features, and `neighbor_agreement` compares the labels of nearest neighbors in the
     features of the others. A weak encoder then adds what it knows and does little harm.
-
-    Parameters
-    ----------
-    blocks : list of ndarray of shape (n_samples, feature_dim)
-        Scaled features of every encoder, NaN for unreadable images.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    list of float
     """
     if len(blocks) == 1:
         return [1.0]
@@ -68,16 +57,9 @@ PRECOMPUTED = "precomputed"
 class FrozenEncoder:
     """An encoder of images, and the mean of its features on the training images.
 
-    Attributes
-    ----------
-    name : str
-        Name in messages.
-    transformer : object or None
-        Fitted scikit-learn transformer of images; None if features are passed.
-    mean : ndarray of float32 of shape (feature_dim,)
-        Mean of the normalized features of the training images.
-    weight : float, default=1.0
-        How much the features count beside those of other encoders.
+    `transformer` is a fitted scikit-learn transformer of images, or None if the user
+    passes features, `mean` that of normalized features, and `weight` how much the
+    features count beside those of other encoders.
     """
 
     name: str
@@ -120,51 +102,32 @@ def fit_encoders(
 ) -> tuple[list[FrozenEncoder], Rows | None]:
     """Embed the training images with every encoder.
 
-    Parameters
-    ----------
-    encoder : None, str, transformer or list of those
-        The parameter of an estimator.
-    X : object
-        Images as the user passed them, for transformers other than `CLIPFeatures`.
-    source : ImageSource or None
-        The same images, opened; None if there are none.
-    features : array-like, or list or dict of those
-        Features of the images, for ``encoder="precomputed"``.
-    n_clusters : int
-        Number of clusters, by which several encoders are weighed.
-    device : str or torch.device, default="auto"
-        Where encoders that are given by name run.
-    verbose : int, default=0
-        Whether encoders that are given by name show a progress bar.
+    `encoder` is the parameter of an estimator; `source` are the images `X`, opened, and
+    `n_clusters` serves to weigh several encoders. `device` and `verbose` are for
+    encoders given by name.
 
     Returns
     -------
     encoders : list of FrozenEncoder
-        One for each encoder.
     rows : ndarray of float32 of shape (n_samples, n_features) or None
         Scaled features of all encoders side by side, NaN for unreadable images; None
         without encoders.
-
-    Raises
-    ------
-    ValueError
-        If features were passed and are not used, or are needed and were not passed.
     """
     if encoder is None:
-        _refuse_features(encoder, features)
+        _check_inputs(encoder, source, features)
         return [], None
     if is_precomputed(encoder):
         arrays = _check_features(features, source)
         encoders = [_frozen(name, None, rows) for name, rows in arrays.items()]
         return encoders, _weigh(encoders, list(arrays.values()), n_clusters)
-    _refuse_features(encoder, features)
-    _require_images(source)
+    _check_inputs(encoder, source, features)
     several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
     encoders, blocks = [], []
     for each in several:
         transformer = _as_transformer(each, device, verbose)
         rows = _transform(transformer, X, source, fit=True)
-        encoders.append(_frozen(_name(transformer), transformer, rows))
+        name = str(getattr(transformer, "model", type(transformer).__name__))
+        encoders.append(_frozen(name, transformer, rows))
         blocks.append(rows)
     return encoders, _weigh(encoders, blocks, n_clusters)
 
@@ -177,14 +140,13 @@ def apply_encoders(
 ) -> Rows | None:
     """Embed new images with encoders that were fitted; see `fit_encoders`."""
     if not encoders:
-        _refuse_features(None, features)
+        _check_inputs(None, source, features)
         return None
     if encoders[0].transformer is None:
         dims = {each.name: each.feature_dim for each in encoders}
         arrays = _check_features(features, source, dims)
         return _side_by_side(encoders, list(arrays.values()))
-    _refuse_features("the encoder of the fit", features)
-    _require_images(source)
+    _check_inputs("the encoder of the fit", source, features)
     blocks = [_transform(e.transformer, X, source, fit=False) for e in encoders]
     return _side_by_side(encoders, blocks)
 
@@ -205,11 +167,6 @@ def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
         "encoder must be None, 'precomputed', the name of a model, a transformer of "
         f"images such as CLIPFeatures, or a list of those, got {encoder!r}."
     )
-
-
-def _name(transformer: Any) -> str:
-    """Name an encoder for messages."""
-    return str(getattr(transformer, "model", type(transformer).__name__))
 
 
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
@@ -241,18 +198,14 @@ def _side_by_side(encoders: Sequence[FrozenEncoder], blocks: Iterable[Rows]) -> 
     return scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)
 
 
-def _refuse_features(encoder: Any, features: Any) -> None:
-    """Raise if features were passed that nobody uses."""
+def _check_inputs(encoder: Any, source: ImageSource | None, features: Any) -> None:
+    """Raise if features were passed that nobody uses, or nothing to encode."""
     if features is not None:
         raise ValueError(
             f"features were passed, but encoder={encoder!r} does not use them: set "
             "encoder='precomputed'."
         )
-
-
-def _require_images(source: ImageSource | None) -> None:
-    """Raise if there is nothing to encode."""
-    if source is None:
+    if encoder is not None and source is None:
         raise ValueError("An encoder needs images, but X=None was passed.")
 
 
@@ -266,30 +219,26 @@ def _check_features(
             "image, or beside the images as features=..., of shape (n_samples, "
             "n_features)."
         )
-    arrays = {
-        name: _check_rows(name, rows, source)
-        for name, rows in _by_name(features).items()
-    }
-    if len({len(rows) for rows in arrays.values()}) > 1:
-        sizes = {name: len(rows) for name, rows in arrays.items()}
+    named = {"features": features}
+    if isinstance(features, Mapping):
+        named = dict(features)
+    # A list of rows of numbers is one array.
+    elif isinstance(features, list | tuple) and np.ndim(features[0]) == 2:
+        named = {f"features[{i}]": rows for i, rows in enumerate(features)}
+    arrays = {name: _check_rows(name, rows, source) for name, rows in named.items()}
+    sizes = {name: len(rows) for name, rows in arrays.items()}
+    if len(set(sizes.values())) > 1:
         raise ValueError(f"features must have equal numbers of rows, got {sizes}.")
     found = {name: rows.shape[1] for name, rows in arrays.items()}
     if dims is not None and found != dims:
+        now, then = (
+            ", ".join(f"{n} columns" for n in each.values()) for each in (found, dims)
+        )
         raise ValueError(
-            f"features have {_describe(found)}, but those passed to fit had "
-            f"{_describe(dims)}: use the same encoders in the same order."
+            f"features have {now}, but those passed to fit had {then}: use the same "
+            "encoders in the same order."
         )
     return arrays
-
-
-def _by_name(features: Any) -> dict[str, Any]:
-    """Name the arrays of features."""
-    if isinstance(features, Mapping):
-        return dict(features)
-    # A list of rows of numbers is one array.
-    if isinstance(features, list | tuple) and np.ndim(features[0]) == 2:
-        return {f"features[{i}]": rows for i, rows in enumerate(features)}
-    return {"features": features}
 
 
 def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
@@ -316,11 +265,6 @@ def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
         rows = rows.copy()
         rows[unreadable] = np.nan
     return rows
-
-
-def _describe(dims: dict[str, int]) -> str:
-    """List the numbers of columns."""
-    return ", ".join(f"{n} columns" for n in dims.values())
 
 
 def _unit_rows(rows: Rows) -> Rows:

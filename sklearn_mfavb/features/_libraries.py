@@ -141,10 +141,10 @@ class Timm:
         size = told["input_size"][1:]
         is_framed = told["crop_mode"] == "border"
         return _describe(
-            size,
+            told,
+            size=size,
             resized=tuple(math.floor(side / told["crop_pct"]) for side in size),
             resize_mode=CROP_MODES.get(told["crop_mode"], "shortest"),
-            told=told,
             fill=sum(told["mean"]) / 3 if is_framed else 0.0,
         )
 
@@ -186,24 +186,18 @@ def _translate(tower: Any, details: dict[str, Any]) -> Preprocessing:
     told |= {name: details[name] for name in told if details.get(name) is not None}
     size = getattr(tower, "image_size", told["size"])
     size = (size, size) if isinstance(size, int) else tuple(size)
-    fill = told["fill_color"] / 255
-    mode = told["resize_mode"]
-    return _describe(size, resized=size, resize_mode=mode, told=told, fill=fill)
+    fill, mode = told["fill_color"] / 255, told["resize_mode"]
+    return _describe(told, size=size, resized=size, resize_mode=mode, fill=fill)
 
 
-def _describe(
-    size: Any, *, resized: Any, resize_mode: Any, told: Any, fill: float
-) -> Preprocessing:
+def _describe(told: Any, **sizes: Any) -> Preprocessing:
     """Make the description from what both libraries tell alike."""
     return Preprocessing(
-        size=size,
-        resized=resized,
-        resize_mode=resize_mode,
+        **sizes,
         # The method for tensors that comes nearest.
         interpolation="bilinear" if told["interpolation"] == "bilinear" else "bicubic",
         mean=tuple(told["mean"]),
         std=tuple(told["std"]),
-        fill=fill,
     )
 
 

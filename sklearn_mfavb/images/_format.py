@@ -80,10 +80,10 @@ class Reading(ParameterGroup):
     pixel_range : {"auto", "data"} or tuple of float, default="auto"
         Values (black, white). ``"auto"``: (0, 255) for uint8, (0, 1) for floats; other
         values are an error. ``"data"``: the range of the images passed to `fit`. Files
-        with 8 bits per channel are always read with (0, 255). Files with more (16 and
-        32-bit integers, floats) share one range. ``"auto"``: from 0 to the full scale
-        of 8, 10, 12, 14 or 16 bits or to 1.0, the smallest that holds the values of
-        all files passed to `fit`; beyond 16 bits or 1.0 to their maximum.
+        with 8 bits per channel are always read with (0, 255). Files with more share one
+        range: with ``"auto"`` from 0 to the full scale of 8, 10, 12, 14 or 16 bits or
+        to 1.0, the smallest that holds the values of all files passed to `fit`, else to
+        their maximum.
     resize : {"crop", "pad", "stretch"}, default="crop"
         How an image of another aspect ratio is brought to the size of the network.
         ``"crop"``: the shorter side fits and the center is kept, as pretrained encoders

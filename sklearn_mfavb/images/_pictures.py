@@ -295,6 +295,5 @@ def _convert(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Convert between bytes and floats in [0, 1]."""
     if pixels.dtype == dtype:
         return pixels
-    if dtype == torch.uint8:
-        return (pixels * 255).round().clamp(0, 255).to(dtype)
-    return pixels.to(dtype) / 255
+    to_bytes = dtype == torch.uint8
+    return (pixels * 255).round().clamp(0, 255).to(dtype) if to_bytes else pixels / 255

@@ -12,16 +12,17 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn_mfavb.inspection._findings import Display, Findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
+_CENTERED = {"ha": "center", "va": "center"}
 _MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
 
 
 class MatchedConfusionDisplay(Display):
     """Known classes against clusters, each class beside the cluster that matches it.
 
-    Classes and clusters are matched one to one so that as many images as possible agree
-    (the Hungarian method), as in :func:`sklearn_mfavb.metrics.clustering_accuracy`.
-    Matched pairs are on the diagonal, in the order of the classes. Classes without a
-    cluster come last, and so do clusters without a class, the largest first.
+    Classes and clusters are matched one to one so that as many images as possible
+    agree, as in :func:`sklearn_mfavb.metrics.clustering_accuracy`. Matched pairs are on
+    the diagonal, in the order of the classes. Classes without a cluster come last, and
+    so do clusters without a class, the largest first.
 
     Use `from_estimator`, `from_findings` or `from_predictions` to create one.
 
@@ -37,10 +38,6 @@ class MatchedConfusionDisplay(Display):
     accuracy : float
         Share of the images on the diagonal.
     image_, texts_, ax_, figure_ : matplotlib AxesImage, list of Text, Axes and Figure
-
-    See Also
-    --------
-    sklearn.metrics.ConfusionMatrixDisplay : For classifiers, which need no matching.
 
     Examples
     --------
@@ -81,24 +78,13 @@ class MatchedConfusionDisplay(Display):
         features: ArrayLike | None = None,
         **options: Any,
     ) -> Self:
-        """Draw the classes of images against what any fitted clusterer predicts.
+        """Draw the classes `y` of images against what any fitted clusterer predicts.
 
-        Parameters
-        ----------
-        estimator : clusterer
-            A fitted estimator with `predict`.
-        X : array-like, path or sequence
-            Images, in any of the forms that the estimator accepts.
-        y : array-like of shape (n_samples,)
-            Known classes. Files that were skipped do not count.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, if the estimator was fitted with precomputed ones.
-        **options : dict
-            Passed to `from_predictions`.
+        `features` are passed to `predict`, and `options` to `from_predictions`. Files
+        that were skipped do not count.
         """
         # Swapped arguments must not cost the time of embedding images.
-        if np.ndim(y) == 0 or np.size(y) != len(np.asarray(y)):
-            shape = np.shape(y)
+        if (shape := np.shape(y)) != (np.size(y),):
             raise ValueError(f"y must hold one class for each image, got {shape=}.")
         classes = column_or_1d(y)
         if not isinstance(X, str) and hasattr(X, "__len__"):
@@ -137,8 +123,8 @@ class MatchedConfusionDisplay(Display):
         Parameters
         ----------
         labels_true, labels_pred : array-like of shape (n_samples,)
-            Known classes and clusters, of any kind that can be sorted. A label for
-            noise, such as -1, counts as a cluster.
+            Known classes and clusters. A label for noise, such as -1, counts as a
+            cluster.
         target_names : sequence of str, default=None
             Names of the classes, in their sorted order. None: the classes themselves.
         normalize, ax : As in `plot`.
@@ -179,7 +165,13 @@ class MatchedConfusionDisplay(Display):
         ax : matplotlib Axes, default=None
             Where to draw. None makes a figure.
         """
-        values = self._normalize(normalize)
+        if normalize not in (None, *_SHARES):
+            known = [None, *_SHARES]
+            raise ValueError(f"normalize must be in {known}, got {normalize!r}.")
+        values = self.counts
+        if normalize is not None:
+            total = self.counts.sum(axis=_SHARES[normalize], keepdims=True)
+            values = self.counts / np.maximum(total, 1)
         n_rows, n_columns = values.shape
         self._open_axes(ax, figsize=(2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows))
         self.image_ = self.ax_.imshow(values, cmap=cmap, vmin=0)
@@ -187,11 +179,8 @@ class MatchedConfusionDisplay(Display):
         number = "d" if normalize is None else ".2f"
         self.texts_ = [
             self.ax_.text(
-                column,
-                row,
-                f"{value:{number}}",
-                ha="center",
-                va="center",
+                *(column, row, f"{value:{number}}"),
+                **_CENTERED,
                 color="white" if value > values.max() / 2 else "black",
             )
             for (row, column), value in np.ndenumerate(values)
@@ -202,16 +191,6 @@ class MatchedConfusionDisplay(Display):
         title = f"{self.accuracy:.1%} on the diagonal"
         self.ax_.set(xlabel="cluster", ylabel="class", title=title)
         return self
-
-    def _normalize(self, normalize: str | None) -> NDArray:
-        """Turn counts into the shares that were asked for."""
-        if normalize is None:
-            return self.counts
-        if normalize not in _SHARES:
-            known = [None, *_SHARES]
-            raise ValueError(f"normalize must be in {known}, got {normalize!r}.")
-        total = self.counts.sum(axis=_SHARES[normalize], keepdims=True)
-        return self.counts / np.maximum(total, 1)
 
 
 def _match(counts: NDArray[np.integer]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -45,10 +45,6 @@ class EmbeddingMapDisplay(FindingsDisplay):
     ----------
     points_, ax_, figure_ : matplotlib PathCollection, Axes and Figure
 
-    See Also
-    --------
-    project_embedding : What the map shows, what it does not, and what it costs.
-
     Examples
     --------
     >>> import numpy as np
@@ -80,14 +76,9 @@ class EmbeddingMapDisplay(FindingsDisplay):
         ax: Any = None,
         **scatter: Any,
     ) -> Self:
-        """Draw the map of any embedding and any clusters.
+        """Draw the map of any embedding and its clusters `labels`.
 
-        Parameters
-        ----------
-        embedding, max_points, random_state : As in :func:`project_embedding`.
-        labels : array-like of int of shape (n_samples,)
-            The cluster of each row.
-        ax, **scatter : As in `plot`.
+        Options are those of :func:`project_embedding` and of `plot`.
         """
         clusters = column_or_1d(labels)
         check_consistent_length(embedding, clusters)
@@ -99,13 +90,8 @@ class EmbeddingMapDisplay(FindingsDisplay):
     def plot(self, ax: Any = None, **scatter: Any) -> Self:
         """Draw the points, and the number of each cluster amid its points.
 
-        Parameters
-        ----------
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
-        **scatter : dict
-            Passed to matplotlib's ``scatter``: ``cmap`` for other colors, ``s`` for
-            the size of the points.
+        `scatter` is passed to matplotlib's function of that name: ``cmap`` for other
+        colors, ``s`` for the size of the points. `ax` None makes a figure.
         """
         self._open_axes(ax, figsize=(7, 6))
         from matplotlib.colors import ListedColormap
@@ -130,9 +116,9 @@ def project_embedding(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Project an embedding to a plane, so that neighbors stay together.
 
-    Fifty principal components, then t-SNE [1]_, which starts from the first two. What
-    is close in the plane was close before; the distance between groups and the area of
-    a group mean nothing.
+    Fifty principal components, then t-SNE, which starts from the first two. What is
+    close in the plane was close before; the distance between groups and the area of a
+    group mean nothing.
 
     Parameters
     ----------
@@ -150,10 +136,6 @@ def project_embedding(
         Rows that are on the map, ascending.
     coordinates : ndarray of float32 of shape (n_points, 2)
         Their places.
-
-    References
-    ----------
-    .. [1] van der Maaten and Hinton, "Visualizing Data using t-SNE", JMLR 9, 2008.
     """
     check_scalar(max_points, "max_points", Integral, min_val=1)
     rows = check_rows(embedding, input_name="embedding")

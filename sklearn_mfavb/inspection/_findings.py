@@ -25,16 +25,9 @@ from sklearn_mfavb.images import ImageDataset, ImageSource
 class Findings:
     """Images, and what a fitted estimator finds in them.
 
-    Parameters
-    ----------
-    inputs : ImageDataset
-        The images and their features.
-    labels : ndarray of int64 of shape (n_samples,)
-        As returned by `predict`: -1 for files that were skipped.
-    probabilities, embedding : ndarray of float32
-        As returned by `predict_proba` and `transform`: NaN for files that were skipped.
-    score : float, default=None
-        As returned by `score`; None if it was not asked for.
+    `inputs` are the images and their features. `labels`, `probabilities` and
+    `embedding` are as returned by `predict`, `predict_proba` and `transform`, -1 or NaN
+    for files that were skipped; `score` is None if it was not asked for.
     """
 
     inputs: ImageDataset
@@ -63,10 +56,8 @@ def gather_findings(
     ----------
     estimator : BaseImageClusterer
         A fitted estimator of this package.
-    X : array-like, path or sequence
-        Images, in any of the forms that the estimator accepts.
-    features : array-like of shape (n_samples, n_features), default=None
-        Features of the images, if the estimator was fitted with precomputed ones.
+    X, features : array-like, path or sequence
+        As for `predict`.
     with_score : bool, default=False
         Whether to compute the score, which seeks the neighbors of every image.
     """
@@ -157,18 +148,8 @@ class FindingsDisplay(Display):
         """Embed images with a fitted estimator, and draw what it finds.
 
         Several Displays of the same images share what :func:`gather_findings` finds:
-        pass it to `from_findings`.
-
-        Parameters
-        ----------
-        estimator : BaseImageClusterer
-            A fitted estimator of this package.
-        X : array-like, path or sequence
-            Images, in any of the forms that the estimator accepts.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, if the estimator was fitted with precomputed ones.
-        **options : dict
-            Passed to `from_findings`.
+        pass it to `from_findings`, which also takes the `options`. `X` and `features`
+        are as for `predict`.
         """
         found = gather_findings(estimator, X, features=features)
         return cls.from_findings(found, **options)

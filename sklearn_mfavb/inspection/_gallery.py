@@ -35,15 +35,9 @@ check_rows = partial(
 class ClusterMembers:
     """The members of a cluster that are worth a look.
 
-    Parameters
-    ----------
-    cluster, n_images : int
-        The cluster and its size.
-    confidence : float
-        Mean probability of its members; NaN if it has none.
-    typical, doubtful : ndarray of int64
-        Rows of its likeliest members, likeliest first, and of its least likely ones,
-        least likely first.
+    `cluster` has `n_images` members, whose mean probability is `confidence` (NaN
+    without any). `typical` are the rows of its likeliest members, likeliest first, and
+    `doubtful` those of its least likely ones, least likely first.
     """
 
     cluster: int
@@ -65,7 +59,7 @@ def rank_members(
     n_typical: int = 8,
     n_doubtful: int = 8,
 ) -> list[ClusterMembers]:
-    """Find typical and doubtful members of every cluster.
+    """Find typical and doubtful members of every cluster, empty ones included.
 
     An image belongs to its likeliest cluster. Members are ordered by that probability
     in whole percents, and where it is equal by the distance from the center of the
@@ -74,17 +68,12 @@ def rank_members(
     Parameters
     ----------
     probabilities : array-like of shape (n_samples, n_clusters)
-        Probability of each cluster. Rows of NaN (files that were skipped) belong to no
-        cluster.
+        Probability of each cluster. Rows of NaN (files that were skipped) belong to
+        none.
     embedding : array-like of shape (n_samples, embed_dim), default=None
         None orders equal percents by the exact probability.
     n_typical, n_doubtful : int, default=8
         Members of either kind; a small cluster has fewer, typical ones first.
-
-    Returns
-    -------
-    list of ClusterMembers
-        One for each column of `probabilities`, empty clusters included.
 
     Examples
     --------
@@ -132,7 +121,8 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     Parameters
     ----------
     members : sequence of ClusterMembers
-        The clusters, and those of their members that are drawn.
+        The clusters, and those of their members that are drawn; see
+        :func:`rank_members`.
     thumbnails : mapping of int to PIL.Image.Image
         The picture of every row that `members` names.
 
@@ -140,14 +130,8 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     ----------
     image_, ax_, figure_ : matplotlib AxesImage, Axes and Figure
 
-    See Also
-    --------
-    rank_members : Which members are typical, and which doubtful.
-    sklearn_mfavb.report.write_report : The same and more as a page for a browser.
-
     Examples
     --------
-    >>> import numpy as np
     >>> from PIL import Image
     >>> from sklearn_mfavb.inspection import ClusterGalleryDisplay, rank_members
     >>> members = rank_members([[0.9, 0.1], [0.2, 0.8]], n_typical=2, n_doubtful=0)
@@ -180,15 +164,9 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
         ax: Any = None,
         **numbers: int,
     ) -> Self:
-        """Draw the members of clusters that any method has found.
+        """Draw the members of clusters that any method has found in images `X`.
 
-        Parameters
-        ----------
-        X : array-like, path or sequence
-            Images, in any of the forms that the estimators accept.
-        probabilities, embedding, **numbers : As in :func:`rank_members`.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+        Options are those of :func:`rank_members` and of `plot`.
         """
         # Files that the method skipped must not be in the way of the others.
         source = open_images(X, reading=Reading(on_error="skip"))
@@ -217,13 +195,12 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
 
     def _groups(self) -> Groups:
         """Return the thumbnails of every cluster."""
-        rows = {
-            "typical": [each.typical.tolist() for each in self.members],
-            "doubtful": [each.doubtful.tolist() for each in self.members],
-        }
         return {
-            name: [[self.thumbnails[row] for row in members] for members in clusters]
-            for name, clusters in rows.items()
+            kind: [
+                [self.thumbnails[row] for row in getattr(each, kind).tolist()]
+                for each in self.members
+            ]
+            for kind in ("typical", "doubtful")
         }
 
     def _row_names(self) -> list[str]:

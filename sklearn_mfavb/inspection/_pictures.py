@@ -26,14 +26,7 @@ def read_thumbnails(
 ) -> dict[int, Image.Image]:
     """Read images as people see them: whole, undistorted, and never enlarged.
 
-    Parameters
-    ----------
-    source : ImageSource
-        Source of the images.
-    indices : iterable of int
-        Images to read.
-    side : int
-        Longest side of a thumbnail in pixels. Smaller images keep their size.
+    Of the images of `source` at `indices`, the longest side has at most `side` pixels.
     """
 
     def read(index: int) -> tuple[int, Image.Image]:

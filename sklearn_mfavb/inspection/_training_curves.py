@@ -50,12 +50,7 @@ class TrainingCurvesDisplay(Display):
     def plot(self, *, terms: Sequence[str] | None = None, ax: Any = None) -> Self:
         """Draw one curve for each term; dashed lines part the stages of training.
 
-        Parameters
-        ----------
-        terms : sequence of str, default=None
-            Terms to draw, such as ``["loss"]``. None draws all.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+        `terms` such as ``["loss"]`` are drawn, or all. `ax` None makes a figure.
         """
         curves = read_curves(self.history)
         wanted = list(curves) if terms is None else list(terms)
@@ -86,18 +81,7 @@ class TrainingCurvesDisplay(Display):
 
 
 def read_curves(history: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
-    """Return the curve of every term: the loss first, then its parts by name.
-
-    Parameters
-    ----------
-    history : sequence of dict
-        One dict per epoch, as in the attribute ``history_`` of every estimator.
-
-    Returns
-    -------
-    dict of str to list of tuple
-        Epoch and value, for each epoch that has the term.
-    """
+    """Return epochs and values of every term of `history`: the loss, then its parts."""
     names = {name for row in history for name in row if name.endswith("loss")}
     return {
         name: [(row["epoch"], row[name]) for row in history if name in row]

@@ -78,10 +78,8 @@ class ViewsDisplay(MosaicDisplay):
             An estimator of this package, fitted or not.
         X : array-like, path or sequence
             Images, in any of the forms that the estimator accepts.
-        n_images : int, default=5
-            Images that are shown, drawn at random.
-        n_views : int, default=4
-            Views of either kind that are drawn of each image.
+        n_images, n_views : int, default=5 and 4
+            Images that are shown, drawn at random, and views of either kind of each.
         random_state : int, RandomState instance or None, default=None
             Seed of images and views. torch's global state is left alone.
         ax : matplotlib Axes, default=None

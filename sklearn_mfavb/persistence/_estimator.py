@@ -80,8 +80,8 @@ def load(
     Returns
     -------
     BaseImageClusterer
-        Fitted, of the class that was saved: `MFAVBClustering` or another. A class of
-        your own has to be imported or defined before.
+        Fitted, of the class that was saved. A class of your own has to be imported
+        before.
 
     Raises
     ------
@@ -128,7 +128,9 @@ def read_estimator(
     try:
         # Weights are drawn before they are replaced.
         with isolated(0, device):
-            return _build(document, tensors, device, backbone)
+            estimator = _make_estimator(document, tensors, backbone)
+            _set_learned(estimator, document, tensors, device)
+            return estimator
     except (MemoryError, ModelFileError):
         raise
     # What is wrong with a document shows where it is used, in errors of many kinds.
@@ -153,15 +155,14 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(below)
 
 
-def _build(
+def _set_learned(
+    estimator: BaseImageClusterer,
     document: dict[str, Any],
     tensors: Tensors,
     device: torch.device,
-    backbone: BackboneFunction | None,
-) -> BaseImageClusterer:
-    """Build the estimator that a document describes."""
+) -> None:
+    """Give an estimator what it has learned."""
     record = json.loads(bytes(tensors.pop("learned").numpy()))
-    estimator = _make_estimator(document, tensors, backbone)
     learned = read(record, tensors)
     for name in (*_ALWAYS_LEARNED, *learned):
         if name not in LEARNED or not LEARNED[name](learned[name]):
@@ -173,7 +174,6 @@ def _build(
     estimator.model_ = model
     estimator.image_size_ = model.image_size
     estimator.n_iter_ = len(estimator.history_)
-    return estimator
 
 
 def _make_estimator(
@@ -214,13 +214,6 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
     """Write a fitted estimator to a file, and read it back before that counts.
 
     See `MFAVBClustering.save` for the errors and the warning.
-
-    Parameters
-    ----------
-    estimator : BaseImageClusterer
-        Fitted.
-    path : str or path-like
-        The file; replaced as a whole if it is there.
     """
     check_is_fitted(estimator)
     params = estimator.get_params(deep=False)
@@ -232,7 +225,8 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
         "class": class_name(type(estimator)),
         "versions": library_versions(),
         "params": writer.write_params(params),
-        "backbone_function": None if function is None else _name_function(function),
+        # For people: it is not looked up.
+        "backbone_function": function and f"{function.__module__}.{_name(function)}",
         "model": write_model(estimator.model_, writer),
     }
     learned = {
@@ -256,10 +250,9 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
             )
 
 
-def _name_function(function: Any) -> str:
-    """Name a function, for people: it is not looked up."""
-    name = getattr(function, "__qualname__", type(function).__qualname__)
-    return f"{getattr(function, '__module__', None)}.{name}"
+def _name(function: Any) -> str:
+    """Return the name of a function, or of the class of what can be called."""
+    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def _read_back(
@@ -292,12 +285,12 @@ def _read_back(
 def _outputs(model: ClusteringModel) -> dict[str, Tensor]:
     """Embed and label noise."""
     shape, device = model.view_shape, model.device
-    images = shape.image_size and _noise(shape.n_channels, *shape.image_size)
-    features = _noise(sum(shape.feature_dims)) if shape.feature_dims else None
-    view = View(
-        *(part if part is None else part.to(device) for part in (images, features))
-    )
-    embedding = model.network.eval().embed(view)
+    images = features = None
+    if shape.image_size:
+        images = _noise(shape.n_channels, *shape.image_size).to(device)
+    if shape.feature_dims:
+        features = _noise(sum(shape.feature_dims)).to(device)
+    embedding = model.network.eval().embed(View(images, features))
     outputs = {"embeddings": embedding, "labels": model.assigner.eval()(embedding)}
     for index, encoder in enumerate(model.encoders):
         if encoder.transformer is not None:

@@ -111,9 +111,6 @@ def differing_versions(document: dict[str, Any]) -> str:
     now, then = library_versions(), document.get("versions")
     if not isinstance(then, dict):
         return ""
-    differing = [
-        f"{name} {then.get(name)} (here {now[name]})"
-        for name in now
-        if then.get(name) != now[name]
-    ]
+    others = [name for name in now if then.get(name) != now[name]]
+    differing = [f"{name} {then.get(name)} (here {now[name]})" for name in others]
     return f" It was saved with {', '.join(differing)}." if differing else ""

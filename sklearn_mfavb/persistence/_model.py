@@ -34,8 +34,8 @@ _SMALLEST_COST = 2**13  # numbers; about what the objects around a tensor take
 class LimitedMemory(TorchDispatchMode):
     """Stop the building of networks that are far larger than what was saved.
 
-    Within the block every tensor that is made from a size alone counts, before it is
-    made: weights, and the images that a network is tried with.
+    Every tensor that is made from a size alone counts, before it is made: weights, and
+    the images that a network is tried with.
     """
 
     def __init__(self, n_saved: int) -> None:
@@ -122,11 +122,8 @@ def _read_format(told: dict[str, Any]) -> ImageFormat:
     Reading(**reading)._validate_params()
     ends = (*made.pixel_range, *(made.deep_range or (0.0, 1.0)))
     is_finite = len(ends) == 4 and math.isfinite(sum(ends))
-    if (
-        not is_finite
-        or min(shape) < 1
-        or made.pixel_rule not in ("auto", "fixed", "data")
-    ):
+    is_known = made.pixel_rule in ("auto", "fixed", "data")
+    if not (is_finite and is_known and min(shape) >= 1):
         raise ValueError(f"{made!r} describes no images")
     return made
 
@@ -231,12 +228,9 @@ def _fill_estimator(
         setattr(inner, name, read(told["fitted"][name], tensors))
     inner.n_features_in_ = embed_dim
     if isinstance(inner, KMeans | MiniBatchKMeans):
-        centers = inner.cluster_centers_
+        centers, shape = inner.cluster_centers_, (inner.n_clusters, embed_dim)
         # Compiled code reads them without checks.
-        if centers.dtype != np.float32 or centers.shape != (
-            inner.n_clusters,
-            embed_dim,
-        ):
+        if centers.dtype != np.float32 or centers.shape != shape:
             raise ValueError("assigner.cluster_centers_ has another type or shape")
         inner._n_threads = _openmp_effective_n_threads()
     most = len(getattr(inner, names[0]))

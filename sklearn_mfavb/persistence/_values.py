@@ -90,9 +90,8 @@ class Writer:
         """Write a value; TypeError names one that cannot be."""
         if isinstance(value, np.generic):
             value = value.item()
-        if value is None or isinstance(value, str | int):
-            return value
-        if isinstance(value, float) and math.isfinite(value):
+        is_finite = isinstance(value, float) and math.isfinite(value)
+        if value is None or isinstance(value, str | int) or is_finite:
             return value
         if isinstance(value, list):
             return [self.write(item, f"{name}.{i}") for i, item in enumerate(value)]

@@ -54,9 +54,8 @@ def write_report(
     estimator : BaseImageClusterer
         A fitted estimator of this package.
     X : array-like, path, sequence or Findings
-        Images, in any of the forms that the estimator accepts: those that it was fitted
-        to, or others. What :func:`sklearn_mfavb.inspection.gather_findings` has found
-        in them is not computed again.
+        Images, in any of the forms that the estimator accepts, or what
+        :func:`sklearn_mfavb.inspection.gather_findings` has found in them.
     out : str or path-like
         The file to write, such as ``"report.html"``; a file of that name is replaced
         when the page is complete. Missing folders are made.
@@ -65,8 +64,7 @@ def write_report(
     n_typical, n_doubtful : int, default=16 and 8
         Likeliest and least likely members shown of every cluster.
     max_images : int, default=5000
-        Most images on the map, drawn at random. The file takes about 1.3 kB for each
-        image that is shown.
+        Most images on the map, drawn at random; each takes about 1.3 kB.
     title : str, default=None
         Heading of the page. None names the folder or the number of images.
     random_state : int, RandomState instance or None, default=None
@@ -76,11 +74,6 @@ def write_report(
     ------
     OSError
         If the file cannot be written; this is found out before any work is done.
-
-    See Also
-    --------
-    sklearn_mfavb.inspection : The same figures one by one, drawn by matplotlib.
-    sklearn_mfavb.inspection.project_embedding : The map, which takes most of the time.
     """
     check_scalar(n_typical, "n_typical", Integral, min_val=0)
     check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
