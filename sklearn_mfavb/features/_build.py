@@ -8,8 +8,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -85,12 +85,17 @@ def download_tower(library: Library, model: str, tag: str) -> nn.Module:
     reason = why_out_of_reach(repository) if repository else None
     if reason is not None:
         raise RuntimeError(f"{failed} from {repository} on the hub: {reason}. {remedy}")
+    handler = logging.NullHandler()
     try:
-        with _no_logging_to_root():
-            return library.download(model, tag)
+        # open_clip's logging gives the root logger a handler, unless it has one: then
+        # every warning of other libraries would be printed twice.
+        logging.getLogger().addHandler(handler)
+        return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
         raise RuntimeError(f"{failed}: {error} {remedy}") from error
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def why_out_of_reach(repository: str) -> str | None:
@@ -114,17 +119,6 @@ def why_out_of_reach(repository: str) -> str | None:
     except Exception as error:
         lines = str(error).strip().splitlines()
         return lines[0].rstrip(".") if lines else type(error).__name__
-
-
-@contextmanager
-def _no_logging_to_root() -> Iterator[None]:
-    """Keep open_clip from giving the root logger a handler: warnings would double."""
-    handler = logging.NullHandler()
-    logging.getLogger().addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.getLogger().removeHandler(handler)
 
 
 # Raise it when this package changes what an encoder makes of an image.

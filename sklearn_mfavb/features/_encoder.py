@@ -8,7 +8,7 @@ from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
+from torch.nn.functional import interpolate, pad
 
 from sklearn_mfavb.training import autocast, resolve_autocast
 
@@ -108,20 +108,13 @@ def _crop_or_pad(images: Tensor, size: Size, fill: float) -> Tensor:
     """Return the center of the images, on a gray page where they are smaller."""
     if images.shape[-2:] == size:
         return images
-    page = images.new_full((*images.shape[:2], *size), fill)
-    rows, page_rows = _overlap(images.shape[-2], size[0])
-    columns, page_columns = _overlap(images.shape[-1], size[1])
-    page[..., page_rows, page_columns] = images[..., rows, columns]
-    return page
-
-
-def _overlap(length: int, target: int) -> tuple[slice, slice]:
-    """Return what is taken of a side, and where it goes on a page of another length."""
-    if length >= target:
-        start = round((length - target) / 2)
-        return slice(start, start + target), slice(0, target)
-    start = (target - length) // 2
-    return slice(0, length), slice(start, start + length)
+    # Negative padding crops. Left is rounded as torchvision and timm do.
+    edges = []
+    for target, length in zip(size[::-1], images.shape[:-3:-1], strict=True):
+        extra = target - length
+        before = extra // 2 if extra > 0 else -round(-extra / 2)
+        edges += [before, extra - before]
+    return pad(images, edges, value=fill)
 
 
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -185,11 +178,7 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def embed(
-        self,
-        images: Tensor,
-        *,
-        is_resized: bool = False,
-        precision: Precision = "auto",
+        self, images: Tensor, *, is_resized: bool = False, precision: Precision = "auto"
     ) -> Tensor:
         """Embed images of any size, or what ``preprocessing.resize`` returned."""
         images = images.to(self.device)

@@ -133,10 +133,7 @@ def fit_encoders(
 
 
 def apply_encoders(
-    encoders: Sequence[FrozenEncoder],
-    X: Any,
-    source: ImageSource | None,
-    features: Any,
+    encoders: Sequence[FrozenEncoder], X: Any, source: ImageSource | None, features: Any
 ) -> Rows | None:
     """Embed new images with encoders that were fitted; see `fit_encoders`."""
     if not encoders:

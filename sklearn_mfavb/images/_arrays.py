@@ -128,9 +128,25 @@ def row_layout(
 ) -> Layout:
     """Return the image shape and channel axis of rows with n_features numbers."""
     if image_shape is None:
-        shape = _square_shape(n_features)
-        return shape, None if len(shape) == 2 else -1
-    shape = _fill_in(image_shape, n_features)
+        for n_channels in (1, 3):
+            side = math.isqrt(n_features // n_channels)
+            if n_channels * side * side == n_features:
+                is_gray = n_channels == 1
+                return ((side, side), None) if is_gray else ((side, side, 3), -1)
+        raise ValueError(
+            f"Rows of {n_features} features are neither square grayscale nor square "
+            "RGB: pass reading=Reading(image_shape=(height, width)) or (height, "
+            'width, 3), or encoder="precomputed" to cluster rows of features.'
+        )
+    known = math.prod(length for length in image_shape if length != -1)
+    inferred = n_features // known
+    shape = tuple(inferred if n == -1 else int(n) for n in image_shape)
+    if math.prod(shape) != n_features or inferred < 1:
+        raise ValueError(
+            f"image_shape={image_shape} holds "
+            f"{'a multiple of ' if -1 in image_shape else ''}{known} numbers, but the "
+            f"rows of X have {n_features} features."
+        )
     return shape, find_channel_axis(shape, channel_axis)
 
 
@@ -194,30 +210,3 @@ def _axes_of_length(image_shape: tuple[int, ...], lengths: Set[int]) -> list[int
     """Return which of a batch's axes -1 and 1 have one of the lengths."""
     candidates = {-1: image_shape[-1], 1: image_shape[0]}
     return [axis for axis, length in candidates.items() if length in lengths]
-
-
-def _square_shape(n_features: int) -> tuple[int, ...]:
-    """Return the square shape with n_features numbers: grayscale, else RGB."""
-    for n_channels in (1, 3):
-        side = math.isqrt(n_features // n_channels)
-        if n_channels * side * side == n_features:
-            return (side, side) if n_channels == 1 else (side, side, 3)
-    raise ValueError(
-        f"Rows of {n_features} features are neither square grayscale nor square RGB "
-        "images: pass reading=Reading(image_shape=(height, width)) or (height, width, "
-        '3) for images, or encoder="precomputed" to cluster rows of features.'
-    )
-
-
-def _fill_in(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
-    """Return image_shape with its -1 inferred, once its product is n_features."""
-    known = math.prod(length for length in image_shape if length != -1)
-    inferred = n_features // known
-    shape = tuple(inferred if n == -1 else int(n) for n in image_shape)
-    if math.prod(shape) != n_features or inferred < 1:
-        raise ValueError(
-            f"image_shape={image_shape} holds "
-            f"{'a multiple of ' if -1 in image_shape else ''}{known} numbers, but the "
-            f"rows of X have {n_features} features."
-        )
-    return shape

@@ -1,7 +1,6 @@
 """How images are read: the parameters, and what fit learns of them."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
@@ -125,26 +124,19 @@ class Reading(ParameterGroup):
                 "channel_axis must be 1 (channels first), -1 (channels last) or None "
                 f"(by the shape), got {self.channel_axis!r}."
             )
-        if self.image_shape is not None and not _is_shape(self.image_shape):
+        shape: Any = () if self.image_shape is None else self.image_shape
+        are_lengths = all(isinstance(n, Integral) and n >= -1 and n for n in shape)
+        is_shape = len(shape) in (2, 3) and list(shape).count(-1) <= 1 and are_lengths
+        if self.image_shape is not None and not is_shape:
             raise ValueError(
                 "image_shape must be (height, width), (height, width, n_channels) or "
                 "(n_channels, height, width), of positive integers and at most one -1, "
                 f"got {self.image_shape!r}."
             )
-        if not isinstance(self.pixel_range, str) and not _is_range(self.pixel_range):
+        ends: Any = (0, 1) if isinstance(self.pixel_range, str) else self.pixel_range
+        are_numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
+        if len(ends) != 2 or not are_numbers or ends[0] >= ends[1]:
             raise ValueError(
                 "pixel_range must be 'auto', 'data' or (low, high) with low < high, "
                 f"got {self.pixel_range!r}."
             )
-
-
-def _is_shape(shape: Sequence[Any]) -> bool:
-    """Whether a sequence can be the shape of an image."""
-    are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
-    return len(shape) in (2, 3) and are_lengths and list(shape).count(-1) <= 1
-
-
-def _is_range(ends: Sequence[Any]) -> bool:
-    """Whether a sequence is two finite numbers in ascending order."""
-    are_numbers = all(isinstance(end, Real) and math.isfinite(end) for end in ends)
-    return len(ends) == 2 and are_numbers and ends[0] < ends[1]

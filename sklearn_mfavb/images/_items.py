@@ -106,8 +106,12 @@ class DatasetSource(ItemSource):
 def _find_image(item: Any) -> Any:
     """Return the image in an item: itself, first in a tuple, or a value of a dict."""
     if isinstance(item, Mapping):
-        values = [item["image"]] if "image" in item else item.values()
-        images = [each for each in values if "image" in item or _may_be_image(each)]
+        images = [
+            value
+            for value in item.values()
+            if isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)
+        ]
+        images = [item["image"]] if "image" in item else images
         if len(images) != 1:
             raise TypeError(
                 f"it is a dict of {list(item)}, but one image is expected: under "
@@ -122,8 +126,3 @@ def _find_image(item: Any) -> Any:
             "array or tensor): alone, first in a tuple, or in a dict"
         )
     return item
-
-
-def _may_be_image(value: Any) -> bool:
-    """Whether a value of a dict can be an image."""
-    return isinstance(value, Image.Image) or getattr(value, "ndim", 0) in (2, 3)

@@ -16,12 +16,7 @@ from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._items import DatasetSource, FileSource, ItemSource
 from sklearn_mfavb.images._source import ImageSource
-from sklearn_mfavb.images._values import (
-    as_array,
-    as_items,
-    is_sparse,
-    take,
-)
+from sklearn_mfavb.images._values import as_array, as_items, is_sparse, take
 
 ACCEPTED = (
     "an array of images or rows, a folder, or a list of paths, of PIL images or of "
@@ -111,7 +106,11 @@ def _open_sequence(
     if kinds == {"PIL image"}:
         return ItemSource(items, reading=reading, format=format)
     if kinds == {"array"}:
-        return _open_arrays(items, reading, format)
+        arrays = [as_array(item) for item in items]
+        if len({tuple(array.shape) for array in arrays if array is not None}) > 1:
+            return ItemSource(items, reading=reading, format=format)
+        parts = [take(array, slice(None)) for array in arrays if array is not None]
+        return open_array(np.stack(parts), reading, format)
     if kinds in ({"number"}, {"list"}):
         try:
             array = np.asarray(items)
@@ -124,18 +123,6 @@ def _open_sequence(
         f"X is a sequence of {' and '.join(sorted(kinds))}, but expected {ACCEPTED}; "
         "all items must be of one kind."
     )
-
-
-def _open_arrays(
-    items: list[Any], reading: Reading, format: ImageFormat | None
-) -> ImageSource:
-    """Open a list of arrays: as one array if all shapes are the same."""
-    arrays = [as_array(item) for item in items]
-    shapes = {tuple(array.shape) for array in arrays if array is not None}
-    if len(shapes) > 1 or () in shapes:  # single numbers are refused one by one
-        return ItemSource(items, reading=reading, format=format)
-    in_memory = [take(array, slice(None)) for array in arrays if array is not None]
-    return open_array(np.stack(in_memory), reading, format)
 
 
 def _kind(item: Any) -> str:

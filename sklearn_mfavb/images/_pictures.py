@@ -1,7 +1,7 @@
 """Sources whose images are opened one by one and may have different sizes."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -45,7 +45,13 @@ class Header:
 def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     """Return the format of the images passed to fit."""
     size = median_size([header.size for header in headers])
-    n_channels = _common_channels(headers)
+    counts = {header.n_channels for header in headers if not header.is_pil}
+    if len(counts) > 1:
+        raise ValueError(
+            f"Images have different numbers of channels: {sorted(counts)} were seen, "
+            "but all must have the same."
+        )
+    n_channels = max(counts or {header.n_channels for header in headers})
     ranges = [header.limits for header in headers if not header.is_pil]
     pixel_range, rule = learn_range(
         reading.pixel_range,
@@ -59,26 +65,6 @@ def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     return ImageFormat(
         size if n_channels == 1 else shape, axis, pixel_range, rule, reading.resize
     )
-
-
-def common_type(headers: Iterable[Header], format: ImageFormat) -> torch.dtype:
-    """Return uint8 if every image has 8 bits, else float32."""
-    are_bytes = all(
-        header.is_pil or is_eight_bit(header.dtype, range_of(header.dtype, format))
-        for header in headers
-    )
-    return torch.uint8 if are_bytes else torch.float32
-
-
-def _common_channels(headers: list[Header]) -> int:
-    """Return the number of channels that all images are read with."""
-    counts = {header.n_channels for header in headers if not header.is_pil}
-    if len(counts) > 1:
-        raise ValueError(
-            f"Images have different numbers of channels: {sorted(counts)} were seen, "
-            "but all must have the same."
-        )
-    return max(counts or {header.n_channels for header in headers})
 
 
 def median_size(sizes: list[Size]) -> Size:
@@ -120,12 +106,16 @@ class PictureSource(ImageSource):
                 "Files and PIL images are grayscale (1 channel) or RGB (3), but the "
                 f"images given to fit have {format.n_channels} channels: pass arrays."
             )
+        are_bytes = all(
+            header.is_pil or is_eight_bit(header.dtype, range_of(header.dtype, format))
+            for header in headers.values()
+        )
         sizes = [header.size for header in headers.values()]
         super().__init__(
             n_images,
             format=format,
             image_size=median_size(sizes) if sizes else format.image_size,
-            dtype=common_type(headers.values(), format),
+            dtype=torch.uint8 if are_bytes else torch.float32,
             paths=paths,
         )
         self.unreadable = unreadable

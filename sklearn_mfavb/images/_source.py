@@ -11,9 +11,7 @@ import torch
 
 from sklearn_mfavb.images._decode import RESIZE, Resize
 from sklearn_mfavb.images._format import ImageFormat, Size
-from sklearn_mfavb.images._values import (
-    release_pages,
-)
+from sklearn_mfavb.images._values import release_pages
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 Target = tuple[Size, Resize]

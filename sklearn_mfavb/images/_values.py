@@ -24,7 +24,10 @@ def is_table(X: Any) -> bool:
     column of paths is not.
     """
     if isinstance(X, (list, tuple)):
-        return len(X) > 0 and _is_row(X[0])
+        first = X[0] if len(X) else None
+        if isinstance(first, (list, tuple)):
+            return len(first) == 0 or isinstance(first[0], Number)
+        return isinstance(first, (np.ndarray, torch.Tensor)) and first.ndim == 1
     array = None if is_sparse(X) else as_array(X)
     if not isinstance(array, np.ndarray) or array.ndim != 2:
         return False
@@ -122,13 +125,6 @@ def release_pages(images: Array) -> None:
         owner = owner.base
     if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
-
-
-def _is_row(item: Any) -> bool:
-    """Whether an item of a list is a row of numbers."""
-    if isinstance(item, (list, tuple)):
-        return len(item) == 0 or isinstance(item[0], Number)
-    return isinstance(item, (np.ndarray, torch.Tensor)) and item.ndim == 1
 
 
 BYTE_RANGE: Range = (0.0, 255.0)

@@ -91,7 +91,9 @@ class MatchedConfusionDisplay(Display):
             check_consistent_length(X, classes)
         routed = {} if features is None else {"features": features}
         labels = column_or_1d(estimator.predict(X, **routed))
-        return cls._from_labels(classes, labels, **options)
+        check_consistent_length(classes, labels)
+        is_read = labels >= 0
+        return cls.from_predictions(classes[is_read], labels[is_read], **options)
 
     @classmethod
     def from_findings(cls, found: Findings, y: ArrayLike, **options: Any) -> Self:
@@ -99,11 +101,7 @@ class MatchedConfusionDisplay(Display):
 
         Files that were skipped do not count. Options as in `from_predictions`.
         """
-        return cls._from_labels(column_or_1d(y), found.labels, **options)
-
-    @classmethod
-    def _from_labels(cls, classes: NDArray, labels: NDArray, **options: Any) -> Self:
-        """Leave out the files that were skipped."""
+        classes, labels = column_or_1d(y), found.labels
         check_consistent_length(classes, labels)
         is_read = labels >= 0
         return cls.from_predictions(classes[is_read], labels[is_read], **options)

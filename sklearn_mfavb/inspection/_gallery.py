@@ -141,9 +141,7 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     """
 
     def __init__(
-        self,
-        members: Sequence[ClusterMembers],
-        thumbnails: Mapping[int, Image.Image],
+        self, members: Sequence[ClusterMembers], thumbnails: Mapping[int, Image.Image]
     ) -> None:
         self.members = members
         self.thumbnails = thumbnails

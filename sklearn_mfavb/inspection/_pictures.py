@@ -102,13 +102,9 @@ def paste_mosaic(
         for row, pictures in enumerate(groups[name]):
             for column, picture in enumerate(pictures):
                 place = start + column * (side + _MARGIN), row_top(row, side)
-                mosaic.paste(_fit_tile(picture, side), place)
+                tile, grows = picture.convert("RGB"), max(picture.size) < side
+                # Pixels that grow stay square.
+                method = Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS
+                tile = ImageOps.pad(tile, (side, side), method=method, color="white")
+                mosaic.paste(tile, place)
     return mosaic, starts
-
-
-def _fit_tile(picture: Image.Image, side: int) -> Image.Image:
-    """Bring a picture to a square; pixels that grow stay square."""
-    grows = max(picture.size) < side
-    method = Image.Resampling.NEAREST if grows else Image.Resampling.LANCZOS
-    tile = picture.convert("RGB")
-    return ImageOps.pad(tile, (side, side), method=method, color="white")

@@ -1,6 +1,6 @@
 """ViewsDisplay: images beside their augmented views."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -94,7 +94,10 @@ class ViewsDisplay(MosaicDisplay):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(random.randint(np.iinfo(np.int32).max))
             first, second = (
-                [_draw_views(view, image, n_views) for image in images]
+                [
+                    [to_picture(each) for each in view(batch).detach()]
+                    for batch in (image.repeat(n_views, 1, 1, 1) for image in images)
+                ]
                 for view in views
             )
         return cls([to_picture(image) for image in images], first, second).plot(ax=ax)
@@ -127,11 +130,3 @@ def _draw_images(
         if len(drawn) == n_images:
             break
     return [drawn[index] for index in sorted(drawn)]
-
-
-def _draw_views(
-    view: Callable[[Tensor], Tensor], image: Tensor, n_views: int
-) -> list[Image.Image]:
-    """Draw views of one image, as a batch of its copies."""
-    views = view(image.repeat(n_views, 1, 1, 1))
-    return [to_picture(each) for each in views.detach()]

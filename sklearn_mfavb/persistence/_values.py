@@ -100,7 +100,10 @@ class Writer:
                 key: self.write(item, f"{name}.{key}") for key, item in value.items()
             }
         if isinstance(value, np.ndarray):
-            return self._write_array(value, name)
+            if value.dtype == object and all(isinstance(x, str) for x in value.flat):
+                return {"$names": value.tolist()}
+            self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
+            return {"$array": name}
         if type(value) is _CLASSES.get(type(value).__name__):
             params = self.write_params(value.get_params(deep=False), f"{name}__")
             return {"$object": [type(value).__name__, params]}
@@ -131,13 +134,6 @@ class Writer:
             if not isinstance(value, torch.Tensor):
                 raise refusal(prefix + name, value)
             self.tensors[prefix + name] = value.detach().cpu().clone().contiguous()
-
-    def _write_array(self, value: np.ndarray, name: str) -> Any:
-        """Write an array of numbers as a tensor, and one of names as a list."""
-        if value.dtype == object and all(isinstance(item, str) for item in value.flat):
-            return {"$names": value.tolist()}
-        self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
-        return {"$array": name}
 
 
 def read(written: Any, tensors: Tensors) -> Any:

@@ -122,37 +122,27 @@ def list_facts(estimator: Any, found: Findings) -> dict[str, str]:
     labels = found.labels[found.labels >= 0]
     sizes = np.bincount(labels, minlength=found.probabilities.shape[1])
     surest = found.probabilities[found.labels >= 0].max(axis=1)
+    n_epochs, planned = estimator.n_iter_, estimator.max_epochs_
+    stopped = f"stopped after {n_epochs} of {planned} epochs"
+    epochs = stopped if n_epochs < planned else f"{n_epochs} epochs"
+    seconds = sum(row["seconds"] for row in estimator.history_)
+    height, width = found.source.image_size
+    median = "" if found.source.has_one_size else " (median)"
+    seen = ", used features only"
+    if estimator.image_size_ is not None:
+        seen = ", seen at {1} x {0}".format(*estimator.image_size_)
     facts = {
         "images": f"{len(labels):,}",
         "skipped": f"{len(found.labels) - len(labels):,}",
         "non-empty clusters": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
         "cluster sizes": f"{sizes.min():,} to {sizes.max():,}",
         "mean probability": f"{100 * surest.mean():.1f} %",
-        "training": _training(estimator),
-        "size in pixels": _sizes(estimator, found),
+        "training": f"{epochs}, {timedelta(seconds=round(seconds))}",
+        "size in pixels": f"{width} x {height}{median}{seen}",
     }
     if found.score is not None:
         facts["agreement of neighbors"] = f"{found.score:.2f} (0 chance, 1 best)"
     return facts
-
-
-def _training(estimator: Any) -> str:
-    """Tell how long training took, and whether it was stopped."""
-    n_epochs, planned = estimator.n_iter_, estimator.max_epochs_
-    stopped = f"stopped after {n_epochs} of {planned} epochs"
-    epochs = stopped if n_epochs < planned else f"{n_epochs} epochs"
-    seconds = sum(row["seconds"] for row in estimator.history_)
-    return f"{epochs}, {timedelta(seconds=round(seconds))}"
-
-
-def _sizes(estimator: Any, found: Findings) -> str:
-    """Tell the size of the images, and at which size the network sees them."""
-    height, width = found.source.image_size
-    own = f"{width} x {height}{'' if found.source.has_one_size else ' (median)'}"
-    if estimator.image_size_ is None:
-        return f"{own}, used features only"
-    seen_height, seen_width = estimator.image_size_
-    return f"{own}, seen at {seen_width} x {seen_height}"
 
 
 def list_settings(estimator: Any) -> list[tuple[str, str, bool]]:

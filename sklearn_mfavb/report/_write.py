@@ -79,7 +79,11 @@ def write_report(
     check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
     check_scalar(max_images, "max_images", Integral, min_val=1)
     out = Path(out)
-    _check_place(out)
+    if out.is_dir():
+        raise IsADirectoryError(f"out={str(out)!r} is a folder: name a file in it.")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=out.parent):  # OSError where no file can be written
+        pass
     found = (
         X
         if isinstance(X, Findings)
@@ -123,12 +127,3 @@ def _render(**content: Any) -> str:
     )
     environment.globals["color"] = cluster_color
     return environment.get_template("page.html").render(content).lstrip()
-
-
-def _check_place(out: Path) -> None:
-    """Raise OSError where no file can be written, before any work is done."""
-    if out.is_dir():
-        raise IsADirectoryError(f"out={str(out)!r} is a folder: name a file in it.")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=out.parent):
-        pass
