@@ -275,7 +275,6 @@ class CLIPFeatures(
                 store.write_note(*noted)
         return noted
 
-    def _embed(self, images: Tensor, is_resized: bool) -> Tensor:
+    def _embed(self, images: Tensor, **options: Any) -> Tensor:
         """Embed images, building the encoder for the first of them."""
-        encoder = self.build_encoder()
-        return encoder.embed(images, is_resized=is_resized, precision=self.precision)
+        return self.build_encoder().embed(images, precision=self.precision, **options)

@@ -5,8 +5,8 @@ import json
 import os
 import time
 import zipfile
-from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -25,8 +25,6 @@ KEY_BYTES = 16
 # What an interruption can cost: about a minute on one CPU core with a ViT-B/16.
 SHARD_ROWS = 256
 
-# Files are hashed in parts: one that only claims to be a picture may be of any size.
-PART_BYTES = 2**20
 
 # What a file that is no shard, or not all of one, makes numpy raise. A zip archive
 # carries checksums, so changed bytes are found too.
@@ -115,39 +113,29 @@ class FeatureStore:
 
 def hash_images(images: Tensor) -> list[bytes]:
     """Return a key of the pixels, shape and type of each image of a batch."""
-    kind = f"{tuple(images.shape[1:])} {images.dtype}".encode()
-    return [_key(kind, [image.tobytes()]) for image in images.contiguous().numpy()]
+    kind = f"{tuple(images.shape[1:])} {images.dtype}\0".encode()
+    return [
+        hashlib.blake2b(kind + image.tobytes(), digest_size=KEY_BYTES).digest()
+        for image in images.contiguous().numpy()
+    ]
 
 
 def hash_file(path: str, kind: str) -> bytes | None:
     """Return a key of a file's content, read in some way; None if it has none."""
-    try:
-        with open(path, "rb") as file:
-            parts = iter(lambda: file.read(PART_BYTES), b"")
-            return _key(f"file {kind}".encode(), parts)
-    except OSError:
-        return None
-
-
-def _key(kind: bytes, parts: Iterable[bytes]) -> bytes:
-    """Hash content of a kind."""
-    key = hashlib.blake2b(kind + b"\0", digest_size=KEY_BYTES)
-    for part in parts:
-        key.update(part)
-    return key.digest()
+    start = hashlib.blake2b(f"file {kind}\0".encode(), digest_size=KEY_BYTES)
+    with suppress(OSError), open(path, "rb") as file:
+        return hashlib.file_digest(file, start.copy).digest()
+    return None
 
 
 def _read_array(path: Path, name: str) -> NDArray[Any] | None:
     """Return an array of a file, or None if the file is damaged."""
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[name]
-    except BROKEN:
-        return None
+    with suppress(*BROKEN), np.load(path, allow_pickle=False) as arrays:
+        return arrays[name]
+    return None
 
 
-# From images, and whether they are resized for the encoder, to features.
-Embed = Callable[[Tensor, bool], Tensor]
+Embed = Callable[..., Tensor]  # of an Encoder
 
 
 @dataclass(frozen=True)
@@ -211,7 +199,7 @@ class Extraction:
         if len(readable):
             if len(readable) < len(indices):
                 images = images[np.flatnonzero(np.isin(indices, readable))]
-            rows = self.embed(images, not self.source.has_one_size)
+            rows = self.embed(images, is_resized=not self.source.has_one_size)
             features[readable] = rows.cpu().numpy()
         return readable.tolist()
 

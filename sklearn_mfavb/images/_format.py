@@ -125,7 +125,7 @@ class Reading(ParameterGroup):
                 f"(by the shape), got {self.channel_axis!r}."
             )
         shape: Any = () if self.image_shape is None else self.image_shape
-        are_lengths = all(isinstance(n, Integral) and n >= -1 and n for n in shape)
+        are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
         is_shape = len(shape) in (2, 3) and list(shape).count(-1) <= 1 and are_lengths
         if self.image_shape is not None and not is_shape:
             raise ValueError(

@@ -44,7 +44,7 @@ class Header:
 
 def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     """Return the format of the images passed to fit."""
-    size = median_size([header.size for header in headers])
+    size = median_size(headers)
     counts = {header.n_channels for header in headers if not header.is_pil}
     if len(counts) > 1:
         raise ValueError(
@@ -67,9 +67,9 @@ def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
     )
 
 
-def median_size(sizes: list[Size]) -> Size:
+def median_size(headers: list[Header]) -> Size:
     """Return the median height and the median width."""
-    height, width = np.median(np.array(sizes), axis=0)
+    height, width = np.median([header.size for header in headers], axis=0)
     return int(height), int(width)
 
 
@@ -99,28 +99,26 @@ class PictureSource(ImageSource):
         if format is None:
             self._raise_if_none()
             format = learn_format(list(headers.values()), reading)
-        elif format.n_channels not in (1, 3) and any(
-            h.is_pil for h in headers.values()
-        ):
+        found = list(headers.values())
+        if format.n_channels not in (1, 3) and any(header.is_pil for header in found):
             raise ValueError(
                 "Files and PIL images are grayscale (1 channel) or RGB (3), but the "
                 f"images given to fit have {format.n_channels} channels: pass arrays."
             )
         are_bytes = all(
             header.is_pil or is_eight_bit(header.dtype, range_of(header.dtype, format))
-            for header in headers.values()
+            for header in found
         )
-        sizes = [header.size for header in headers.values()]
         super().__init__(
             n_images,
             format=format,
-            image_size=median_size(sizes) if sizes else format.image_size,
+            image_size=median_size(found) if found else format.image_size,
             dtype=torch.uint8 if are_bytes else torch.float32,
             paths=paths,
         )
         self.unreadable = unreadable
         self._may_be_deep: list[int] = []
-        if any(header.is_deep for header in headers.values()):
+        if any(header.is_deep for header in found):
             shallow = [index for index, header in headers.items() if not header.is_deep]
             self._may_be_deep = sorted(set(range(n_images)).difference(shallow))
 

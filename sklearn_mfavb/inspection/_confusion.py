@@ -1,6 +1,7 @@
 """MatchedConfusionDisplay: known classes against the clusters that match them."""
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ _CENTERED = {"ha": "center", "va": "center"}
 _MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
 
 
+@dataclass(eq=False, repr=False)
 class MatchedConfusionDisplay(Display):
     """Known classes against clusters, each class beside the cluster that matches it.
 
@@ -52,16 +54,10 @@ class MatchedConfusionDisplay(Display):
     ([7, 3, 5], 0.75)
     """
 
-    def __init__(
-        self,
-        counts: NDArray[np.integer],
-        *,
-        class_names: Sequence[Any],
-        cluster_names: Sequence[Any],
-    ) -> None:
-        self.counts = counts
-        self.class_names = class_names
-        self.cluster_names = cluster_names
+    counts: NDArray[np.integer]
+    _: KW_ONLY
+    class_names: Sequence[Any]
+    cluster_names: Sequence[Any]
 
     @property
     def accuracy(self) -> float:

@@ -1,6 +1,7 @@
 """EmbeddingMapDisplay: the embedding in a plane, colored by cluster."""
 
 from colorsys import hls_to_rgb
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ _LIGHTNESS = 0.45, 0.58, 0.34
 _SATURATION = 0.65
 
 
+@dataclass(eq=False, repr=False)
 class EmbeddingMapDisplay(FindingsDisplay):
     """A map of the embedding, colored by cluster.
 
@@ -56,9 +58,8 @@ class EmbeddingMapDisplay(FindingsDisplay):
     (20, 2)
     """
 
-    def __init__(self, coordinates: NDArray, labels: NDArray[np.integer]) -> None:
-        self.coordinates = coordinates
-        self.labels = labels
+    coordinates: NDArray
+    labels: NDArray[np.integer]
 
     @classmethod
     def from_findings(cls, found: Findings, **options: Any) -> Self:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 
-from sklearn_mfavb.images import ImageSource, Reading, open_images
+from sklearn_mfavb.images import Reading, open_images
 from sklearn_mfavb.inspection._findings import Findings, FindingsDisplay
 from sklearn_mfavb.inspection._pictures import (
     SIDE,
@@ -113,6 +113,7 @@ def rank_members(
 _CAPTION_WIDTH = 150
 
 
+@dataclass(eq=False, repr=False)
 class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     """Typical and doubtful members of every cluster, one row of thumbnails each.
 
@@ -140,17 +141,15 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     (190, 76)
     """
 
-    def __init__(
-        self, members: Sequence[ClusterMembers], thumbnails: Mapping[int, Image.Image]
-    ) -> None:
-        self.members = members
-        self.thumbnails = thumbnails
+    members: Sequence[ClusterMembers]
+    thumbnails: Mapping[int, Image.Image]
 
     @classmethod
     def from_findings(cls, found: Findings, *, ax: Any = None, **numbers: int) -> Self:
         """Draw what :func:`gather_findings` found; options as in `from_predictions`."""
         members = rank_members(found.probabilities, found.embedding, **numbers)
-        return cls._from_members(found.source, members).plot(ax)
+        rows = [row for each in members for row in each.shown]
+        return cls(members, read_thumbnails(found.source, rows, side=SIDE)).plot(ax)
 
     @classmethod
     def from_predictions(
@@ -170,15 +169,8 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
         source = open_images(X, reading=Reading(on_error="skip"))
         check_consistent_length(source, probabilities)
         members = rank_members(probabilities, embedding, **numbers)
-        return cls._from_members(source, members).plot(ax)
-
-    @classmethod
-    def _from_members(
-        cls, source: ImageSource, members: Sequence[ClusterMembers]
-    ) -> Self:
-        """Read the members that are drawn."""
         rows = [row for each in members for row in each.shown]
-        return cls(members, read_thumbnails(source, rows, side=SIDE))
+        return cls(members, read_thumbnails(source, rows, side=SIDE)).plot(ax)
 
     def to_image(self, *, side: int = 48) -> Image.Image:
         """Draw the same without matplotlib, with thumbnails of `side` pixels."""

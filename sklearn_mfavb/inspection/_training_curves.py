@@ -1,6 +1,7 @@
 """TrainingCurvesDisplay: the loss and its terms over the epochs."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -11,6 +12,7 @@ from sklearn_mfavb.inspection._findings import Display, check_estimator
 Row = Mapping[str, Any]
 
 
+@dataclass(eq=False, repr=False)
 class TrainingCurvesDisplay(Display):
     """The loss and its terms over the epochs of a fit.
 
@@ -35,8 +37,7 @@ class TrainingCurvesDisplay(Display):
     ['loss']
     """
 
-    def __init__(self, history: Sequence[Row]) -> None:
-        self.history = history
+    history: Sequence[Row]
 
     @classmethod
     def from_estimator(

@@ -1,6 +1,7 @@
 """ViewsDisplay: images beside their augmented views."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Self
 
@@ -10,12 +11,12 @@ from PIL import Image
 from sklearn.utils import check_random_state, check_scalar
 from torch import Tensor
 
-from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.inspection._findings import check_estimator, open_views
 from sklearn_mfavb.inspection._pictures import Groups, MosaicDisplay, to_picture
 from sklearn_mfavb.views import unit_pixels
 
 
+@dataclass(eq=False, repr=False)
 class ViewsDisplay(MosaicDisplay):
     """Images beside their augmented views: one row for each.
 
@@ -49,15 +50,9 @@ class ViewsDisplay(MosaicDisplay):
     (5, 4)
     """
 
-    def __init__(
-        self,
-        images: Sequence[Image.Image],
-        first: Sequence[Sequence[Image.Image]],
-        second: Sequence[Sequence[Image.Image]],
-    ) -> None:
-        self.images = images
-        self.first = first
-        self.second = second
+    images: Sequence[Image.Image]
+    first: Sequence[Sequence[Image.Image]]
+    second: Sequence[Sequence[Image.Image]]
 
     @classmethod
     def from_estimator(
@@ -90,7 +85,14 @@ class ViewsDisplay(MosaicDisplay):
         check_scalar(n_views, "n_views", Integral, min_val=1)
         source, size, views = open_views(estimator, X)
         random = check_random_state(random_state)
-        images = _draw_images(source, size, n_images, random)
+        drawn: dict[int, Tensor] = {}
+        for index in random.permutation(len(source)):
+            image = unit_pixels(source.read([index], size))[0]
+            if index not in source.unreadable:
+                drawn[index] = image
+            if len(drawn) == n_images:
+                break
+        images = [drawn[index] for index in sorted(drawn)]
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(random.randint(np.iinfo(np.int32).max))
             first, second = (
@@ -113,20 +115,3 @@ class ViewsDisplay(MosaicDisplay):
     def _row_names(self) -> list[str]:
         """Leave the rows without names."""
         return [""] * len(self.images)
-
-
-def _draw_images(
-    source: ImageSource,
-    size: tuple[int, int],
-    n_images: int,
-    random: np.random.RandomState,
-) -> list[Tensor]:
-    """Draw images that can be read, in [0, 1], in the order of the source."""
-    drawn: dict[int, Tensor] = {}
-    for index in random.permutation(len(source)):
-        image = unit_pixels(source.read([index], size))[0]
-        if index not in source.unreadable:
-            drawn[index] = image
-        if len(drawn) == n_images:
-            break
-    return [drawn[index] for index in sorted(drawn)]

@@ -37,11 +37,11 @@ def count_embedded(monkeypatch):
     counter = Counter()
     embed = CLIPFeatures._embed
 
-    def counted(self, images, is_resized):
+    def counted(self, images, **options):
         if counter.total >= counter.limit:
             raise KeyboardInterrupt
         counter.total += len(images)
-        return embed(self, images, is_resized)
+        return embed(self, images, **options)
 
     monkeypatch.setattr(CLIPFeatures, "_embed", counted)
     return counter

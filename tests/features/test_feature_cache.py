@@ -1,6 +1,7 @@
 """Features on disk: found again, resumed, never wrong."""
 
 import errno
+import hashlib
 import os
 import subprocess
 import sys
@@ -241,7 +242,9 @@ def test_two_writers_share_a_folder(tmp_path):
     """Stores that are open at once keep each other's rows, without leftovers."""
     stores = [FeatureStore(tmp_path) for _ in range(2)]
     for value, store in enumerate(stores):
-        keys = [os.urandom(_extraction.KEY_BYTES - 1) + bytes([value]) for _ in range(3)]
+        keys = [
+            os.urandom(_extraction.KEY_BYTES - 1) + bytes([value]) for _ in range(3)
+        ]
         store.add(keys, np.full((3, 2), value, dtype=np.float32))
         store.flush()
         assert_array_equal(FeatureStore(tmp_path).find(keys[1]), [value, value])
@@ -285,11 +288,11 @@ def test_only_readable_files_are_hashed(cached, pictures, monkeypatch):
     assert hashed == [f"{number}.png" for number in range(5)]
 
 
-def test_files_are_hashed_in_parts(tmp_path, monkeypatch):
-    """The parts make the key of the whole."""
-    path = tmp_path / "file"
-    path.write_bytes(bytes(range(100)))
+def test_large_files_are_hashed_as_a_whole(tmp_path):
+    """The parts in which a file is read make the key of the whole."""
+    path, content = tmp_path / "file", bytes(range(256)) * 4096
+    path.write_bytes(content)
     key = _extraction.hash_file(path, "RGB")
-    monkeypatch.setattr(_extraction, "PART_BYTES", 7)
-    assert _extraction.hash_file(path, "RGB") == key
+    size = _extraction.KEY_BYTES
+    assert key == hashlib.blake2b(b"file RGB\0" + content, digest_size=size).digest()
     assert _extraction.hash_file(path, "grayscale") != key
