@@ -60,18 +60,11 @@ clustering_accuracy_scorer = make_scorer(clustering_accuracy)
 def clustering_summary(
     labels_true: ArrayLike, labels_pred: ArrayLike
 ) -> dict[str, float]:
-    """Score a clustering by the three measures that papers report.
+    """Return "acc", "nmi" and "ari", the three measures that papers report.
 
-    Parameters
-    ----------
-    labels_true, labels_pred : array-like of shape (n_samples,)
-        Known classes, and clusters.
-
-    Returns
-    -------
-    dict of str to float
-        `"acc"`, the accuracy under the best naming of clusters; `"nmi"`, the mutual
-        information normalized by the mean entropy; `"ari"`, the adjusted Rand index.
+    They are :func:`clustering_accuracy`, the mutual information normalized by the mean
+    entropy, and the adjusted Rand index of classes `labels_true` and clusters
+    `labels_pred`.
 
     Examples
     --------

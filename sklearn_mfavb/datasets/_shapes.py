@@ -9,8 +9,6 @@ from sklearn.datasets import load_digits
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, validate_params
 
-__all__ = ["load_digit_images", "make_shape_images"]
-
 
 def _in_box(x: NDArray, y: NDArray) -> NDArray:
     """Whether points lie in the square from -1 to 1."""

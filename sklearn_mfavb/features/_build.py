@@ -99,10 +99,7 @@ def download_tower(library: Library, model: str, tag: str) -> nn.Module:
 
 
 def why_out_of_reach(repository: str) -> str | None:
-    """Return why a repository is neither on this machine nor to be had; None if it is.
-
-    The libraries themselves would try for 47 s, with a warning for every time.
-    """
+    """Return why a repository cannot be had; None if it can. The hub would try for 47 s."""
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
     from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 

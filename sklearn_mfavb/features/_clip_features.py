@@ -267,13 +267,12 @@ class CLIPFeatures(
 
     def _describe(self, store: FeatureStore | None) -> tuple[int, Preprocessing]:
         """Return feature_dim and preprocessing, if possible without an encoder."""
-        noted = None if store is None else store.read_note()
-        if noted is None:
-            encoder = self.build_encoder()
-            noted = encoder.feature_dim, encoder.preprocessing
-            if store is not None:
-                store.write_note(*noted)
-        return noted
+        if store is not None and (noted := store.read_note()):
+            return noted
+        encoder = self.build_encoder()
+        if store is not None:
+            store.write_note(encoder.feature_dim, encoder.preprocessing)
+        return encoder.feature_dim, encoder.preprocessing
 
     def _embed(self, images: Tensor, **options: Any) -> Tensor:
         """Embed images, building the encoder for the first of them."""

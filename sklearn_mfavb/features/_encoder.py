@@ -135,9 +135,7 @@ class Encoder(nn.Module):
 
     It is pickled with its weights, on the CPU, so that it embeds new images without the
     file that they came from, and on machines without a GPU. `tower` maps standardized
-    images to features, or to a tuple that begins with them. `fingerprint` identifies
-    weights and preprocessing. `architecture` tells how to build `tower` again, for a
-    model that is saved without pickle.
+    images to features, or to a tuple that begins with them.
     """
 
     _place: Tensor

@@ -140,10 +140,7 @@ Embed = Callable[..., Tensor]  # of an Encoder
 
 @dataclass(frozen=True)
 class Extraction:
-    """Features of the images of a source.
-
-    `embed` is called for images whose features are not in the store, which takes them.
-    """
+    """Features of a source; `embed` makes those that are not in the store."""
 
     source: ImageSource
     embed: Embed

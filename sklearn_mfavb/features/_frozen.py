@@ -16,6 +16,10 @@ from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 
+Rows = NDArray[np.float32]
+
+PRECOMPUTED = "precomputed"
+
 # Features of an EfficientNet beside those of CLIP, ACC of single fits on RSSCN7: 0.833
 # at equal weight, 0.884 at half of it; CLIP alone has 0.885.
 OTHERS = 0.5
@@ -48,18 +52,12 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
     return [1.0 if index == best else OTHERS for index in range(len(blocks))]
 
 
-Rows = NDArray[np.float32]
-
-PRECOMPUTED = "precomputed"
-
-
 @dataclass
 class FrozenEncoder:
     """An encoder of images, and the mean of its features on the training images.
 
-    `transformer` is a fitted scikit-learn transformer of images, or None if the user
-    passes features, `mean` that of normalized features, and `weight` how much the
-    features count beside those of other encoders.
+    `transformer` is a fitted transformer of images, or None if the user passes
+    features, and `weight` how much the features count beside those of other encoders.
     """
 
     name: str

@@ -29,7 +29,9 @@ def open_images(
 ) -> ImageSource:
     """Open images of any kind, to be read batch by batch.
 
-    Nothing is copied whole, and of files only the headers are read.
+    Nothing is copied whole, and of files only the headers are read. Files are grayscale
+    if all of them are, else RGB. Transparent parts become white, or black behind a
+    drawing that is nearly white itself.
 
     Parameters
     ----------
@@ -43,14 +45,10 @@ def open_images(
         - a sequence of paths, of PIL images, or of arrays that each are an image;
         - a map-style dataset (torch, Hugging Face) whose items are images, alone, first
           in a tuple, or in a dict as ``"image"`` or as the only image.
-
-        Files are grayscale if all of them are, else RGB. Transparent parts become
-        white, or black behind a drawing that is nearly white itself.
     reading : Reading, default=None
         How images are read. None: the defaults of `Reading`.
     format : ImageFormat, default=None
-        Format of the images passed to `fit`. Images are read likewise, and of `reading`
-        only `on_error` counts.
+        Format of the images passed to `fit`; of `reading` only `on_error` counts then.
 
     Examples
     --------

@@ -29,6 +29,11 @@ from sklearn_mfavb.images._values import (
     scale,
 )
 
+Result = TypeVar("Result")
+Opened = AbstractContextManager[Image.Image | np.ndarray]
+
+BYTE = np.dtype(np.uint8)
+
 
 @dataclass(frozen=True)
 class Header:
@@ -71,12 +76,6 @@ def median_size(headers: list[Header]) -> Size:
     """Return the median height and the median width."""
     height, width = np.median([header.size for header in headers], axis=0)
     return int(height), int(width)
-
-
-Result = TypeVar("Result")
-Opened = AbstractContextManager[Image.Image | np.ndarray]
-
-BYTE = np.dtype(np.uint8)
 
 
 class PictureSource(ImageSource):
@@ -284,4 +283,5 @@ def _convert(pixels: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     if pixels.dtype == dtype:
         return pixels
     to_bytes = dtype == torch.uint8
-    return (pixels * 255).round().clamp(0, 255).to(dtype) if to_bytes else pixels / 255
+    scaled = (pixels * 255).round().clamp(0, 255) if to_bytes else pixels.float() / 255
+    return scaled.to(dtype)

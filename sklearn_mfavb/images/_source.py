@@ -26,18 +26,11 @@ VERIFY_BATCH_SIZE = 64
 class ImageSource(ABC):
     """Images that are read batch by batch, made by :func:`open_images`.
 
-    Attributes
-    ----------
-    n_channels, image_size, has_one_size
-        Of the images; height and width are medians if they differ.
-    paths : list of str or None
-        Paths of the files; None for images from memory.
-    format : ImageFormat
-        How images are read, for :func:`open_images`; see `complete_format`.
-    unreadable : dict of int to str
-        Index and reason of images that could not be read so far (on_error="skip").
-    ignored : dict of str to str
-        Path and reason of files in a folder that were not looked at.
+    `n_channels`, `image_size` (medians) and `has_one_size` describe the images, and
+    `paths` are those of files or None. `format` tells how they are read (see
+    `complete_format`), `unreadable` the index and reason of images that could not be
+    read so far (on_error="skip"), and `ignored` path and reason of other files in a
+    folder.
 
     Examples
     --------
@@ -149,8 +142,9 @@ class ImageSource(ABC):
         self, indices: np.ndarray, targets: list[Target]
     ) -> list[torch.Tensor]:
         """Load images and note that they have been read."""
+        batches = self._load(indices, targets)
         self._was_read[indices] = True
-        return self._load(indices, targets)
+        return batches
 
 
 def as_size(size: Sequence[int]) -> Size:
@@ -161,8 +155,7 @@ def as_size(size: Sequence[int]) -> Size:
 class KeptImages:
     """Images at one size, in memory or in a temporary file.
 
-    They are NumPy's, as a tensor made in torch's inference mode could not be written to
-    outside it.
+    NumPy's, as torch writes no tensor of its inference mode outside of it.
     """
 
     def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:

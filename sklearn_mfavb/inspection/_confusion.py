@@ -150,14 +150,8 @@ class MatchedConfusionDisplay(Display):
     ) -> Self:
         """Draw the matrix, with its numbers if there are at most 20 rows and columns.
 
-        Parameters
-        ----------
-        normalize : {"true", "pred", "all"}, default=None
-            Draw shares of each class, of each cluster or of all images, not counts.
-        cmap : str or matplotlib Colormap, default="Blues"
-            Colors, from few images to many.
-        ax : matplotlib Axes, default=None
-            Where to draw. None makes a figure.
+        With `normalize`, shares of each class ("true"), of each cluster ("pred") or of
+        all images ("all") are drawn, not counts. `ax` None makes a figure.
         """
         if normalize not in (None, *_SHARES):
             known = [None, *_SHARES]

@@ -52,14 +52,9 @@ def gather_findings(
 ) -> Findings:
     """Open and embed images once, for all Displays and the report.
 
-    Parameters
-    ----------
-    estimator : BaseImageClusterer
-        A fitted estimator of this package.
-    X, features : array-like, path or sequence
-        As for `predict`.
-    with_score : bool, default=False
-        Whether to compute the score, which seeks the neighbors of every image.
+    `estimator` is a fitted one of this package; `X` and `features` are as for
+    `predict`. `with_score` computes the score too, which seeks the neighbors of every
+    image.
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
@@ -67,9 +62,8 @@ def gather_findings(
     rows = estimator.model_.embed(inputs, runtime)
     embedding = inputs.expand(rows)
     probabilities = inputs.expand(estimator.model_.assign(rows, runtime))
-    labels = np.where(
-        np.isnan(probabilities).any(axis=1), -1, probabilities.argmax(axis=1)
-    )
+    is_skipped = np.isnan(probabilities).any(axis=1)
+    labels = np.where(is_skipped, -1, probabilities.argmax(axis=1))
     if inputs.source is not None and not (labels >= 0).any():
         raise ValueError(
             f"None of the {len(labels)} images can be read; the first: "

@@ -87,9 +87,9 @@ def rank_members(
     check_scalar(n_typical, "n_typical", Integral, min_val=0)
     check_scalar(n_doubtful, "n_doubtful", Integral, min_val=0)
     rows = check_rows(probabilities, input_name="probabilities")
-    points = check_rows(
-        rows if embedding is None else embedding, input_name="embedding"
-    )
+    points = rows
+    if embedding is not None:
+        points = check_rows(embedding, input_name="embedding")
     check_consistent_length(rows, points)
     labels = np.where(np.isnan(rows).any(axis=1), -1, rows.argmax(axis=1))
     found = []
@@ -103,10 +103,8 @@ def rank_members(
             order = np.lexsort((distance, -probability.round(_DECIMALS)))
         typical, others = np.split(members[order], [n_typical])
         confidence = float(probability.mean()) if len(members) else np.nan
-        doubtful = others[::-1][:n_doubtful]
-        found.append(
-            ClusterMembers(cluster, len(members), confidence, typical, doubtful)
-        )
+        shown = typical, others[::-1][:n_doubtful]
+        found.append(ClusterMembers(cluster, len(members), confidence, *shown))
     return found
 
 

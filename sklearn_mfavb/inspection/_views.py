@@ -69,10 +69,8 @@ class ViewsDisplay(MosaicDisplay):
 
         Parameters
         ----------
-        estimator : BaseImageClusterer
-            An estimator of this package, fitted or not.
-        X : array-like, path or sequence
-            Images, in any of the forms that the estimator accepts.
+        estimator, X : BaseImageClusterer, and array-like, path or sequence
+            An estimator, fitted or not, and images in any of the forms that it accepts.
         n_images, n_views : int, default=5 and 4
             Images that are shown, drawn at random, and views of either kind of each.
         random_state : int, RandomState instance or None, default=None

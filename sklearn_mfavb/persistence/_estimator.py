@@ -70,9 +70,9 @@ def load(
     path : str or path-like
         The file.
     device : str or torch.device, default="auto"
-        Where the networks are put, whatever they were trained on. ``"auto"``: the first
-        CUDA device, or the CPU without one. The parameter `device` of the estimator,
-        which is for `fit`, stays as it was saved.
+        Where the networks are put; ``"auto"`` is the first CUDA device, or the CPU
+        without one. The estimator's parameter `device`, which is for `fit`, stays as it
+        was saved.
     backbone : callable, default=None
         The function that built the network, if the estimator was fitted with one: code
         is not saved.
@@ -88,9 +88,7 @@ def load(
     OSError
         If the file cannot be opened.
     ModelFileError
-        If it is not a whole model: something else, cut off, altered, or of a newer
-        version of the format; or if its network cannot be built here. It is a
-        ValueError.
+        A ValueError, if it is not a whole model that this version can read and build.
 
     Examples
     --------
@@ -107,9 +105,8 @@ def load(
     >>> bool((loaded.predict(images) == labels).all())
     True
     """
-    resolved = resolve_device(device)
     try:
-        return read_estimator(path, device=resolved, backbone=backbone)
+        return read_estimator(path, device=resolve_device(device), backbone=backbone)
     except OSError as error:
         reason = f"{error.strerror or error}; a model is one file, which `save` writes"
         raise OSError(error.errno, reason, os.fspath(path)) from error
@@ -211,10 +208,7 @@ _TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
 
 def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) -> None:
-    """Write a fitted estimator to a file, and read it back before that counts.
-
-    See `MFAVBClustering.save` for the errors and the warning.
-    """
+    """Write a fitted estimator to a file, and read it back before that counts."""
     check_is_fitted(estimator)
     params = estimator.get_params(deep=False)
     backbone = params.get("backbone")

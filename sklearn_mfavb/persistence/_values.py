@@ -137,10 +137,7 @@ class Writer:
 
 
 def read(written: Any, tensors: Tensors) -> Any:
-    """Make a value again, and take its arrays out of the tensors.
-
-    What no `Writer` wrote raises errors of many kinds.
-    """
+    """Make a value again, and take its arrays out of the tensors."""
     if isinstance(written, list):
         return [read(item, tensors) for item in written]
     if not isinstance(written, dict):

@@ -24,6 +24,9 @@ from sklearn_mfavb.inspection import (
     read_thumbnails,
 )
 
+_PACKAGES = "sklearn-mfavb scikit-learn torch skorch timm open_clip_torch numpy pillow"
+_LONGEST = 200  # characters of a value
+
 _SIDE = 64  # pixels of a thumbnail
 # Of 64 pixels a side: 645 bytes on average for aerial photographs, where JPEG of about
 # the same look takes 1,260, half of them tables.
@@ -93,11 +96,7 @@ def _encode(picture: Image.Image) -> str:
 
 
 def name_images(source: ImageSource) -> tuple[list[str], str | None]:
-    """Name every image, and the folder that all files share.
-
-    Files are named by their path below that folder, in text that any page can hold:
-    bytes that are no UTF-8 are replaced. Images from memory have numbers and no folder.
-    """
+    """Name every image, and the folder that all files share."""
     if source.paths is None:
         return [f"image {index}" for index in range(len(source))], None
     try:
@@ -111,10 +110,6 @@ def name_images(source: ImageSource) -> tuple[list[str], str | None]:
 def _readable(path: str) -> str:
     """Replace what the file system allows and UTF-8 does not."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-_PACKAGES = "sklearn-mfavb scikit-learn torch skorch timm open_clip_torch numpy pillow"
-_LONGEST = 200  # characters of a value
 
 
 def list_facts(estimator: Any, found: Findings) -> dict[str, str]:
