@@ -6,7 +6,6 @@ from dataclasses import field
 
 import pytest
 from sklearn.base import BaseEstimator, clone
-
 from sklearn_mfavb.estimators._declaration import estimator
 
 

@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from sklearn_mfavb.estimators._identity import describe, describe_training
 
 from sklearn_mfavb import CLIPFeatures, MFAVBClustering
-from sklearn_mfavb.estimators._identity import describe, describe_training
 from sklearn_mfavb.images import ImageDataset, check_images
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-
 from sklearn_mfavb.estimators._positives import EmbeddingNeighbors, pixel_neighbors
+
 from sklearn_mfavb.images import ImageDataset, check_images
 
 pytestmark = pytest.mark.filterwarnings(

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sklearn_mfavb.estimators._positives import limit_neighbors
 from skorch.callbacks import Callback
 
 from sklearn_mfavb import SCANClustering
 from sklearn_mfavb.backbones import ConvStemViT, FeatureBackbone
-from sklearn_mfavb.estimators._positives import limit_neighbors
 from sklearn_mfavb.images import ImageDataset, check_images
 from sklearn_mfavb.metrics import clustering_accuracy
 

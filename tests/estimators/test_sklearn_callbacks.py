@@ -12,6 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from sklearn_mfavb.estimators._sklearn_callbacks import CallbackSupportMixin
 from skorch.callbacks import Callback, EarlyStopping
 
 import sklearn_mfavb
@@ -19,7 +20,6 @@ from sklearn_mfavb import SCANClustering
 from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.datasets import make_shape_images
 from sklearn_mfavb.estimators import _sklearn_callbacks
-from sklearn_mfavb.estimators._sklearn_callbacks import CallbackSupportMixin
 
 callback = pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9")
 
