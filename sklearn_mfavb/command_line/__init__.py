@@ -8,8 +8,6 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        with _plain_warnings():
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
             code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
     except click.Abort as error:  # click's word for KeyboardInterrupt
         return _end(error.__cause__, "ended by Ctrl-C", _INTERRUPTED)
@@ -82,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, FloatingPointError) as error:
         return _end(error, _describe(error), _FAILED)
     except ValueError as error:
-        return _end(error, _name_options(str(error)), _WRONG_USE)
+        return _end(error, str(error), _WRONG_USE)
     except Exception:  # a bug: what is needed to find it
         traceback.print_exc()
         return _FAILED
@@ -90,7 +89,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _end(error: BaseException | None, text: str, code: int) -> int:
-    """Print why the program ends, with what was noted on the way."""
+    """Print why the program ends, with what was noted on the way.
+
+    Parameters of Python are replaced by the options that set them.
+    """
+    parameter = rf"\b(?:\w+__)?({'|'.join(OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
+    text = re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
     say("\n".join([text, *getattr(error, "__notes__", [])]))
     return code
 
@@ -109,22 +113,9 @@ def _describe(error: Exception) -> str:
     """Describe an error of the system without its number."""
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
-    return _name_options(str(error))
+    return str(error)
 
 
-def _name_options(text: str) -> str:
-    """Replace parameters of Python by the options that set them."""
-    parameter = rf"\b({'|'.join(OPTION_OF)})(?:=| (?=was \S+, now\b))"
-    return re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Print warnings as sentences, without the line of code that they come from."""
-
-    def show(message: Warning | str, *where: Any, **more: Any) -> None:
-        say(str(message))
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
+def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning without the line of code that it comes from."""
+    say(str(message))
