@@ -81,11 +81,13 @@ def test_version_is_that_of_the_package(capsys):
     [
         ("", "Missing command"),
         ("cluster p -o x", "Missing option '-k' / '--n-clusters'. Number of clusters"),
-        ("cluster p -k 1 -o x", "1 is too small: the least is 2"),
+        ("cluster p -k 1 -o x", "1 is not in the range x>=2"),
         ("cluster p -k many -o x", "'many' is not a valid integer"),
-        ("cluster p -k 2 -o x --image-size 3", "3 is too small: the least is 8"),
-        ("cluster p -k 2 -o x --max-epochs 0", "0 is too small: the least is 1"),
+        ("cluster p -k 2 -o x --image-size 3", "3 is not in the range x>=8"),
+        ("cluster p -k 2 -o x --max-epochs 0", "0 is not in the range x>=1"),
         ("cluster p -k 2 -o x --time-budget 9", "'9' is not a duration"),
+        ("cluster p -k 2 -o x --assignment x", "'x' is not one of 'mixture', 'kmeans'"),
+        ("cluster p -k 2 -o x --balance=-1", "-1.0 is not in the range x>=0"),
         ("cluster p -k 2 -o x --resume --overwrite", "exclude each other"),
         ("cluster p -k 2 -o x --over", "No such option"),
         ("cluster p -k 2 -o x --method kmeans", "'kmeans' is not one of"),
@@ -125,6 +127,10 @@ def test_other_durations_are_refused(word):
     ("message", "told"),
     [
         ("model='X' is unknown.", "--encoder 'X' is unknown."),
+        (
+            "encoder__pretrained was 'a b', now 'c'",
+            "--encoder-weights was 'a b', now 'c'",
+        ),
         ("random_state was 0, now 1", "--seed was 0, now 1"),
         ("The model was not loaded", "The model was not loaded"),
     ],
