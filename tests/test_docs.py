@@ -192,7 +192,8 @@ def test_commands_of_pages_name_programs_and_options_that_exist(page):
     for block in read_blocks(page, "sh"):
         for line in block.text.splitlines():
             words = shlex.split(line, comments=True)
-            for program in (word for word in words if word.endswith(".py")):
+            for module in (word for word in words if word.startswith("benchmarks.")):
+                program = f"{module.replace('.', '/')}.py"
                 source = (ROOT / program).read_text("utf-8")
                 for option in (word for word in words if word.startswith("--")):
                     assert f'"{option}"' in source, f"{program} has no {option}"

@@ -14,6 +14,7 @@ from sklearn_mfavb.heads import (
     ClusterHeads,
     InstanceHead,
     linear_cluster_head,
+    start_at_centers,
     two_layer_cluster_head,
     two_layer_instance_head,
 )
@@ -75,6 +76,15 @@ def test_only_heads_that_exist_are_chosen(index):
     """The error names the largest index."""
     with pytest.raises(ValueError, match=r"index must be .* to 2, got"):
         ClusterHeads(8, 4, 3).choose(index)
+
+
+def test_linear_heads_start_as_mixtures_of_spheres():
+    """Softmax over minus the squared distances, wherever the origin is."""
+    head, centers = linear_cluster_head(5, 3), torch.randn(3, 5) + 4
+    start_at_centers(head, centers, 2.0)
+    rows = torch.randn(7, 5) + 4
+    expected = torch.softmax(-torch.cdist(rows, centers).square() / 4, dim=1)
+    torch.testing.assert_close(head(rows), expected)
 
 
 def test_centers_assign_by_student_t():

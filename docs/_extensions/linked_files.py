@@ -18,7 +18,7 @@ _PAGES = {
     _ROOT / "CHANGELOG.md": _DOCS / "whats_new.md",
     _ROOT / "CONTRIBUTING.md": _DOCS / "contributing.md",
     _ROOT / "benchmarks" / "README.md": _DOCS / "benchmarks.md",
-    _ROOT / "benchmarks" / "results" / "family.md": _DOCS / "family_tables.md",
+    _ROOT / "benchmarks" / "results" / "accuracy.md": _DOCS / "accuracy_tables.md",
     _ROOT / "benchmarks" / "results" / "speed.md": _DOCS / "speed.md",
 }
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>[\w./-]+\.(?:csv|md|png))")

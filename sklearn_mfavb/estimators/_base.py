@@ -331,7 +331,7 @@ class BaseImageClusterer(
             n_clusters=self.n_clusters,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=self.assignment,
+            assignment=self._resolve_assignment(dataset),
             balance=self.balance,
             head_loss=self._head_loss,
         )
@@ -376,6 +376,10 @@ class BaseImageClusterer(
         dtype = resolve_autocast(self._group("training").precision, device)
         is_auto = self.batch_size == "auto"
         return Runtime(device, dtype, LARGEST_BATCH if is_auto else self.batch_size)
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"`` in a class that has it."""
+        return self.assignment
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""

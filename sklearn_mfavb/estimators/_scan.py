@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from sklearn_mfavb.backbones import (
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import (
+    ClusterHead,
     ClusterHeads,
     linear_cluster_head,
     start_at_centers,
@@ -347,7 +348,7 @@ class SCANClustering(BaseImageClusterer):
             kmeans = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(embedding)
             centers = torch.from_numpy(kmeans.cluster_centers_)
             spread = max(kmeans.inertia_ / len(embedding), 1e-6)
-            start_at_centers(head, centers, _START_VARIANCE * spread)
+            start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)
 
     def _choose_head(self, setup: FitSetup) -> None:
         """Keep the head of lowest loss, and let images be their own positives."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from skorch.callbacks import Callback
 
 from sklearn_mfavb import SCANClustering
 from sklearn_mfavb.backbones import ConvStemViT, FeatureBackbone
@@ -93,6 +94,19 @@ def test_agrees_with_an_independent_computation_on_features():
     assert abs(np.mean(ours) - np.mean(independent)) <= 0.02
 
 
+class RecordHeads(Callback):
+    """Note at the end of every epoch which head is left, the heads and the rate."""
+
+    def __init__(self):
+        self.chosen, self.rates, self.weights = [], [], []
+
+    def on_epoch_end(self, net, **kwargs):
+        heads = net.module_.cluster_heads
+        self.chosen.append(int(heads.chosen))
+        self.rates.append(net.optimizer_.param_groups[0]["initial_lr"])
+        self.weights.append([head.layers.weight.detach().clone() for head in heads])
+
+
 def make(**parameters):
     """Make an estimator of few epochs on a tiny network."""
     defaults = {
@@ -150,6 +164,24 @@ def test_automatic_stages(shapes, parameters, n_epochs):
     )
     stages = [row["stage"] for row in clusterer.history_]
     assert {stage: stages.count(stage) for stage in stages} == n_epochs
+
+
+def test_one_head_is_kept_and_teaches_itself(shapes):
+    """Only the head of lowest loss is left before the third step, at a low rate."""
+    images, _ = shapes
+    record = RecordHeads()
+    clusterer = make(callbacks=[record]).fit(images)
+    heads = clusterer.net_.module_.cluster_heads
+    chosen = int(heads.chosen)
+    assert record.chosen == [-1] * 5 + [chosen] * 4
+    assert clusterer.readout_ is heads[chosen]
+    assert record.rates == pytest.approx([1e-3] * 5 + [1e-4] * 4)
+    for index, head in enumerate(heads):
+        before, after = record.weights[4][index], head.layers.weight
+        assert torch.equal(before, after) == (index != chosen)
+    again = clusterer.set_params(warm_start=True, self_label_epochs=0).fit(images)
+    assert record.chosen[9:] == [chosen] * 3 + [-1] * 2
+    assert again.net_.module_.cluster_heads.chosen >= 0
 
 
 def test_neighbours_need_something_that_knows_them(shapes):
