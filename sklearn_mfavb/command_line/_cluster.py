@@ -37,7 +37,7 @@ _HELP = {
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
     "assignment": "What labels the images after training; kmeans suits kinds of very "
-    "different numbers.  [default: mixture for mfavb and cueco, else head]",
+    "different numbers.  [default: the method's own]",
     "balance": "How strongly clusters are kept equally large; 0 is not at all.  "
     "[default: 1]",
     "time_budget": "End training after 90s, 20m or 1.5h.",

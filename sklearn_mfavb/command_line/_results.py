@@ -45,9 +45,10 @@ class ResultFolder:
     def check(self, *, overwrite: bool, resume: bool | None = None) -> None:
         """Raise if results may not be written here. None: it cannot be resumed."""
         names = set(os.listdir(self.path)) if self.path.is_dir() else set()
-        # What a killed process was writing does not count.
+        # Features, and what a killed process was writing, do not count.
         names = {name for name in names if not name.startswith(".mfavb-")}
-        if resume and names - {self.features.name} and not self._kept():
+        names.discard(self.features.name)
+        if resume and names and not self._kept():
             seen = "results of a complete" if self.summary.exists() else "files, but no"
             raise ValueError(
                 f"--out {self.path} holds {seen} training: there is nothing to "
