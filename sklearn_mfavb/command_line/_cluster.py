@@ -36,11 +36,10 @@ _HELP = {
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
-    "assignment": "What labels the images after training; kmeans suits kinds of very "
+    "assignment": "What labels images after training: kmeans if kinds are of very "
     "different numbers.  [default: the method's own]",
-    "balance": "How strongly clusters are kept equally large; 0 is not at all.  "
-    "[default: 1]",
-    "time_budget": "End training after 90s, 20m or 1.5h.",
+    "balance": "How strongly clusters are kept equally large.  [default: 1]",
+    "budget": "End training after 90s, 20m or 1.5h.",
 }
 # Options that set a parameter of the same name; without them it keeps its default.
 _CHOICES = ("image_size", "max_epochs", "assignment", "balance")
@@ -63,9 +62,9 @@ OPTION_OF = {
 )
 @inputs.paths
 @option(
-    "-k",
-    "--n-clusters",
+    *("-k", "--n-clusters"),
     type=click.IntRange(2),
+    metavar="N",
     required=True,
     help=_HELP["n_clusters"],
 )
@@ -81,10 +80,10 @@ OPTION_OF = {
     type=click.Choice(["mixture", "kmeans", "head"]),
     help=_HELP["assignment"],
 )
-@option("--balance", type=click.FloatRange(0), help=_HELP["balance"])
-@option("--image-size", type=click.IntRange(8), help=_HELP["image_size"])
-@option("--max-epochs", type=click.IntRange(1), help=_HELP["max_epochs"])
-@option("--time-budget", type=inputs.duration, help=_HELP["time_budget"])
+@option("--balance", type=click.FloatRange(0), metavar="X", help=_HELP["balance"])
+@option("--image-size", type=click.IntRange(8), metavar="N", help=_HELP["image_size"])
+@option("--max-epochs", type=click.IntRange(1), metavar="N", help=_HELP["max_epochs"])
+@option("--time-budget", type=inputs.duration, metavar="TIME", help=_HELP["budget"])
 @inputs.seed
 @inputs.reading
 @click.pass_obj

@@ -19,6 +19,7 @@ _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 _SORT = "Also make a folder of copies or links for each cluster, in --out."
 _EXCLUDE = "Leave out files and folders of such names, as '*thumb*'; repeatable."
 _READ = "What to do about files that cannot be read."
+_DEVICE = "cpu, cuda, cuda:1 or mps."
 
 
 def say(text: str) -> None:
@@ -57,7 +58,7 @@ def together(*options: Callable[..., Any]) -> Callable[..., Any]:
 
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
-seed = option("--seed", type=click.IntRange(0, 2**32 - 1), default=0)
+seed = option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0)
 output = together(
     path_option("-o", "--out", required=True, help="Folder for results, new or empty."),
     option("--sort", type=click.Choice(["copy", "link"]), help=_SORT),
@@ -68,7 +69,7 @@ reading = together(
     option(
         "--on-error", type=click.Choice(["skip", "raise"]), default="skip", help=_READ
     ),
-    option("--device", type=device, default="auto", help="cpu, cuda, cuda:1 or mps."),
+    option("--device", type=device, metavar="NAME", default="auto", help=_DEVICE),
 )
 
 
