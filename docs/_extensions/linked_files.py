@@ -1,4 +1,4 @@
-"""Links between Markdown files, as they stand in the repository, made links of pages.
+"""Links between Markdown files, as they are in the repository, made links of pages.
 
 Some pages are made of files outside `docs`, by an include. A link to such a file leads
 to the page, and links inside it start from where the page is. Where a link shows the

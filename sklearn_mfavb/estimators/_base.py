@@ -314,7 +314,13 @@ class BaseImageClusterer(
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
         encoders, rows = fit_encoders(
-            self.encoder, X, source, features, device=self.device, verbose=self.verbose
+            self.encoder,
+            X,
+            source,
+            features,
+            n_clusters=self.n_clusters,
+            device=self.device,
+            verbose=self.verbose,
         )
         return make_dataset(source, size, rows, self.n_clusters), encoders
 

@@ -116,7 +116,11 @@ def _write_encoder(
     encoder: FrozenEncoder, prefix: str, writer: Writer
 ) -> dict[str, Any]:
     """Write an encoder, with its weights unless the user passes the features."""
-    told = {"mean": writer.write(encoder.mean, f"{prefix}mean"), "transformer": None}
+    told = {
+        "mean": writer.write(encoder.mean, f"{prefix}mean"),
+        "transformer": None,
+        "weight": encoder.weight,
+    }
     transformer = encoder.transformer
     if transformer is None:
         return {"name": encoder.name, **told}
@@ -142,7 +146,8 @@ def _read_encoder(
         transformer.set_state(told["state"], _take(tensors, f"{prefix}state."))
         if transformer.encoder_.feature_dim != len(mean):
             raise ValueError(f"{prefix}mean has another length than the features")
-    return FrozenEncoder(str(told["name"]), transformer, mean)
+    weight = float(told["weight"])
+    return FrozenEncoder(str(told["name"]), transformer, mean, weight)
 
 
 def _write_assigner(model: ClusteringModel, writer: Writer) -> dict[str, Any]:
