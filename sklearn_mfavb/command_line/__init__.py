@@ -20,8 +20,6 @@ from sklearn_mfavb.command_line._predict import predict, report
 
 __all__ = ["main"]
 
-_FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
-
 
 @click.group(
     no_args_is_help=False,
@@ -62,12 +60,6 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0 for success, 1 for a file that cannot be read or written or another failure, 2
         for wrong use (an unknown option, more clusters than images), 130 for Ctrl-C.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.command_line import main
-    >>> main(["demo", "--out", "digits"])  # doctest: +SKIP
-    0
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
@@ -75,16 +67,18 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = _say_warning
             code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
     except click.Abort as error:  # click's word for KeyboardInterrupt
-        return _end(error.__cause__, "ended by Ctrl-C", _INTERRUPTED)
+        return _end(error.__cause__, "ended by Ctrl-C", 130)
     except click.ClickException as error:
         return _end(error, _explain(error), error.exit_code)
-    except (OSError, FloatingPointError) as error:
-        return _end(error, _describe(error), _FAILED)
-    except ValueError as error:
-        return _end(error, str(error), _WRONG_USE)
+    except OSError as error:
+        has_place = error.strerror and error.filename is not None
+        text = f"{error.filename}: {error.strerror}" if has_place else str(error)
+        return _end(error, text, 1)
+    except (FloatingPointError, ValueError) as error:
+        return _end(error, str(error), 2 if isinstance(error, ValueError) else 1)
     except Exception:  # a bug: what is needed to find it
         traceback.print_exc()
-        return _FAILED
+        return 1
     return code or 0
 
 
@@ -107,13 +101,6 @@ def _explain(error: click.ClickException) -> str:
     if context is None:
         return text
     return f"{text}\n{context.command.epilog}\nHelp: {context.command_path} --help"
-
-
-def _describe(error: Exception) -> str:
-    """Describe an error of the system without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
 
 
 def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -31,7 +32,8 @@ _HELP = {
     "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
     "try several and compare their reports.",
     "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
-    "encoder_weights": "Its weights, of a tag downloaded once.  [default: openai]",
+    "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
+    "OpenAI's, or those that timm prefers]",
     "encoder_cache": "Folder for its features.  [default: features in --out]",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
@@ -155,7 +157,7 @@ def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     if options.encoder is not None:
         encoder = CLIPFeatures(
             options.encoder,
-            options.encoder_weights or "openai",
+            options.encoder_weights,
             cache_dir=os.path.abspath(options.encoder_cache or results.features),
             device=options.device,
             verbose=1,
@@ -182,17 +184,25 @@ def _forget_run(estimator: Any) -> None:
 def _make_keeper(results: ResultFolder) -> Any:
     """Make the callback that keeps training until there are results.
 
-    `fit` removes its checkpoint when training is complete. What comes after it may
-    fail, on a full disk say.
+    `fit` removes its checkpoint when training is complete, and what comes then may
+    fail, on a full disk say. So the file gets a second name.
     """
     from skorch.callbacks import Callback
 
+    last = results.last_checkpoint
+
     class KeepTraining(Callback):
         def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-            results.last_checkpoint.unlink(missing_ok=True)  # an earlier stage's
+            last.unlink(missing_ok=True)  # an earlier stage's
 
         def on_train_end(self, net: Any, **kwargs: Any) -> None:
-            results.keep_checkpoint()
+            last.unlink(missing_ok=True)
+            try:
+                os.link(results.checkpoint, last)
+            except FileNotFoundError:  # no epoch was complete
+                pass
+            except OSError:  # a file system without links
+                shutil.copyfile(results.checkpoint, last)
 
     return KeepTraining()
 
@@ -207,10 +217,9 @@ def _advising_resume(results: ResultFolder, words: Sequence[str]) -> Iterator[No
     try:
         yield
     except BaseException as error:
-        is_of_training = isinstance(error, ValueError | FloatingPointError)
-        if results.last_checkpoint.exists() or (
-            results.has_training and not is_of_training
-        ):
+        is_lasting = isinstance(error, ValueError | FloatingPointError)
+        is_after = results.last_checkpoint.exists()
+        if is_after or (results.has_training and not is_lasting):
             error.add_note(f"Training is kept in {results.path}. {_advice(words)}")
         elif results.checkpoint.name in str(error):
             error.add_note(

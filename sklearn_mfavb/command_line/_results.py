@@ -48,19 +48,20 @@ class ResultFolder:
         # Features, and what a killed process was writing, do not count.
         names = {name for name in names if not name.startswith(".mfavb-")}
         names.discard(self.features.name)
-        if resume and names and not self._kept():
+        can_resume = resume is not None and self._kept()
+        if not names or overwrite or (resume and can_resume):
+            return
+        if resume:
             seen = "results of a complete" if self.summary.exists() else "files, but no"
             raise ValueError(
                 f"--out {self.path} holds {seen} training: there is nothing to "
                 "--resume. Choose another folder, or add --overwrite to start over."
             )
-        if names and not resume and not overwrite:
-            can_resume = resume is not None and self._kept()
-            raise ValueError(
-                f"--out {self.path} is not empty. Choose another folder, or add "
-                "--overwrite to replace the results of an earlier run"
-                f"{', or --resume to continue it' if can_resume else ''}."
-            )
+        raise ValueError(
+            f"--out {self.path} is not empty. Choose another folder, or add "
+            "--overwrite to replace the results of an earlier run"
+            f"{', or --resume to continue it' if can_resume else ''}."
+        )
 
     def make(self) -> None:
         """Make the folder; if it cannot be written to, that is better known now."""
@@ -72,16 +73,6 @@ class ResultFolder:
             place = f"--out {self.path}"
             raise OSError(error.errno, error.strerror, place) from error
 
-    def keep_checkpoint(self) -> None:
-        """Give the checkpoint a second name, which the end of `fit` leaves alone."""
-        if not self.checkpoint.exists():
-            return
-        self.last_checkpoint.unlink(missing_ok=True)
-        try:
-            os.link(self.checkpoint, self.last_checkpoint)
-        except OSError:  # a file system without links
-            shutil.copyfile(self.checkpoint, self.last_checkpoint)
-
     def keep_earlier_training(self, *, resume: bool) -> None:
         """Make training of a run before that of this one, or set it aside."""
         if kept := self._kept():
@@ -92,8 +83,8 @@ class ResultFolder:
 
     def forget_replaced_training(self) -> None:
         """Remove training that results have replaced."""
-        self.last_checkpoint.unlink(missing_ok=True)
-        self.earlier_checkpoint.unlink(missing_ok=True)
+        for path in (self.last_checkpoint, self.earlier_checkpoint):
+            path.unlink(missing_ok=True)
 
     def _kept(self) -> list[Path]:
         """List the checkpoints that are there, the one to continue with first."""
