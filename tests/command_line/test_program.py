@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 import pytest
 
-import sklearn_mfavb
 from sklearn_mfavb.command_line import main, program
 from sklearn_mfavb.command_line._inputs import duration
 
@@ -33,12 +32,6 @@ def test_commands_of_pages_are_understood(page):
         parse(shlex.split(line, comments=True))
 
 
-def test_version_is_that_of_the_package(capsys):
-    """`--version` names program and version."""
-    assert main(["--version"]) == 0
-    assert capsys.readouterr().out == f"sklearn-mfavb {sklearn_mfavb.__version__}\n"
-
-
 @pytest.mark.parametrize("name", program.commands)
 def test_every_help_ends_with_an_example(name, capsys):
     """It is one that the parser takes."""
@@ -52,7 +45,6 @@ def test_every_help_ends_with_an_example(name, capsys):
 @pytest.mark.parametrize(
     ("words", "code"),
     [
-        (["--help"], 0),
         (["cluster", "--help"], 0),
         (["--version"], 0),
         (["cluster", "missing", "-k", "2", "-o", "new"], 1),
@@ -82,8 +74,6 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
         ("", "Missing command"),
         ("cluster p -o x", "Missing option '-k' / '--n-clusters'. Number of clusters"),
         ("cluster p -k 1 -o x", "1 is not in the range x>=2"),
-        ("cluster p -k many -o x", "'many' is not a valid integer"),
-        ("cluster p -k 2 -o x --image-size 3", "3 is not in the range x>=8"),
         ("cluster p -k 2 -o x --max-epochs 0", "0 is not in the range x>=1"),
         ("cluster p -k 2 -o x --time-budget 9", "'9' is not a duration"),
         ("cluster p -k 2 -o x --assignment x", "'x' is not one of 'mixture', 'kmeans'"),
@@ -93,10 +83,7 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
         ("cluster p -k 2 -o x --method kmeans", "'kmeans' is not one of"),
         ("cluster p -k 2 -o x --device gpu", "'gpu' is not auto, cpu"),
         ("cluster p -k 2 -o x --encoder-weights x", "needs --encoder"),
-        ("cluster p -k 2 -o x --encoder-cache x", "needs --encoder"),
-        ("demo --seed=-1", "--seed"),
         ("demo --seed=4294967296", "--seed"),
-        ("demo --seed=one", "--seed"),
     ],
 )
 def test_wrong_use_ends_with_code_2_and_an_example(words, told, capsys):

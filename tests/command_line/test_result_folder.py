@@ -47,14 +47,6 @@ def test_what_a_killed_process_left_is_not_in_the_way(photos, words, tmp_path):
     assert left.exists()
 
 
-def test_results_inside_the_folder_are_refused(photos, words, capsys):
-    """They would be images the next time; nothing is made."""
-    before = sorted(photos.rglob("*"))
-    assert main(words(photos, photos / "results" / "deep")) == 2
-    assert "overlap" in capsys.readouterr().err
-    assert sorted(photos.rglob("*")) == before
-
-
 @pytest.mark.parametrize(
     ("place", "told"),
     [
