@@ -59,8 +59,8 @@ class CLIPFeatures(
         dot in ``timm.list_pretrained()``), or the path of a file: safetensors, or a
         dict of tensors that ``torch.save`` wrote, of the whole model or of its image
         tower. Code in a file is never run. None and True stand for OpenAI's weights,
-        or for a model of timm those that it prefers. Files with OpenAI's weights need the model whose name ends in
-        "-quickgelu".
+        or for a model of timm those that it prefers. Files with OpenAI's weights need
+        the model whose name ends in "-quickgelu".
     reading : Reading, default=None
         How images are read; None is ``Reading()``. Its `resize` is not used, as the
         encoder has its own way. With ``on_error="skip"``, the row of an image that
