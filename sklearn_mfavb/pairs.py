@@ -47,7 +47,7 @@ class WithinPair:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw one pair per image; the second view shows the partner if there is one."""
+        """Draw one pair per image; its second view shows the partner, if any."""
         anchors, partners = read_batch(batch)
         return self.first(anchors), self.second(partners)
 
