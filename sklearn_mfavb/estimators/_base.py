@@ -35,10 +35,12 @@ from sklearn_mfavb.estimators._inputs import (
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import FrozenEncoder, fit_encoders
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
+from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
     LARGEST_BATCH,
     Runtime,
@@ -68,6 +70,11 @@ class BaseImageClusterer(
     """
 
     _groups: ClassVar[dict[str, Any]] = {"reading": Reading, "training": Training}
+
+    _short_forms: ClassVar[dict[str, Any]] = {
+        "augmentation": as_augmentation,
+        "positives": Neighbors.of,
+    }
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = COMMON_CONSTRAINTS
 

@@ -1,7 +1,7 @@
 """Frozen encoders as an estimator holds them: a transformer and its statistics."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class FrozenEncoder:
 
     name: str
     transformer: Any | None
-    mean: Rows
+    mean: Rows = field(repr=False)
     weight: float = 1.0
 
     @property
