@@ -78,5 +78,6 @@ class GroupedParameters(BaseEstimator):
     def _validate_params(self) -> None:
         """Validate the parameters, those of the groups included."""
         super()._validate_params()
-        for name in self._groups:
-            self._group(name)._validate_params()
+        for value in self.get_params(deep=False).values():
+            if isinstance(value, ParameterGroup):
+                value._validate_params()

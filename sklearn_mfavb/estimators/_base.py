@@ -35,7 +35,7 @@ from sklearn_mfavb.estimators._inputs import (
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.features import FrozenEncoder, fit_encoders
+from sklearn_mfavb.features import FrozenEncoder, fit_encoders, is_precomputed
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
@@ -313,6 +313,8 @@ class BaseImageClusterer(
         size = resolve_image_size(self.image_size, source, looks)
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
+            if is_precomputed(self.encoder):
+                source.verify(size)  # features of broken files are not to count
         encoders, rows = fit_encoders(
             self.encoder, X, source, features, device=self.device, verbose=self.verbose
         )
