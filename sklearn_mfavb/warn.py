@@ -1,12 +1,15 @@
 """Warnings that point at the user's line."""
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
 import sklearn
 
-_PACKAGES = tuple(str(Path(file).parent) for file in (__file__, sklearn.__file__))
+_PACKAGES = tuple(
+    str(Path(file).parent) + os.sep for file in (__file__, sklearn.__file__)
+)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
@@ -22,4 +25,4 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     frame, level = sys._getframe(1), 2
     while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGES):
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level - 1)
+    warnings.warn(message, category, stacklevel=level)

@@ -14,6 +14,7 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -329,11 +330,12 @@ class BaseImageClusterer(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
+        is_name = isinstance(self.assignment, str)
         recipe = Recipe(
             n_clusters=self.n_clusters,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=self.assignment,
+            assignment=self.assignment if is_name else clone(self.assignment),
             balance=self.balance,
             head_loss=self._head_loss,
         )

@@ -1,8 +1,5 @@
 """The family of estimators, small problems, and quick settings for both."""
 
-from collections import Counter
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
@@ -114,16 +111,16 @@ def photos(shapes, tmp_path):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Count how often Pillow decodes pixels, by file."""
-    counts, load = Counter(), ImageFile.ImageFile.load
+    """List the files whose pixels Pillow decodes, each time it does."""
+    files, load = [], ImageFile.ImageFile.load
 
-    def count(image):
+    def note(image):
         if image.tile:  # what a file that is open, and not decoded yet, has
-            counts[Path(image.filename).name] += 1
+            files.append(image)
         return load(image)
 
-    monkeypatch.setattr(ImageFile.ImageFile, "load", count)
-    return counts
+    monkeypatch.setattr(ImageFile.ImageFile, "load", note)
+    return files
 
 
 class StopAt(Callback):

@@ -181,7 +181,7 @@ def test_bad_features_are_refused(precomputed, images, features, change, message
 
 def test_arrays_of_unequal_lengths_are_refused(precomputed, features):
     """The error counts the rows of each."""
-    with pytest.raises(ValueError, match="equal numbers of rows.*90.*80"):
+    with pytest.raises(ValueError, match=r"equal numbers of rows.*90.*80"):
         precomputed().fit(None, features=[features, features[:80]])
 
 
@@ -196,7 +196,7 @@ def test_bad_rows_are_refused(alone, make, features, images):
             getattr(estimator, method)(bad)
         with pytest.raises(ValueError, match="Reshape your data"):
             getattr(estimator, method)(features[0])
-    with pytest.raises(ValueError, match="has 11 features, but .* 12 features"):
+    with pytest.raises(ValueError, match=r"has 11 features, but .* 12 features"):
         alone.predict(features[:, 1:])
     with pytest.raises(ValueError, match=r"rows of features.*shape \(90, 8, 8\)"):
         alone.predict(images)
@@ -207,7 +207,7 @@ def test_bad_rows_are_refused(alone, make, features, images):
 def test_features_of_another_width_are_refused(precomputed, images, features):
     """At predict, beside images."""
     fitted = precomputed(max_epochs=1).fit(images, features=features)
-    with pytest.raises(ValueError, match="11 columns .*passed to fit.* 12 columns"):
+    with pytest.raises(ValueError, match=r"11 columns .*passed to fit.* 12 columns"):
         fitted.predict(images, features=features[:, 1:])
 
 
@@ -216,9 +216,9 @@ def test_features_that_nobody_asks_for_are_refused(
 ):
     """The error names the way out."""
     for encoder in (None, "ViT-B-32"):
-        with pytest.raises(ValueError, match="features.*encoder='precomputed'"):
+        with pytest.raises(ValueError, match=r"features.*encoder='precomputed'"):
             make(estimator_class, encoder=encoder).fit(images, features=features)
-    with pytest.raises(ValueError, match="features.*encoder='precomputed'"):
+    with pytest.raises(ValueError, match=r"features.*encoder='precomputed'"):
         fitted.predict(images, features=features)
 
 

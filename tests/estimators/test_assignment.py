@@ -1,0 +1,140 @@
+"""What labels an embedding: the mixture, k-means, a head, or the user's estimator."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, clone
+from sklearn.cluster import DBSCAN, KMeans
+from sklearn.mixture import GaussianMixture
+
+from sklearn_mfavb import AnchorClustering, MFAVBClustering, VTCCClustering
+from sklearn_mfavb.assignment import MixtureAssigner
+from sklearn_mfavb.heads import CenterHead
+
+ASSIGNMENTS = {
+    "mixture": "mixture",
+    "kmeans": "kmeans",
+    "head": "head",
+    "KMeans": KMeans(3, n_init=2),
+    "GaussianMixture": GaussianMixture(3, covariance_type="diag"),
+}
+
+
+class Halves(BaseEstimator):
+    """A clusterer of the user's that has `fit` and `predict`, and nothing else."""
+
+    def fit(self, X, y=None):
+        """Learn a median."""
+        self.median_ = np.median(X[:, 0])
+        return self
+
+    def predict(self, X):
+        """Tell low from high."""
+        return (X[:, 0] > self.median_).astype(int)
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_predict_repeats_the_labels(estimator_class, make, images, name):
+    """With every assignment, for images of the fit in any number."""
+    assignment = ASSIGNMENTS[name]
+    if name == "head" and estimator_class.__name__ == "CueCoClustering":
+        pytest.skip("heads of CueCo do not learn")
+    clusterer = make(estimator_class, assignment=assignment).fit(images)
+    assert set(clusterer.labels_) <= {0, 1, 2}
+    assert_array_equal(clusterer.predict(images), clusterer.labels_)
+    probabilities = clusterer.predict_proba(images)
+    assert probabilities.dtype == np.float32
+    assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
+    assert_array_equal(probabilities.argmax(axis=1), clusterer.labels_)
+    if not isinstance(assignment, str):
+        assert_array_equal(
+            clusterer.model_.assigner.estimator.predict(clusterer.transform(images)),
+            clusterer.labels_,
+        )
+        assert not hasattr(assignment, "n_features_in_"), "the user's is cloned"
+        copy = pickle.loads(pickle.dumps(clusterer))
+        assert_array_equal(copy.predict(images), clusterer.labels_)
+        again = clone(clusterer).fit(images)  # its seed is that of the fit
+        assert_array_equal(again.labels_, clusterer.labels_)
+
+
+def test_the_kind_of_assigner_is_what_was_asked_for(make, images):
+    """A mixture, centers, or one of the network's heads."""
+    kinds = {}
+    for name in ("mixture", "kmeans", "head"):
+        clusterer = make(MFAVBClustering, n_cluster_heads=3, assignment=name)
+        model = clusterer.fit(images).model_
+        kinds[name] = model.assigner
+        heads = model.network.cluster_heads
+        assert len(heads) == 3
+        assert any(model.assigner is head for head in heads) is (name == "head")
+    assert isinstance(kinds["mixture"], MixtureAssigner)
+    assert isinstance(kinds["kmeans"], CenterHead)
+
+
+def test_kmeans_labels_by_the_nearest_mean(make, images):
+    """Each label is the nearest mean of the embeddings that have it."""
+    clusterer = make(AnchorClustering, assignment="kmeans")
+    clusterer.set_params(training__precision="float32").fit(images)
+    embedding, labels = clusterer.transform(images), clusterer.labels_
+    means = np.stack([embedding[labels == k].mean(axis=0) for k in range(3)])
+    centers = clusterer.model_.assigner.centers.numpy()
+    assert_allclose(centers, means, rtol=1e-3, atol=1e-3)
+    gaps = np.linalg.norm(embedding[:, None] - centers, axis=2)
+    assert_array_equal(labels, gaps.argmin(axis=1))
+    assert not torch.allclose(
+        clusterer.model_.assigner.centers,
+        clusterer.model_.network.cluster_heads[0].centers,
+        atol=1e-3,
+    )
+
+
+def test_a_clusterer_without_probabilities(make, images):
+    """Labels are as sure as they can be."""
+    clusterer = make(VTCCClustering, 2, assignment=Halves()).fit(images)
+    assert set(np.unique(clusterer.predict_proba(images))) == {0.0, 1.0}
+    assert set(clusterer.labels_) == {0, 1}
+    assert_array_equal(clusterer.predict(images[:1]), clusterer.labels_[:1])
+
+
+@pytest.mark.parametrize("assignment", [DBSCAN(), 3, "coin"])
+def test_what_cannot_predict_is_refused(estimator_class, make, images, assignment):
+    """New images could not be labeled."""
+    with pytest.raises(ValueError, match="assignment"):
+        make(estimator_class, assignment=assignment).fit(images)
+
+
+def test_a_class_is_refused_before_training(make, images, stop_at):
+    """What was meant is an instance."""
+    training = stop_at(1, RuntimeError("training has begun"))
+    with pytest.raises(TypeError, match="instance"):
+        make(VTCCClustering, assignment=KMeans, training=training).fit(images)
+
+
+def test_balance_reaches_the_mixture(make, features):
+    """With balance, clusters of a mixture come nearer to equal sizes."""
+    rows = np.concatenate([features[:60], features[:6] + 20])
+    spread = {
+        balance: np.mean(
+            [
+                np.bincount(
+                    make(
+                        VTCCClustering,
+                        encoder="precomputed",
+                        assignment="mixture",
+                        balance=balance,
+                        random_state=seed,
+                    )
+                    .fit(rows)
+                    .labels_,
+                    minlength=3,
+                ).std()
+                for seed in range(3)
+            ]
+        )
+        for balance in (0.0, 1.0)
+    }
+    assert spread[1.0] < spread[0.0]

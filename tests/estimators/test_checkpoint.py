@@ -1,0 +1,325 @@
+"""Training that was cut off goes on, to the same end."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
+
+import sklearn_mfavb
+from sklearn_mfavb import (
+    AnchorClustering,
+    Augmentation,
+    CLIPFeatures,
+    MFAVBClustering,
+    Neighbors,
+    SCANClustering,
+    Training,
+    VTCCClustering,
+)
+from sklearn_mfavb.images import ImageDataset, open_images
+from sklearn_mfavb.training import _checkpoint
+from sklearn_mfavb.training._identity import describe_training
+
+
+class Killed(Exception):
+    """What ends a fit in the middle."""
+
+
+@pytest.fixture(scope="module")
+def images(shapes):
+    """Draw few images."""
+    return shapes[0][:36]
+
+
+@pytest.fixture(autouse=True)
+def every_epoch_is_kept(monkeypatch):
+    """However long writing takes beside an epoch of a moment."""
+    monkeypatch.setattr(_checkpoint, "_SHARE_OF_TIME", np.inf)
+
+
+@pytest.fixture
+def build(make):
+    """Make an estimator of several epochs per stage."""
+    staged = {
+        AnchorClustering: {"pretrain_epochs": 2},
+        SCANClustering: {"pretext_epochs": 2, "self_label_epochs": 2},
+    }
+
+    def build(cls, path=None, **parameters):
+        training = Training(checkpoint=path)
+        settings = {"batch_size": 12, **staged.get(cls, {}), **parameters}
+        return make(cls, **{"training": training, **settings})
+
+    return build
+
+
+def assert_same_fit(one, other):
+    """Hold two fits against each other, bit for bit."""
+    assert_array_equal(one.labels_, other.labels_)
+    history, expected = (
+        [{**row, "seconds": 0} for row in each.history_] for each in (one, other)
+    )
+    assert history == expected
+    mine, its = (each.model_.network.state_dict() for each in (one, other))
+    assert mine.keys() == its.keys()
+    for name in mine:
+        assert torch.equal(mine[name], its[name]), name
+
+
+@pytest.mark.parametrize("in_embedding", [False, True])
+def test_a_killed_fit_goes_on_to_the_same_end(
+    estimator_class, build, images, stop_at, tmp_path, in_embedding
+):
+    """Killed in any epoch of any stage, a fit ends as if nothing had happened."""
+    settings = {}
+    if in_embedding:
+        if estimator_class is AnchorClustering:
+            pytest.skip("has no neighbors")
+        settings["positives"] = Neighbors(3, space="embedding", refresh=1)
+    whole = build(estimator_class, **settings).fit(images)
+    for epoch in range(2, whole.n_iter_ + 1):
+        path = tmp_path / f"epoch {epoch}"
+        training = stop_at(epoch, Killed, checkpoint=path)
+        with pytest.raises(Killed):
+            build(estimator_class, **settings, training=training).fit(images)
+        assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
+        assert not path.exists()
+
+
+def test_a_fit_may_be_killed_again_and_again(build, images, stop_at, tmp_path):
+    """Each fit goes on where the last one stood; keeping changes nothing."""
+    path = tmp_path / "training"
+    for _ in range(2):  # epochs are counted from where it goes on: each gains one
+        training = stop_at(2, Killed, checkpoint=str(path))
+        with pytest.raises(Killed):
+            build(SCANClustering, training=training).fit(images)
+    whole = build(SCANClustering).fit(images)
+    assert_same_fit(build(SCANClustering, path).fit(images), whole)
+    assert_same_fit(build(SCANClustering, path).fit(images), whole)  # from the start
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_ctrl_c_leaves_the_checkpoint(
+    estimator_class, build, images, stop_at, tmp_path, epoch
+):
+    """Training that the user ends gives labels, and can go on."""
+    path = tmp_path / "training"
+    training = stop_at(epoch, at_its_end=True, checkpoint=path)
+    settings = {"max_epochs": 4}
+    with pytest.warns(match="Training stopped after"):
+        build(estimator_class, training=training, **settings).fit(images)
+    whole = build(estimator_class, **settings).fit(images)
+    assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
+
+
+def test_features_and_two_encoders_resume(build, images, tiny, stop_at, tmp_path):
+    """What the network sees besides pixels belongs to the training."""
+    path = tmp_path / "training"
+    settings = {"encoder": [tiny(), tiny(precision="bfloat16")]}
+    with pytest.raises(Killed):
+        training = stop_at(2, Killed, checkpoint=path)
+        build(VTCCClustering, training=training, **settings).fit(images)
+    whole = build(VTCCClustering, **settings).fit(images)
+    assert_same_fit(build(VTCCClustering, path, **settings).fit(images), whole)
+
+
+PROGRAM = """
+import os, signal
+import numpy as np
+from skorch.callbacks import Callback
+from sklearn_mfavb import Training, ViT, VTCCClustering
+class Kill(Callback):
+    def on_batch_end(self, net, **kwargs):
+        if len(net.history) == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+training = Training(checkpoint={path!r}, callbacks=[Kill()])
+VTCCClustering(
+    3, max_epochs=3, batch_size=16, random_state=0, backbone=ViT(embed_dim=16),
+    training=training,
+).fit(np.load({images!r}))
+"""
+
+
+def test_a_process_that_is_killed_goes_on(images, tmp_path):
+    """SIGKILL, which nothing can catch, loses the epoch that was running."""
+    path = str(tmp_path / "training")
+    np.save(tmp_path / "images.npy", images)
+    program = PROGRAM.format(path=path, images=str(tmp_path / "images.npy"))
+    # As many threads as the tests have: sums over other parts differ in the last bits.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    ended = subprocess.run([sys.executable, "-c", program], env=environment)
+    assert ended.returncode == -signal.SIGKILL
+    settings = {"max_epochs": 3, "batch_size": 16, "random_state": 0}
+    fits = [
+        VTCCClustering(
+            3,
+            backbone=sklearn_mfavb.ViT(embed_dim=16),
+            training=Training(checkpoint=each),
+            **settings,
+        ).fit(images)
+        for each in (path, None)
+    ]
+    assert_same_fit(*fits)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            {"training__learning_rate": 0.5},
+            "training__learning_rate was 0.001, now 0.5",
+        ),
+        ({"random_state": 1}, "random_state was 0, now 1"),
+        ({"n_clusters": 4}, "n_clusters was 3, now 4"),
+        ({"reading__resize": "pad"}, "reading__resize was 'crop', now 'pad'"),
+    ],
+    ids=str,
+)
+def test_a_checkpoint_of_other_parameters_is_refused(
+    build, images, stop_at, tmp_path, change, told
+):
+    """What differs is named, groups included, and the file stays."""
+    path = tmp_path / "training"
+    with pytest.raises(Killed):
+        training = stop_at(2, Killed, checkpoint=path)
+        build(VTCCClustering, training=training).fit(images)
+    with pytest.raises(ValueError, match=told):
+        build(VTCCClustering, path).set_params(**change).fit(images)
+    with pytest.raises(ValueError, match="images was 36 with"):
+        build(VTCCClustering, path).fit(255 - images)
+    with pytest.raises(ValueError, match="images was 36 with .*now 30 with"):
+        build(VTCCClustering, path).fit(images[:30])
+    assert path.exists()
+    # Where files are kept, and what is shown, is no part of a training.
+    build(VTCCClustering, path, verbose=0, device="cpu").fit(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("augmentation", lambda batch: batch),
+        ("augmentation", Augmentation(features=lambda rows: rows)),
+        ("backbone", lambda **shape: None),
+    ],
+    ids=["augmentation", "in a group", "backbone"],
+)
+def test_lambdas_are_refused_in_plain_words(build, images, tmp_path, name, value):
+    """They could not be known again; without a checkpoint they are welcome."""
+    path = tmp_path / "training"
+    with pytest.raises(ValueError, match=f"checkpoint needs to know {name}.*lambda"):
+        build(VTCCClustering, path).set_params(**{name: value}).fit(images)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
+def test_what_is_no_checkpoint_is_not_overwritten(build, images, tmp_path, content):
+    """A file of the user's is refused by name, and stays as it is."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"notes\.txt"):
+        build(VTCCClustering, path).fit(images)
+    assert path.read_bytes() == content
+
+
+def test_code_in_a_file_is_not_run(build, images, tmp_path):
+    """A pickle that would run something is refused."""
+
+    class Bomb:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "was run"),)
+
+    torch.save({"format": Bomb()}, tmp_path / "bomb")
+    with pytest.raises(ValueError, match="bomb"):
+        build(VTCCClustering, tmp_path / "bomb").fit(images)
+    assert not (tmp_path / "was run").exists()
+
+
+def test_a_full_disk_leaves_the_last_checkpoint_whole(
+    build, images, tmp_path, monkeypatch
+):
+    """The error names the file, and what was kept before can be gone on with."""
+    path, save, saved = tmp_path / "training", torch.save, []
+
+    def save_once(content, file):
+        saved.append(content)
+        if len(saved) > 1:
+            file.write(b"half a checkp")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        save(content, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", save_once)
+        with pytest.raises(OSError, match=r"No space left.*training"):
+            build(VTCCClustering, path).fit(images)
+    assert list(tmp_path.iterdir()) == [path]
+    resumed = build(VTCCClustering, path).fit(images)
+    assert_same_fit(resumed, build(VTCCClustering).fit(images))
+
+
+def test_a_folder_that_is_missing_is_named(build, images, tmp_path):
+    """The error says where nothing could be written."""
+    with pytest.raises(OSError, match="missing"):
+        build(VTCCClustering, tmp_path / "missing" / "training").fit(images)
+
+
+def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
+    """Without random_state, a fit goes on with the seed that it began with."""
+    path = tmp_path / "training"
+    with pytest.raises(Killed):
+        training = stop_at(2, Killed, checkpoint=path)
+        build(VTCCClustering, training=training, random_state=None).fit(images)
+    seed = torch.load(path, weights_only=True)["seed"]
+    resumed = build(VTCCClustering, path, random_state=None).fit(images)
+    assert resumed.n_iter_ == 2
+    assert isinstance(seed, int)
+
+
+class Scale:
+    """Stand in for a callable of the user's that says nothing of itself."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, images):
+        """Scale the images."""
+        return images * self.factor
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_same"),
+    [
+        (Scale(2), Scale(2), True),
+        (Scale(2), Scale(3), False),
+        (Scale(np.arange(5000)), Scale(np.arange(5000)), True),
+        (Scale(np.arange(5000)), Scale(np.arange(5000) // 4999), False),
+        (Scale(torch.ones(2)), Scale(torch.ones(2)), True),
+        (Scale([Scale(2)]), Scale([Scale(3)]), False),
+        (partial(Scale, 0.48145), partial(Scale, 0.48149), False),
+        (np.float64(0.5), 0.5, True),
+        (Augmentation("cc"), Augmentation("cc"), True),
+        (Augmentation("cc"), Augmentation("cc", encoded_views=2), False),
+        (CLIPFeatures("a", cache_dir="here"), CLIPFeatures("a", batch_size=2), True),
+        (CLIPFeatures("a"), CLIPFeatures("b"), False),
+        ([CLIPFeatures("a")], [CLIPFeatures("b")], False),
+        (pickle.dumps, pickle.dumps, True),
+        (pickle.dumps, pickle.loads, False),
+    ],
+)
+def test_parameters_are_told_apart_by_what_they_do(images, first, second, is_same):
+    """Not by where they are in memory, nor by NumPy's type of a number."""
+    dataset = ImageDataset(open_images(images), (8, 8))
+    told = [
+        describe_training(MFAVBClustering(encoder=each).get_params(), dataset)
+        for each in (first, second)
+    ]
+    assert (told[0] == told[1]) is is_same

@@ -1,0 +1,319 @@
+"""Images of every kind go in, are read as seldom as can be, and labels are aligned."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from skorch.callbacks import Callback
+
+from sklearn_mfavb import CLIPFeatures, Reading, Training, VTCCClustering
+from sklearn_mfavb.images import _source
+
+
+@pytest.fixture(scope="module")
+def colors():
+    """Draw twenty-four random color images of 8 x 8 pixels."""
+    return np.random.default_rng(0).integers(0, 256, (24, 8, 8, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def quick(make):
+    """Make a quick VTCCClustering that skips broken files."""
+    reading = Reading(on_error="skip")
+    return lambda **parameters: make(VTCCClustering, reading=reading, **parameters)
+
+
+class Pictures(torch.utils.data.Dataset):
+    """A map-style data set of (image, label)."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        return Image.fromarray(self.images[index]), -1
+
+
+KINDS = {
+    "channels first": lambda images: images.transpose(0, 3, 1, 2),
+    "rows": lambda images: images.reshape(len(images), -1),
+    "floats": lambda images: (images / 255).astype(np.float64),
+    "tensor": torch.from_numpy,
+    "list of arrays": list,
+    "PIL": lambda images: [Image.fromarray(image) for image in images],
+    "dataset": Pictures,
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kinds_of_input_agree(make, colors, kind):
+    """The same images in another form give the same embedding, also mixed."""
+    reference = make(VTCCClustering).fit(colors)
+    converted = KINDS[kind](colors)
+    embedding = reference.transform(colors)
+    other = make(VTCCClustering).fit(converted)
+    assert_allclose(other.transform(converted), embedding, rtol=0.02, atol=0.02)
+    assert_allclose(reference.transform(converted), embedding, rtol=0.02, atol=0.02)
+
+
+def test_memory_maps_are_read_in_place(make, colors, tmp_path):
+    """A read-only memory map is accepted."""
+    np.save(tmp_path / "images.npy", colors)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    labels = make(VTCCClustering).fit_predict(colors)
+    assert_array_equal(make(VTCCClustering).fit_predict(mapped), labels)
+
+
+def test_names_of_columns_are_kept_and_forgotten(estimator_class, make, images):
+    """They are checked in predict, and do not outlive their fit."""
+    frame = pd.DataFrame(images.reshape(90, -1)).add_prefix("pixel")
+    clusterer = make(estimator_class).fit(frame)
+    assert clusterer.n_features_in_ == 64
+    assert clusterer.feature_names_in_[0] == "pixel0"
+    with pytest.raises(ValueError, match="feature names"):
+        clusterer.predict(frame[frame.columns[::-1]])
+    clusterer.fit(images)
+    assert not hasattr(clusterer, "feature_names_in_")
+    assert not hasattr(clusterer, "n_features_in_")
+
+
+def test_embeddings_come_as_frames(make, images):
+    """With the index of the rows, and a name for every unit."""
+    frame = pd.DataFrame(images.reshape(90, -1), index=np.arange(90) + 5)
+    clusterer = make(VTCCClustering).set_output(transform="pandas")
+    embedding = clusterer.fit_transform(frame.add_prefix("pixel"))
+    assert list(embedding.columns) == [f"vtccclustering{i}" for i in range(16)]
+    assert list(embedding.index) == list(frame.index)
+
+
+def test_other_sizes_are_resized_for_prediction(estimator_class, make, colors):
+    """New images may have another size, as files may."""
+    clusterer = make(estimator_class).fit(colors)
+    larger = colors.repeat(2, axis=1).repeat(2, axis=2)
+    assert clusterer.predict(larger).shape == (24,)
+    assert clusterer.image_size_ == (8, 8)
+
+
+def test_large_images_are_reduced_unless_asked(make):
+    """By default to a longest side of 64, and the aspect is kept."""
+    images = np.zeros((6, 96, 192, 3), dtype=np.uint8)
+    for asked, seen in {"auto": (32, 64), 16: (16, 16), (12, 8): (12, 8)}.items():
+        clusterer = make(VTCCClustering, image_size=asked, max_epochs=1)
+        assert clusterer.fit(images).image_size_ == seen
+
+
+@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
+@pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
+def test_photographs_keep_their_aspect(estimator_class, make, tmp_path, resize):
+    """A square in a wide photograph is seen as a square, unless stretched (fault 9)."""
+    wide = np.zeros((40, 80), dtype=np.uint8)
+    wide[10:30, 30:50] = 255  # 20 pixels square, in the middle
+    paths = [tmp_path / f"{number}.png" for number in range(6)]
+    for path, image in zip(paths, [wide, wide.T] * 3, strict=True):
+        Image.fromarray(image).save(path)
+    seen = []
+
+    def note(batch):
+        seen.append(batch.clone())
+        return batch
+
+    reading = Reading(resize=resize)
+    settings = {"image_size": 20, "augmentation": note, "reading": reading}
+    clusterer = make(estimator_class, 2, **settings)
+    clusterer.fit(paths)
+    for image in torch.cat(seen)[:, 0]:
+        height = (image.mean(dim=1) > 0.05).sum()
+        width = (image.mean(dim=0) > 0.05).sum()
+        ratio = float(height / width)
+        assert (0.75 < ratio < 1.34) is (resize != "stretch")
+
+
+def test_augmentations_of_users_may_work_in_place(estimator_class, make, images):
+    """What they write into their batch changes no image (fault 10)."""
+
+    def erase(batch):
+        return batch.mul_(0.0).add_(torch.rand_like(batch))
+
+    def draw(batch):
+        return torch.rand_like(batch)
+
+    before = images.copy()
+    fits = [
+        make(estimator_class, augmentation=each).fit(images) for each in (erase, draw)
+    ]
+    assert_array_equal(images, before)
+    for one, other in zip(*(each.history_ for each in fits), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], rel=1e-3, abs=1e-4)
+
+
+def test_modules_of_users_are_never_trained_in_place(make, images):
+    """An augmentation module with weights is copied before training."""
+    module = torch.nn.BatchNorm2d(1)
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    augmentation = torch.nn.Sequential(module, torch.nn.Sigmoid())
+    make(VTCCClustering, augmentation=augmentation).fit(images)
+    assert all(torch.equal(module.state_dict()[key], before[key]) for key in before)
+
+
+def test_files_that_nobody_looks_at_are_not_decoded(
+    estimator_class, make, photos, features, decoded
+):
+    """With features beside them, their headers say all that is asked (fault 5)."""
+    rows = features[:30]
+    clusterer = make(estimator_class, encoder="precomputed").fit(photos, features=rows)
+    clusterer.predict(photos, features=rows)
+    clusterer.score(photos, features=rows)
+    assert clusterer.labels_.shape == (30,)
+    assert decoded == []
+
+
+def test_files_with_kept_features_are_not_decoded(
+    make, photos, tiny, tmp_path, decoded
+):
+    """An encoder whose features are in its cache needs no pixels."""
+    encoder = tiny(cache_dir=tmp_path / "cache")
+    first = make(VTCCClustering, encoder=encoder).fit(photos)
+    assert len(decoded) == 30
+    decoded.clear()
+    again = make(VTCCClustering, encoder=encoder).fit(photos)
+    again.predict(photos)
+    assert decoded == []
+    assert_array_equal(again.labels_, first.labels_)
+
+
+@pytest.mark.parametrize("with_encoder", [False, True])
+def test_files_are_decoded_once(
+    estimator_class, make, photos, tiny, decoded, with_encoder
+):
+    """For the encoder and all epochs of the network together."""
+    encoder = tiny() if with_encoder else None
+    clusterer = make(estimator_class, encoder=encoder, use_pixels=True).fit(photos)
+    assert len(decoded) == 30
+    decoded.clear()
+    clusterer.predict(photos)
+    assert len(decoded) == 30
+    decoded.clear()
+    clusterer.fit_transform(photos)
+    assert len(decoded) == 30
+
+
+def test_a_score_does_not_drop_what_is_kept(make, photos, decoded):
+    """Reading at another size leaves images where they are (fault 14)."""
+    clusterer = make(VTCCClustering, image_size=6).fit(photos)
+    source = clusterer._open(photos).source
+    source.keep((6, 6))
+    source.verify((6, 6))
+    decoded.clear()
+    source.read(range(30), (3, 3))
+    assert len(decoded) == 30
+    decoded.clear()
+    source.read(range(30), (6, 6))
+    assert decoded == []
+    assert -1 <= clusterer.score(photos) <= 1
+
+
+def test_folders_and_paths_are_the_same_images(make, photos):
+    """In the order of `paths_`, and with nothing skipped."""
+    folder = make(VTCCClustering).fit(photos[0].parent)
+    paths = make(VTCCClustering).fit(folder.paths_)
+    assert folder.paths_ == [str(path) for path in photos]
+    assert folder.skipped_ == {}
+    assert_array_equal(folder.labels_, paths.labels_)
+    assert_array_equal(folder.predict(str(photos[0].parent)), folder.labels_)
+
+
+@pytest.mark.parametrize("with_encoder", [False, True])
+def test_broken_files_are_named_or_skipped(quick, make, photos, tiny, with_encoder):
+    """Labels stay aligned: -1 for the file that is listed in skipped_."""
+    photos[4].write_bytes(photos[4].read_bytes()[:60])
+    encoder = tiny() if with_encoder else None
+    with pytest.raises(ValueError, match=r"04\.png"):
+        make(VTCCClustering, encoder=encoder).fit(photos)
+    clusterer = quick(encoder=encoder).fit(photos)
+    assert list(clusterer.skipped_) == [4]
+    assert np.flatnonzero(clusterer.labels_ == -1).tolist() == [4]
+    assert_array_equal(clusterer.predict(photos), clusterer.labels_)
+    for method in (clusterer.predict_proba, clusterer.transform):
+        assert np.flatnonzero(np.isnan(method(photos)).all(axis=1)).tolist() == [4]
+    assert np.isfinite(clusterer.score(photos))
+    with pytest.raises(ValueError, match="None of the 1 images"):
+        clusterer.score(photos[4:5])
+
+
+class Vanish(Callback):
+    """Remove a file when the first epoch is over."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def on_epoch_end(self, net, **kwargs):
+        self.path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize("assignment", ["mixture", "kmeans", "head"])
+def test_a_file_that_vanishes_in_training_changes_nothing(quick, photos, assignment):
+    """What was read once is kept."""
+    training = Training(callbacks=[Vanish(photos[5])])
+    clusterer = quick(training=training, assignment=assignment).fit(photos)
+    assert clusterer.skipped_ == {}
+    assert (clusterer.labels_ >= 0).all()
+    assert np.flatnonzero(clusterer.predict(photos) == -1).tolist() == [5]
+
+
+def test_files_that_vanish_before_they_are_embedded(quick, photos, tiny, monkeypatch):
+    """Training sees no features that are missing; what is left may be too little."""
+    extract, gone = CLIPFeatures.extract, photos[5:6]
+
+    def extract_late(self, source):
+        for path in gone:
+            path.unlink(missing_ok=True)
+        return extract(self, source)
+
+    monkeypatch.setattr(CLIPFeatures, "extract", extract_late)
+    clusterer = quick(encoder=tiny()).fit(photos)
+    assert list(clusterer.skipped_) == [5]
+    assert np.flatnonzero(clusterer.labels_ < 0).tolist() == [5]
+    gone = photos[2:]
+    with pytest.raises(ValueError, match=r"n_samples=2 .*more could not be read"):
+        quick(encoder=tiny()).fit([path for path in photos if path.exists()])
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((5, 8, 8)) + 7.0, "pixel_range"),
+        (np.full((5, 8, 8), np.nan), "NaN"),
+        (np.full((5, 8, 8), np.inf), "infinity"),
+        (np.zeros((0, 8, 8)), "0 sample"),
+        (np.zeros((5, 7), dtype=np.uint8), "image_shape"),
+        (np.zeros((5, 3, 8, 3), dtype=np.uint8), "channel_axis"),
+        (np.zeros((5, 8, 8, 2), dtype=np.uint8), "channel"),
+        (np.zeros((8, 8, 3), dtype=np.uint8), r"X\[None\]"),
+        (np.zeros((5, 8, 8), dtype=np.int64) + 300, "pixel_range"),
+    ],
+)
+def test_bad_images_are_refused(make, images, message):
+    """The error says what was seen and what would be right."""
+    with pytest.raises(ValueError, match=message):
+        make(VTCCClustering, 2).fit(images)
+
+
+def test_images_of_another_kind_are_refused(make, colors):
+    """Sparse ones, and grayscale arrays for a model of colors."""
+    with pytest.raises(TypeError, match=r"[Ss]parse"):
+        make(VTCCClustering).fit(torch.from_numpy(colors).float().to_sparse())
+    with pytest.raises(ValueError, match="channel"):
+        make(VTCCClustering).fit(colors).predict(colors[..., 0])
+
+
+def test_images_beyond_memory_are_kept_in_a_file(make, photos, decoded, monkeypatch):
+    """And are decoded once all the same."""
+    labels = make(VTCCClustering).fit_predict(photos)
+    decoded.clear()
+    monkeypatch.setattr(_source, "MEMORY_BYTES", 0)
+    assert_array_equal(make(VTCCClustering).fit_predict(photos), labels)
+    assert len(decoded) == 30
