@@ -303,6 +303,7 @@ class Scale:
         (Scale(np.arange(5000)), Scale(np.arange(5000)), True),
         (Scale(np.arange(5000)), Scale(np.arange(5000) // 4999), False),
         (Scale(torch.ones(2)), Scale(torch.ones(2)), True),
+        (Scale(torch.ones(2)), Scale(torch.zeros(2)), False),
         (Scale([Scale(2)]), Scale([Scale(3)]), False),
         (partial(Scale, 0.48145), partial(Scale, 0.48149), False),
         (np.float64(0.5), 0.5, True),
