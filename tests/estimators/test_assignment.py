@@ -112,29 +112,3 @@ def test_a_class_is_refused_before_training(make, images, stop_at):
     training = stop_at(1, RuntimeError("training has begun"))
     with pytest.raises(TypeError, match="instance"):
         make(VTCCClustering, assignment=KMeans, training=training).fit(images)
-
-
-def test_balance_reaches_the_mixture(make, features):
-    """With balance, clusters of a mixture come nearer to equal sizes."""
-    rows = np.concatenate([features[:60], features[:6] + 20])
-    spread = {
-        balance: np.mean(
-            [
-                np.bincount(
-                    make(
-                        VTCCClustering,
-                        encoder="precomputed",
-                        assignment="mixture",
-                        balance=balance,
-                        random_state=seed,
-                    )
-                    .fit(rows)
-                    .labels_,
-                    minlength=3,
-                ).std()
-                for seed in range(3)
-            ]
-        )
-        for balance in (0.0, 1.0)
-    }
-    assert spread[1.0] < spread[0.0]

@@ -1,7 +1,5 @@
 """Features that users pass: alone, as X, or beside the images they belong to."""
 
-import pickle
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -157,6 +155,7 @@ def test_rows_without_an_encoder_are_told_of_precomputed(
         (lambda rows: {}, "encoder='precomputed' needs features"),
         (lambda rows: rows[:-1], "features has 89 rows.* 90 images"),
         (lambda rows: rows[0], "2D array"),
+        (lambda rows: [rows, rows[:80]], r"features\[1\] has 80 rows"),
         (
             lambda rows: np.where(np.arange(90)[:, None] >= 41, np.nan, rows),
             "features has NaN or infinity in 49 rows, the first of them 41",
@@ -166,7 +165,16 @@ def test_rows_without_an_encoder_are_told_of_precomputed(
             "DINO has NaN or infinity in 1 rows, the first of them 3",
         ),
     ],
-    ids=["missing", "empty", "no arrays", "one short", "one row", "NaN", "infinity"],
+    ids=[
+        "missing",
+        "empty",
+        "no arrays",
+        "one short",
+        "one row",
+        "lengths",
+        "NaN",
+        "infinity",
+    ],
 )
 def test_bad_features_are_refused(precomputed, images, features, change, message):
     """Every method says what is wrong with the features, fit among them."""
@@ -174,15 +182,11 @@ def test_bad_features_are_refused(precomputed, images, features, change, message
     for method in ("fit", *METHODS):
         with pytest.raises(ValueError, match=message):
             getattr(fitted, method)(images, features=change(features))
+    with pytest.raises(ValueError, match=r"11 columns .*passed to fit.* 12 columns"):
+        fitted.predict(images, features=features[:, 1:])
     # A fit that is refused leaves the last one as it was.
     labels = fitted.predict(images, features=features)
     assert_array_equal(labels, fitted.labels_)
-
-
-def test_arrays_of_unequal_lengths_are_refused(precomputed, features):
-    """The error counts the rows of each."""
-    with pytest.raises(ValueError, match=r"equal numbers of rows.*90.*80"):
-        precomputed().fit(None, features=[features, features[:80]])
 
 
 def test_bad_rows_are_refused(alone, make, features, images):
@@ -202,13 +206,6 @@ def test_bad_rows_are_refused(alone, make, features, images):
         alone.predict(images)
     with pytest.raises(ValueError, match=r"n_samples=2 should be >= n_clusters=3"):
         unfitted.fit(features[:2])
-
-
-def test_features_of_another_width_are_refused(precomputed, images, features):
-    """At predict, beside images."""
-    fitted = precomputed(max_epochs=1).fit(images, features=features)
-    with pytest.raises(ValueError, match=r"11 columns .*passed to fit.* 12 columns"):
-        fitted.predict(images, features=features[:, 1:])
 
 
 def test_features_that_nobody_asks_for_are_refused(
@@ -288,21 +285,6 @@ def test_features_are_left_alone(precomputed, features):
     assert_array_equal(given, before)
 
 
-def test_feature_augmentation_sees_standardized_features(make, features):
-    """A callable gets centered rows with a mean square of 1, as documented."""
-    seen = []
-
-    def record(rows):
-        seen.append(rows.clone())
-        return rows
-
-    augmentation = Augmentation(features=record)
-    make(VTCCClustering, encoder="precomputed", augmentation=augmentation).fit(features)
-    rows = torch.cat(seen)
-    assert abs(rows.mean()) < 0.1
-    torch.testing.assert_close(rows.square().mean(dim=1), torch.ones(len(rows)))
-
-
 @pytest.mark.parametrize(
     "parameters",
     [
@@ -346,12 +328,6 @@ def test_skipped_files_keep_features_aligned(precomputed, photos, features, n_by
         means.append(clusterer.model_.encoders[0].mean)
     assert_array_equal(means[0], means[1])
     assert_array_equal(means[0], means[2])
-
-
-def test_pickled_model_of_features_predicts(alone, features):
-    """A copy predicts the same bit for bit."""
-    copy = pickle.loads(pickle.dumps(alone))
-    assert_array_equal(copy.predict_proba(features), alone.predict_proba(features))
 
 
 def test_pipelines_route_features(make, images, features):

@@ -9,7 +9,6 @@ from PIL import Image
 from skorch.callbacks import Callback
 
 from sklearn_mfavb import CLIPFeatures, Reading, Training, VTCCClustering
-from sklearn_mfavb.images import _source
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +59,6 @@ def test_kinds_of_input_agree(make, colors, kind):
     assert_allclose(reference.transform(converted), embedding, rtol=0.02, atol=0.02)
 
 
-def test_memory_maps_are_read_in_place(make, colors, tmp_path):
-    """A read-only memory map is accepted."""
-    np.save(tmp_path / "images.npy", colors)
-    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    labels = make(VTCCClustering).fit_predict(colors)
-    assert_array_equal(make(VTCCClustering).fit_predict(mapped), labels)
-
-
 def test_names_of_columns_are_kept_and_forgotten(estimator_class, make, images):
     """They are checked in predict, and do not outlive their fit."""
     frame = pd.DataFrame(images.reshape(90, -1)).add_prefix("pixel")
@@ -79,23 +70,6 @@ def test_names_of_columns_are_kept_and_forgotten(estimator_class, make, images):
     clusterer.fit(images)
     assert not hasattr(clusterer, "feature_names_in_")
     assert not hasattr(clusterer, "n_features_in_")
-
-
-def test_embeddings_come_as_frames(make, images):
-    """With the index of the rows, and a name for every unit."""
-    frame = pd.DataFrame(images.reshape(90, -1), index=np.arange(90) + 5)
-    clusterer = make(VTCCClustering).set_output(transform="pandas")
-    embedding = clusterer.fit_transform(frame.add_prefix("pixel"))
-    assert list(embedding.columns) == [f"vtccclustering{i}" for i in range(16)]
-    assert list(embedding.index) == list(frame.index)
-
-
-def test_other_sizes_are_resized_for_prediction(estimator_class, make, colors):
-    """New images may have another size, as files may."""
-    clusterer = make(estimator_class).fit(colors)
-    larger = colors.repeat(2, axis=1).repeat(2, axis=2)
-    assert clusterer.predict(larger).shape == (24,)
-    assert clusterer.image_size_ == (8, 8)
 
 
 def test_large_images_are_reduced_unless_asked(make):
@@ -282,38 +256,9 @@ def test_files_that_vanish_before_they_are_embedded(quick, photos, tiny, monkeyp
         quick(encoder=tiny()).fit([path for path in photos if path.exists()])
 
 
-@pytest.mark.parametrize(
-    ("images", "message"),
-    [
-        (np.zeros((5, 8, 8)) + 7.0, "pixel_range"),
-        (np.full((5, 8, 8), np.nan), "NaN"),
-        (np.full((5, 8, 8), np.inf), "infinity"),
-        (np.zeros((0, 8, 8)), "0 sample"),
-        (np.zeros((5, 7), dtype=np.uint8), "image_shape"),
-        (np.zeros((5, 3, 8, 3), dtype=np.uint8), "channel_axis"),
-        (np.zeros((5, 8, 8, 2), dtype=np.uint8), "channel"),
-        (np.zeros((8, 8, 3), dtype=np.uint8), r"X\[None\]"),
-        (np.zeros((5, 8, 8), dtype=np.int64) + 300, "pixel_range"),
-    ],
-)
-def test_bad_images_are_refused(make, images, message):
-    """The error says what was seen and what would be right."""
-    with pytest.raises(ValueError, match=message):
-        make(VTCCClustering, 2).fit(images)
-
-
 def test_images_of_another_kind_are_refused(make, colors):
     """Sparse ones, and grayscale arrays for a model of colors."""
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         make(VTCCClustering).fit(torch.from_numpy(colors).float().to_sparse())
     with pytest.raises(ValueError, match="channel"):
         make(VTCCClustering).fit(colors).predict(colors[..., 0])
-
-
-def test_images_beyond_memory_are_kept_in_a_file(make, photos, decoded, monkeypatch):
-    """And are decoded once all the same."""
-    labels = make(VTCCClustering).fit_predict(photos)
-    decoded.clear()
-    monkeypatch.setattr(_source, "MEMORY_BYTES", 0)
-    assert_array_equal(make(VTCCClustering).fit_predict(photos), labels)
-    assert len(decoded) == 30

@@ -13,21 +13,11 @@ from skorch.callbacks import Callback
 from sklearn_mfavb import (
     AnchorClustering,
     CueCoClustering,
-    MFAVBClustering,
     SCANClustering,
     Training,
     VTCCClustering,
 )
-from sklearn_mfavb.augmentation import (
-    AffineCrop,
-    ColorJitter,
-    GaussianBlur,
-    Grayscale,
-    Solarize,
-)
 from sklearn_mfavb.backbones import ConvStemViT, FeatureBackbone, TimmBackbone
-from sklearn_mfavb.estimators import as_augmentation, draw_image_views
-from sklearn_mfavb.images import open_images
 from sklearn_mfavb.views import View, ViewShape
 
 
@@ -268,26 +258,6 @@ def test_vtcc_has_the_network_of_the_released_code():
         assert (layer.bias == 0).all()
 
 
-@pytest.mark.parametrize("side", [32, 224])
-def test_views_of_vtcc_are_those_of_the_released_code(side):
-    """Crop, color, gray and blur in both; solarizing only in the second, p = .2."""
-    images = np.zeros((10, side, side, 3), dtype=np.uint8)
-    augmentation = as_augmentation(VTCCClustering.REFERENCE["augmentation"])
-    views = draw_image_views(augmentation, open_images(images), (side, side))
-    first, second = ({type(each): each for each in view.transforms} for view in views)
-    for view in (first, second):
-        crop, jitter = view[AffineCrop], view[ColorJitter]
-        assert crop.scale == (0.08, 1.0)
-        assert crop.horizontal_flip_probability == 0.5
-        assert (jitter.brightness, jitter.contrast) == (0.4, 0.4)
-        assert (jitter.saturation, jitter.hue) == (0.2, 0.1)
-        assert jitter.probability == 0.8
-        assert view[Grayscale].probability == 0.2
-        assert view[GaussianBlur].probability == 1.0
-    assert second.keys() - first.keys() == {Solarize}
-    assert second[Solarize].probability == 0.2
-
-
 def test_vtcc_trains_by_adam_at_a_constant_rate(make, images):
     """Rate 3e-4 from the first step to the last, no decay, losses of equal weight."""
     rates = []
@@ -308,31 +278,6 @@ def test_vtcc_trains_by_adam_at_a_constant_rate(make, images):
     weights = ("instance", "cluster", "balance")
     assert [getattr(criterion, f"{name}_weight") for name in weights] == [1.0] * 3
     assert criterion.information_weight == 0.0
-
-
-@pytest.mark.parametrize(
-    ("parameters", "batch_size"),
-    [
-        ({}, 113),
-        ({"fused_depth": 0}, 225),
-        ({"fused_depth": 0, "contrast": "across_pairs"}, 113),
-        ({"encoder": "precomputed"}, 225),
-        ({"encoder": "precomputed", "use_pixels": True}, 113),
-        ({"backbone": "resnet18"}, 225),
-        ({"batch_size": 7}, 7),
-    ],
-    ids=str,
-)
-def test_two_pairs_halve_automatic_batches(parameters, batch_size):
-    """A step of MFAVB has as many views whether an image has one pair or two."""
-    from sklearn_mfavb.images import ImageDataset
-
-    images = np.zeros((1797, 2, 2), dtype=np.uint8)
-    size = (2, 2) if parameters.get("encoder") is None else None
-    size = (2, 2) if parameters.get("use_pixels") else size
-    dataset = ImageDataset(open_images(images), size, features=np.zeros((1797, 1)))
-    clusterer = MFAVBClustering(10, **parameters)
-    assert clusterer._resolve_batch_size(dataset) == batch_size
 
 
 def test_networks_are_named_or_built(estimator_class, make, images, features):

@@ -1,7 +1,5 @@
 """Groups of parameters inside an estimator, as scikit-learn's tools see them."""
 
-import pickle
-
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -9,7 +7,6 @@ from sklearn.model_selection import GridSearchCV
 
 from sklearn_mfavb import (
     Augmentation,
-    CLIPFeatures,
     ContrastiveTerms,
     CueCoClustering,
     MFAVBClustering,
@@ -135,6 +132,8 @@ def test_grid_search_over_learning_rates_of_every_method(
         (MFAVBClustering, "contrast", "nowhere"),
         (MFAVBClustering, "augmentation", "sepia"),
         (MFAVBClustering, "image_size", 0),
+        (MFAVBClustering, "image_size", (7.5, 8)),
+        (MFAVBClustering, "image_size", [8, 8, 8]),
         (MFAVBClustering, "positives", "friends"),
         (MFAVBClustering, "max_epochs", 0),
         (MFAVBClustering, "assignment", "coin"),
@@ -166,21 +165,3 @@ def test_bad_parameters_are_named(make, images, cls, name, value):
     with pytest.raises(ValueError, match=nested or group):
         estimator.fit(images)
     assert not hasattr(estimator, "model_")
-
-
-@pytest.mark.parametrize(
-    "image_size", [(7,), (), ("a", "b"), (0, -3), (7.5, 8), [8, 8, 8]]
-)
-def test_bad_image_sizes_are_refused(make, images, image_size):
-    """The error names image_size and what it may be."""
-    with pytest.raises(ValueError, match="image_size must be"):
-        make(VTCCClustering, image_size=image_size).fit(images)
-
-
-def test_groups_of_an_encoder_are_reached():
-    """Two levels down, through the list of parameters of the transformer."""
-    estimator = MFAVBClustering(encoder=CLIPFeatures("ViT-B-32"))
-    estimator.set_params(encoder__reading__on_error="skip")
-    assert estimator.encoder.reading.on_error == "skip"
-    copy = pickle.loads(pickle.dumps(estimator))
-    assert copy.get_params()["encoder__reading__on_error"] == "skip"
