@@ -10,9 +10,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
 
-from sklearn_mfavb import AnchorClustering, MFAVBClustering, VTCCClustering
-from sklearn_mfavb.assignment import MixtureAssigner
-from sklearn_mfavb.heads import CenterHead
+from sklearn_mfavb import AnchorClustering, VTCCClustering
 
 ASSIGNMENTS = {
     "mixture": "mixture",
@@ -59,20 +57,6 @@ def test_predict_repeats_the_labels(estimator_class, make, images, name):
         assert_array_equal(copy.predict(images), clusterer.labels_)
         again = clone(clusterer).fit(images)  # its seed is that of the fit
         assert_array_equal(again.labels_, clusterer.labels_)
-
-
-def test_the_kind_of_assigner_is_what_was_asked_for(make, images):
-    """A mixture, centers, or one of the network's heads."""
-    kinds = {}
-    for name in ("mixture", "kmeans", "head"):
-        clusterer = make(MFAVBClustering, n_cluster_heads=3, assignment=name)
-        model = clusterer.fit(images).model_
-        kinds[name] = model.assigner
-        heads = model.network.cluster_heads
-        assert len(heads) == 3
-        assert any(model.assigner is head for head in heads) is (name == "head")
-    assert isinstance(kinds["mixture"], MixtureAssigner)
-    assert isinstance(kinds["kmeans"], CenterHead)
 
 
 def test_kmeans_labels_by_the_nearest_mean(make, images):

@@ -227,10 +227,8 @@ class Scale:
     [
         (Scale(2), Scale(2), True),
         (Scale(2), Scale(3), False),
-        (Scale(np.arange(5000)), Scale(np.arange(5000)), True),
         (Scale(np.arange(5000)), Scale(np.arange(5000) // 4999), False),
         (Scale(torch.ones(2)), Scale(torch.ones(2)), True),
-        (Scale(torch.ones(2)), Scale(torch.zeros(2)), False),
         (Scale([Scale(2)]), Scale([Scale(3)]), False),
         (partial(Scale, 0.48145), partial(Scale, 0.48149), False),
         (np.float64(0.5), 0.5, True),
@@ -239,7 +237,6 @@ class Scale:
         (CLIPFeatures("a", cache_dir="here"), CLIPFeatures("a", batch_size=2), True),
         (CLIPFeatures("a"), CLIPFeatures("b"), False),
         ([CLIPFeatures("a")], [CLIPFeatures("b")], False),
-        (pickle.dumps, pickle.dumps, True),
         (pickle.dumps, pickle.loads, False),
     ],
 )

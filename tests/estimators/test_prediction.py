@@ -9,8 +9,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from sklearn_mfavb import VTCCClustering, estimators
-from sklearn_mfavb.datasets import make_shape_images
+from sklearn_mfavb import VTCCClustering
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 
@@ -23,20 +22,6 @@ def refitted(fitted):
     copy = clone(fitted)
     copy.__dict__.update(fitted.__dict__)
     return copy
-
-
-def test_labels_are_those_of_predict(fitted, images):
-    """They are the likeliest cluster, of the types that are documented."""
-    assert fitted.labels_.dtype == np.int64
-    assert_array_equal(fitted.predict(images), fitted.labels_)
-    probabilities = fitted.predict_proba(images)
-    assert probabilities.shape == (90, 3)
-    assert probabilities.dtype == fitted.transform(images).dtype == np.float32
-    assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-    assert_array_equal(probabilities.argmax(axis=1), fitted.labels_)
-    names = fitted.get_feature_names_out()
-    assert names[0] == f"{type(fitted).__name__.lower()}0"
-    assert len(names) == fitted.transform(images).shape[1] == 16
 
 
 @pytest.mark.parametrize(
@@ -92,13 +77,6 @@ def test_any_batch_size_trains(estimator_class, make, images, batch_size):
     assert all(np.isfinite(row["loss"]) for row in clusterer.history_)
 
 
-@pytest.mark.filterwarnings("ignore:Number of distinct clusters")
-def test_identical_images_do_not_crash(estimator_class, make):
-    """They have one cluster."""
-    images = np.full((20, 8, 8), 7, dtype=np.uint8)
-    assert len(set(make(estimator_class).fit_predict(images))) == 1
-
-
 def test_pipelines_end_in_labels_or_go_on(estimator_class, make, images):
     """As the last step, or before others that see its embedding."""
     turn = FunctionTransformer(lambda batch: batch[:, ::-1])
@@ -118,17 +96,6 @@ def test_score_is_the_agreement_with_neighbors(fitted, images, shapes):
     assert score == fitted.score(images, y=shapes[1])
     for n_samples in (1, 2):
         assert np.isfinite(fitted.score(images[:n_samples]))
-
-
-def test_score_does_not_depend_on_the_size_that_is_seen(make, monkeypatch):
-    """The same labels score the same (images are compared as they are)."""
-    images, kinds = make_shape_images(40, n_clusters=3, image_size=20, random_state=0)
-    scores, module = set(), vars(estimators)["VTCCClustering"].__mro__[1].__module__
-    monkeypatch.setattr(f"{module}._labels", lambda probabilities: kinds)
-    for size in (8, 20):
-        clusterer = make(VTCCClustering, image_size=size, max_epochs=1)
-        scores.add(clusterer.fit(images).score(images))
-    assert len(scores) == 1
 
 
 @pytest.mark.gpu
