@@ -43,7 +43,7 @@ myst_fence_as_directive = ["math"]
 myst_heading_anchors = 4
 
 autosummary_generate = True
-autodoc_typehints = "none"  # types stand in the docstrings
+autodoc_typehints = "none"  # docstrings have the types
 autodoc_member_order = "bysource"
 autosummary_context = {"public": public_names(), "constants": constants()}
 numpydoc_show_class_members = False

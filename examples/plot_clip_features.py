@@ -2,9 +2,9 @@
 Clusters of photographs, with CLIP
 ==================================
 
-Photographs are best clustered with the help of a network that has seen many. Its
-features alone, in k-means, are the baseline; as tokens of `MFAVBClustering`, with
-neighbours by features as positives, they do better where clusters are not round.
+Photographs are best clustered with the help of a network that has seen many. k-means on
+its features is the baseline; `MFAVBClustering` learns from the same features, with
+neighbors by features as positives.
 
 The weights (some 350 MB) are downloaded once, unless a file with them is named in the
 environment variable ``CLIP_WEIGHTS``, of the model in ``CLIP_MODEL``.
@@ -39,22 +39,22 @@ origin = np.repeat([0, 1], len(images) // 2)
 # %%
 # The baseline in one line. Features are kept in a folder, so that the second method,
 # and the next run, find them there.
-clip = CLIPFeatures(
+encoder = CLIPFeatures(
     os.environ.get("CLIP_MODEL", "ViT-B-32"),
     os.environ.get("CLIP_WEIGHTS", "openai"),
-    cache_dir="clip-features",
+    cache_dir="features",
     verbose=1,
 )
-kmeans = make_pipeline(clip, KMeans(2, n_init=10, random_state=0))
+kmeans = make_pipeline(encoder, KMeans(2, n_init=10, random_state=0))
 print("k-means", clustering_summary(origin, kmeans.fit_predict(images)))
 
 # %%
-# The same features, found again in the folder, as tokens.
-clusterer = MFAVBClustering(2, clip=clip, random_state=0)
+# The same features, found again in the folder.
+clusterer = MFAVBClustering(2, encoder=encoder, random_state=0)
 print("MFAVB", clustering_summary(origin, clusterer.fit_predict(images)))
 
 # %%
-# The fitted model carries the encoder: new images need nothing else.
+# The fitted model contains the encoder: new images need nothing else.
 print(clusterer.predict(photographs[0][100:132, 200:232][None]))
 ClusterGalleryDisplay.from_estimator(clusterer, images)
 plt.show()

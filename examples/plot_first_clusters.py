@@ -19,8 +19,8 @@ from sklearn_mfavb.metrics import clustering_summary
 images, kinds = make_shape_images(400, n_clusters=4, image_size=8, random_state=0)
 
 # %%
-# Grey pictures get the augmentation for characters, and nearest neighbours as
-# positives.
+# Grayscale pictures get the augmentation for characters, and nearest neighbors as
+# positives, by default.
 clusterer = MFAVBClustering(n_clusters=4, max_epochs=20, random_state=0)
 labels = clusterer.fit_predict(images)
 print(clustering_summary(kinds, labels))

@@ -2,9 +2,9 @@
 Look at clusters
 ================
 
-Five pictures that answer what a score cannot: what the network is shown, whether it
-learned, what is in each cluster, how clusters lie to each other, and, where classes are
-known, which of them are mixed up. A page for the browser has most of them together.
+Five pictures that answer what a score cannot: what the network sees, whether it
+learned, what is in each cluster, which clusters touch, and, where classes are known,
+which of them are mixed up. A page for the browser has most of them together.
 """
 
 # %%
@@ -19,6 +19,7 @@ from sklearn_mfavb.inspection import (
     MatchedConfusionDisplay,
     TrainingCurvesDisplay,
     ViewsDisplay,
+    gather_findings,
 )
 from sklearn_mfavb.report import write_report
 
@@ -37,17 +38,18 @@ clusterer.fit(images)
 TrainingCurvesDisplay.from_estimator(clusterer)
 
 # %%
-# On the left the likeliest members of every cluster, on the right those that the model
-# is least sure of.
-ClusterGalleryDisplay.from_estimator(clusterer, images)
+# The images are embedded once for the next pictures. On the left the likeliest members
+# of every cluster, on the right those that the model is least sure of.
+found = gather_findings(clusterer, images)
+ClusterGalleryDisplay.from_findings(found)
 
 # %%
-# Neighbours on the map are neighbours in the embedding; the gaps mean nothing.
-EmbeddingMapDisplay.from_estimator(clusterer, images, random_state=0)
+# Neighbors on the map are neighbors in the embedding; the gaps mean nothing.
+EmbeddingMapDisplay.from_findings(found, random_state=0)
 
 # %%
 # Each digit beside the cluster that matches it best.
-MatchedConfusionDisplay.from_estimator(clusterer, images, digits)
+MatchedConfusionDisplay.from_findings(found, digits)
 plt.show()
 
 # %%

@@ -12,9 +12,9 @@ from sklearn_mfavb.losses import student_t_assignment
 
 
 def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
-    """Stack linear layers with batch normalisation and ReLU between them.
+    """Stack linear layers with batch normalization and ReLU between them.
 
-    Batch normalisation is not an ornament: with layer normalisation in its place the
+    Batch normalization is not an ornament: with layer normalization in its place the
     digits reached 0.64 ACC instead of 0.93 after 20 epochs (mean of five seeds).
 
     Parameters
@@ -22,7 +22,7 @@ def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
     widths : list of int
         Widths from input to output.
     batch_norm : bool, default=True
-        Whether there is batch normalisation.
+        Whether there is batch normalization.
 
     Returns
     -------

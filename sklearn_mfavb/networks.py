@@ -90,9 +90,11 @@ class ClusteringNetwork(nn.Module):
 
     def no_weight_decay(self) -> set[str]:
         """Name the parameters that weight decay spares beside biases and norms."""
-        others = (module for module in self.modules() if module is not self)
-        named = (getattr(module, "no_weight_decay", set)() for module in others)
-        return set().union(*named)
+        names: set[str] = set()
+        for module in self.modules():
+            if module is not self:
+                names |= getattr(module, "no_weight_decay", set)()
+        return names
 
     def normalize(self, view: View) -> View:
         """Standardize the images of a view by the statistics of the training images.
@@ -145,7 +147,7 @@ class ClusteringNetwork(nn.Module):
         """Embed views in training, project and assign each.
 
         Two views are a pair, which a fusing backbone lets see each other; one view
-        passes alone. Both pass the heads in one batch, so that batch normalisation sees
+        passes alone. Both pass the heads in one batch, so that batch normalization sees
         twice the images and a batch of one image still has two rows.
 
         Parameters
@@ -208,7 +210,7 @@ class MomentumNetwork(ClusteringNetwork):
         """
         if second is None:
             return super().forward_views(first)
-        # Batch normalisation needs two rows, even if they are the same.
+        # Batch normalization needs two rows, even if they are the same.
         is_single = first.n_rows == 1
         (query,) = super().forward_views(first.stack(first) if is_single else first)
         key = self._make_keys(second.stack(second) if is_single else second)

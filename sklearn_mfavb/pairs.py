@@ -38,7 +38,7 @@ class WithinPair:
     -----
     A batch is a dict with ``"images"`` of shape (batch_size, n_channels, height,
     width), ``"features"`` of shape (batch_size, feature_dim), or both; where positives
-    are neighbours, ``"partner_images"`` and ``"partner_features"`` are shaped alike.
+    are neighbors, ``"partner_images"`` and ``"partner_features"`` are shaped alike.
     ``"index"`` and ``"partner_index"`` say which images they are.
     """
 
@@ -47,17 +47,7 @@ class WithinPair:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw one pair per image; the second view shows the partner if there is one.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-
-        Returns
-        -------
-        tuple of two View
-            As many rows as the batch.
-        """
+        """Draw one pair per image; its second view shows the partner, if any."""
         anchors, partners = read_batch(batch)
         return self.first(anchors), self.second(partners)
 
@@ -70,7 +60,7 @@ class AcrossPairs:
     """Contrast matching halves of two fused pairs: no half saw what it is compared to.
 
     For every image two pairs are formed, P = (a1, a2) of the image and Q = (b1, b2) of
-    its partner (the image itself or a neighbour). Both are fused, and the loss is the
+    its partner (the image itself or a neighbor). Both are fused, and the loss is the
     mean over the couples (P1, Q1) and (P2, Q2). It costs one more pair per step, and it
     removes the leak of contrasting the halves of one fused pair.
 
@@ -85,18 +75,7 @@ class AcrossPairs:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw both pairs of every image, P stacked on Q.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of two View
-            Twice as many rows as the batch.
-        """
+        """Draw both pairs of every image, P stacked on Q."""
         anchors, partners = read_batch(batch)
         both = anchors.stack(partners)
         return self.first(both), self.second(both)
@@ -120,18 +99,7 @@ class SeparateViews:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
-        """Draw a view of every image, and stack those of the partners below.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of one View
-            Twice as many rows as the batch.
-        """
+        """Draw a view of every image, and stack those of the partners below."""
         anchors, partners = read_batch(batch)
         return (self.first(anchors).stack(self.second(partners)),)
 
@@ -153,18 +121,7 @@ class CleanAndAugmented:
         self.augmentations = augmentations
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
-        """Draw all views of every image, and stack the clean images below.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of one View
-            As many batches of rows as there are augmentations, and one more.
-        """
+        """Draw all views of every image, and stack the clean images below."""
         clean, _ = read_batch(batch)
         views = [augment(clean) for augment in self.augmentations]
         return (reduce(View.stack, [*views, clean]),)

@@ -66,8 +66,9 @@ class GroupedParameters(BaseEstimator):
         self : object
         """
         nested = {key.partition("__")[0] for key in params if "__" in key}
-        for name in nested & self._groups.keys() - params.keys():
-            setattr(self, name, self._group(name))
+        for name in nested & self._groups.keys():
+            if params.get(name, getattr(self, name)) is None:
+                params[name] = self._groups[name]()
         return super().set_params(**params)
 
     def _group(self, name: str) -> Any:

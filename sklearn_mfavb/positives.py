@@ -180,7 +180,7 @@ Metric = Literal["euclidean", "cosine"]
 
 
 def _feature_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
-    """Return features, of which every encoder counts the same."""
+    """Return features, where encoders count by their weight and not by their size."""
     parts = cast(Tensor, search.dataset.features).split(search.shape.feature_dims, 1)
     return torch.cat([part / part.shape[1] ** 0.5 for part in parts], dim=1), "cosine"
 

@@ -1,7 +1,5 @@
 """The number of clusters, found without labels."""
 
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -279,17 +277,3 @@ def test_duplicates_do_not_matter():
         warnings.simplefilter("error")
         selector = NClustersSelector(max_clusters=8, random_state=0)
         assert selector.fit(np.repeat(X, 2, axis=0)).n_clusters_ == 3
-
-
-def test_page_shows_what_the_benchmark_prints():
-    """The tables of docs/n_clusters.md are those of the records, to the letter."""
-    root = Path(__file__).parents[1]
-    report = subprocess.run(
-        [sys.executable, "benchmarks/n_clusters.py", "--report"],
-        cwd=root,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    )
-    assert report.stdout.strip()
-    assert report.stdout.strip() in (root / "docs" / "n_clusters.md").read_text("utf-8")

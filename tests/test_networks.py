@@ -1,11 +1,12 @@
 """A backbone and its heads."""
 
+import pytest
 import torch
 
-from sklearn_mfavb.backbones import ConvStemViT
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.backbones import ConvStemViT, FeatureBackbone
+from sklearn_mfavb.heads import CenterHead, ClusterHeads, InstanceHead
 from sklearn_mfavb.networks import ClusteringNetwork, MomentumNetwork, ViewOutput
-from sklearn_mfavb.views import View, unit_pixels
+from sklearn_mfavb.views import View
 
 
 def make_network(network_class=ClusteringNetwork):
@@ -13,17 +14,12 @@ def make_network(network_class=ClusteringNetwork):
     backbone = ConvStemViT(
         (2, 2), n_channels=2, patch_size=2, embed_dim=16, n_heads=2, depth=1
     )
-    return network_class(
-        backbone,
-        InstanceHead(16, 8),
-        ClusterHeads(16, 3, 2),
-        pixel_mean=torch.tensor([0.25, 0.5]),
-        pixel_std=torch.tensor([0.5, 0.125]),
-    )
+    heads = InstanceHead(16, 8), ClusterHeads(16, 3, 2)
+    return network_class(backbone, *heads, n_channels=2)
 
 
 def test_views_get_unit_projections_and_probabilities():
-    """Shapes and normalisation of everything the losses read."""
+    """Shapes and normalization of everything the losses read."""
     network = make_network()
     for output in network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4))):
         assert output.embedding.shape == (5, 16)
@@ -32,11 +28,57 @@ def test_views_get_unit_projections_and_probabilities():
         assert output.assignment.shape == (5, 2, 3)
 
 
-def test_images_are_standardised_per_channel():
-    """Each channel is shifted and scaled by its own statistics."""
-    normalised = make_network().normalize(View(torch.full((1, 2, 4, 4), 0.75))).images
-    assert (normalised[:, 0] == 1).all()
-    assert (normalised[:, 1] == 2).all()
+def test_images_are_standardized_per_channel():
+    """Each channel gets mean 0 and standard deviation 1; positions stay."""
+    network, pixels = make_network(), torch.rand(9, 2, 4, 4)
+    pixels[:, 1] = 0.1 * pixels[:, 1] + 0.8
+    position = torch.arange(9)
+    untouched = network.normalize(View(pixels, None, position))
+    assert torch.equal(untouched.images, pixels)
+    network.standardize_by(pixels)
+    view = network.normalize(View(pixels, None, position))
+    std, mean = torch.std_mean(view.images, dim=(0, 2, 3), correction=0)
+    torch.testing.assert_close(mean, torch.zeros(2), atol=1e-5, rtol=0)
+    torch.testing.assert_close(std, torch.ones(2))
+    assert view.position is position
+    assert {"pixel_mean", "pixel_std"} <= network.state_dict().keys()
+
+
+def test_constant_images_stay_finite():
+    """A channel without variance is not divided by zero."""
+    network, pixels = make_network(), torch.ones(3, 2, 4, 4)
+    network.standardize_by(pixels)
+    assert (network.normalize(View(pixels)).images == 0).all()
+
+
+def test_a_network_on_features_alone_has_no_statistics():
+    """Features pass as they are."""
+    heads = InstanceHead(5, 8), ClusterHeads(5, 3)
+    network = ClusteringNetwork(FeatureBackbone((2, 3)), *heads).eval()
+    view = View(None, torch.rand(4, 5))
+    assert network.normalize(view) is view
+    assert network.embed(view) is view.features
+    assert network.pixel_mean.numel() == 0
+    assert network(view).shape == (4, 1, 3)
+
+
+def test_frozen_parts_stay_in_evaluation():
+    """Their statistics would drift otherwise; what learns is in training."""
+    network = make_network()
+    network.backbone.requires_grad_(False)
+    network.cluster_heads[0].requires_grad_(False)
+    assert network.train().training
+    assert not any(module.training for module in network.backbone.modules())
+    assert [head.training for head in network.cluster_heads] == [False, True]
+    assert not any(module.training for module in network.eval().modules())
+
+
+def test_all_parts_name_what_weight_decay_spares():
+    """Class tokens of backbones, centers of heads."""
+    network = make_network()
+    assert network.no_weight_decay() == {"class_token"}
+    network.cluster_heads = ClusterHeads(16, 3, 1, CenterHead)
+    assert network.no_weight_decay() == {"class_token", "centers"}
 
 
 def test_bytes_and_floats_of_the_same_picture_agree():
@@ -46,23 +88,13 @@ def test_bytes_and_floats_of_the_same_picture_agree():
     torch.testing.assert_close(
         network(View(pixels)), network(View(pixels.float() / 255))
     )
-    floats = torch.rand(1, 2, 4, 4)
-    assert unit_pixels(floats) is floats
 
 
 def test_one_image_can_train():
-    """Both views pass the heads together, so batch normalisation has two rows."""
+    """Both views pass the heads together, so batch normalization has two rows."""
     network = make_network().train()
     first, _ = network.forward_views(*map(View, torch.rand(2, 1, 2, 4, 4)))
     assert first.projection.isfinite().all()
-
-
-def test_halves_split_every_part():
-    """A stack of two batches comes apart where it was joined."""
-    stack = ViewOutput(*(torch.arange(4.0)[:, None] for _ in range(3)))
-    first, second = stack.split()
-    assert [part.flatten().tolist() for part in first] == [[0.0, 1.0]] * 3
-    assert [part.flatten().tolist() for part in second] == [[2.0, 3.0]] * 3
 
 
 def test_half_precision_leaves_heads_in_float32():
@@ -82,11 +114,14 @@ def test_one_view_passes_alone():
     torch.testing.assert_close(output.assignment, network(View(images)))
 
 
-def test_any_number_of_batches_is_split():
-    """A stack of three batches comes apart in three."""
-    stack = ViewOutput(*(torch.arange(6.0)[:, None] for _ in range(3)))
-    parts = [output.embedding.flatten().tolist() for output in stack.split(3)]
-    assert parts == [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+@pytest.mark.parametrize("n_batches", [2, 3])
+def test_every_part_of_a_stack_is_split(n_batches):
+    """A stack of several batches comes apart where it was joined."""
+    rows = torch.arange(12.0)[:, None]
+    parts = ViewOutput(rows, 2 * rows, 3 * rows).split(n_batches)
+    assert len(parts) == n_batches
+    for factor, joined in enumerate(zip(*parts, strict=True), start=1):
+        torch.testing.assert_close(torch.cat(joined), factor * rows)
 
 
 def test_keys_start_as_queries_and_get_no_gradient():

@@ -15,6 +15,7 @@ from sklearn_mfavb.networks import ViewOutput
 from sklearn_mfavb.objectives import (
     AnchorObjective,
     ContrastiveObjective,
+    ContrastiveTerms,
     InstanceObjective,
     SCANObjective,
     SelfLabelObjective,
@@ -33,14 +34,14 @@ def draw_output(n_heads=3, sharpness=1.0):
 def test_terms_are_weighted_means_over_couples():
     """Each term is its loss, averaged over couples and heads, times its weight."""
     couples = [(draw_output(), draw_output()), (draw_output(), draw_output())]
-    terms = ContrastiveObjective(
+    weights = ContrastiveTerms(
         instance_temperature=0.2,
         cluster_temperature=0.7,
         instance_weight=2.0,
         cluster_weight=3.0,
-        balance_weight=0.5,
         information_weight=0.25,
-    )(couples)
+    )
+    terms = ContrastiveObjective(weights, balance_weight=0.5)(couples)
     per_head = [
         (a.assignment[:, head], b.assignment[:, head])
         for a, b in couples
@@ -57,6 +58,30 @@ def test_terms_are_weighted_means_over_couples():
     assert terms.keys() == expected.keys()
     for name, value in expected.items():
         torch.testing.assert_close(terms[name], value)
+
+
+def test_information_is_left_out_unless_it_has_a_weight():
+    """The term is not in the history either."""
+    couples = [(draw_output(), draw_output())]
+    terms = ContrastiveObjective(ContrastiveTerms(), balance_weight=1.0)(couples)
+    assert terms.keys() == {"instance_loss", "cluster_loss", "balance_loss"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"instance_temperature": 0.0},
+        {"cluster_temperature": -1.0},
+        {"instance_weight": -1.0},
+        {"cluster_weight": "heavy"},
+        {"information_weight": None},
+    ],
+)
+def test_terms_have_limits(wrong):
+    """Temperatures are above zero, weights at least zero."""
+    [name] = wrong
+    with pytest.raises(ValueError, match=f"'{name}' parameter of ContrastiveTerms"):
+        ContrastiveTerms(**wrong)._validate_params()
 
 
 def test_instance_objective_is_the_contrast_of_two_views():

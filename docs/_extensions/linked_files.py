@@ -1,4 +1,4 @@
-"""Links between Markdown files, as they stand in the repository, made links of pages.
+"""Links between Markdown files, as they are in the repository, made links of pages.
 
 Some pages are made of files outside `docs`, by an include. A link to such a file leads
 to the page, and links inside it start from where the page is. Where a link shows the
@@ -18,7 +18,7 @@ _PAGES = {
     _ROOT / "CHANGELOG.md": _DOCS / "whats_new.md",
     _ROOT / "CONTRIBUTING.md": _DOCS / "contributing.md",
     _ROOT / "benchmarks" / "README.md": _DOCS / "benchmarks.md",
-    _ROOT / "benchmarks" / "results" / "family.md": _DOCS / "family_tables.md",
+    _ROOT / "benchmarks" / "results" / "accuracy.md": _DOCS / "accuracy_tables.md",
     _ROOT / "benchmarks" / "results" / "speed.md": _DOCS / "speed.md",
 }
 _LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<path>[\w./-]+\.(?:csv|md|png))")

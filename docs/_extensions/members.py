@@ -11,7 +11,7 @@ _WELCOME = {"fit_predict"}
 def leaves_out(
     app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any
 ) -> bool | None:
-    """Say that a member is left out; None leaves the choice to Sphinx."""
+    """Leave a member out; None leaves the choice to Sphinx."""
     function = getattr(member, "fget", None) or getattr(member, "__func__", member)
     owner = getattr(function, "__module__", None)
     is_inherited = owner is not None and not owner.startswith("sklearn_mfavb")

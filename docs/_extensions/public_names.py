@@ -6,6 +6,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 from itertools import chain
+from typing import get_origin
 
 import sklearn_mfavb
 
@@ -37,7 +38,7 @@ def public_names() -> dict[str, Names]:
 
 
 def constants() -> dict[str, str]:
-    """Say what every constant is, in reStructuredText, by its full name."""
+    """Describe every constant in reStructuredText, by its full name."""
     return {
         f"{module}.{name}": _describe(getattr(importlib.import_module(module), name))
         for module, kinds in public_names().items()
@@ -63,6 +64,8 @@ def _sort(module_name: str) -> Names:
     sorted_names: Names = {"Classes": [], "Functions": [], "Constants": []}
     for name in names:
         item = getattr(module, name)
+        if get_origin(item) is not None:
+            continue  # an alias of a type
         is_class, is_function = inspect.isclass(item), inspect.isfunction(item)
         kind = "Classes" if is_class else "Functions" if is_function else "Constants"
         sorted_names[kind].append(name)

@@ -1,8 +1,14 @@
 """From embeddings to probabilities of clusters, once training is over."""
 
-from sklearn_mfavb.assignment._estimator import EstimatorAssigner
-from sklearn_mfavb.assignment._fit import ASSIGNMENTS, Evidence, fit_assigner
-from sklearn_mfavb.assignment._heads import HeadLoss, balanced_contrast, choose_head
+from sklearn_mfavb.assignment._fit import (
+    ASSIGNMENTS,
+    EstimatorAssigner,
+    Evidence,
+    HeadLoss,
+    balanced_contrast,
+    choose_head,
+    fit_assigner,
+)
 from sklearn_mfavb.assignment._mixture import MixtureAssigner
 
 __all__ = [

@@ -1,19 +1,25 @@
 """From an estimator's parameter `assignment` to what labels embeddings."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.cluster import KMeans
-from torch import nn
+from torch import Tensor, nn
 
-from sklearn_mfavb.assignment._estimator import EstimatorAssigner
-from sklearn_mfavb.assignment._heads import HeadLoss, choose_head
 from sklearn_mfavb.assignment._mixture import MixtureAssigner
 from sklearn_mfavb.heads import CenterHead, ClusterHeads
+from sklearn_mfavb.losses import ClusterContrastiveLoss, balance_loss
+
+HeadLoss = Callable[[Tensor, Tensor], Tensor]
+
+_BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,114 @@ def fit_assigner(assignment: Any, evidence: Evidence) -> nn.Module:
         assigner = EstimatorAssigner(assignment)
         assigner.fit(evidence.embedding, seed=evidence.seed)
     return assigner.to(evidence.device).eval()
+
+
+class EstimatorAssigner(nn.Module):
+    """Assign embeddings with a clusterer or mixture that has `predict`.
+
+    Probabilities are those of its `predict_proba`; without that method they are one for
+    the predicted cluster and zero for the others.
+
+    Parameters
+    ----------
+    estimator : object
+        A clusterer or mixture of scikit-learn; it is cloned.
+
+    Attributes
+    ----------
+    n_outputs : int
+        Number of clusters.
+    """
+
+    def __init__(self, estimator: Any) -> None:
+        super().__init__()
+        self.estimator = clone(estimator)
+        self.n_outputs = 0
+
+    def fit(self, embedding: NDArray[np.float32], *, seed: int) -> "EstimatorAssigner":
+        """Fit the estimator; a `random_state` of None becomes the seed."""
+        if self.estimator.get_params().get("random_state", seed) is None:
+            self.estimator.set_params(random_state=seed)
+        self.estimator.fit(embedding)
+        found = int(self.estimator.predict(embedding).max()) + 1
+        # The last cluster may have lost its training images, but get others later.
+        names = ("n_clusters", "n_components")
+        asked = [getattr(self.estimator, name, None) for name in names]
+        counts = [int(n) for n in asked if isinstance(n, Integral)]
+        self.n_outputs = max([found, *counts])
+        return self
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Assign: (batch_size, embed_dim) to (batch_size, n_clusters)."""
+        rows = embedding.float().cpu().numpy()
+        if hasattr(self.estimator, "predict_proba"):
+            probabilities = self.estimator.predict_proba(rows)
+        else:
+            labels = self.estimator.predict(rows)
+            probabilities = np.arange(self.n_outputs) == labels[:, None]
+        probabilities = torch.from_numpy(np.asarray(probabilities, dtype=np.float32))
+        return probabilities.to(embedding.device)
+
+
+def balanced_contrast(assignment: Tensor, of_positives: Tensor) -> Tensor:
+    """Contrast clusters, and add the term that keeps them equally large (CC).
+
+    Positives, of shape (n_positives, n_samples, n_clusters), count by their mean.
+    """
+    mean = of_positives.mean(dim=0)
+    contrast = ClusterContrastiveLoss()(assignment, mean)
+    return contrast + balance_loss(assignment, mean)
+
+
+@torch.no_grad()
+def choose_head(
+    heads: ClusterHeads,
+    embedding: NDArray[np.float32],
+    neighbors: NDArray[np.int64] | None,
+    *,
+    loss: HeadLoss = balanced_contrast,
+    device: torch.device,
+) -> int:
+    """Return the index of the head of lowest loss on images and their neighbors.
+
+    The loss is averaged over blocks of 4,096 images, so that memory does not grow with
+    the number of images times clusters.
+
+    Parameters
+    ----------
+    heads : ClusterHeads
+        The candidates.
+    embedding : ndarray of float32 of shape (n_samples, embed_dim)
+        Embeddings of the training images.
+    neighbors : ndarray of int64 of shape (n_samples, n_neighbors) or None
+        Positives of each image; None stands for the image itself.
+    loss : callable, default=balanced_contrast
+        From assignments (n_samples, n_clusters) and those of the positives
+        (n_positives, n_samples, n_clusters) to a loss.
+    device : torch.device
+        Where the heads are.
+
+    Returns
+    -------
+    int
+    """
+    if len(heads) == 1 or heads.chosen >= 0:
+        return max(0, int(heads.chosen))
+    heads.eval()
+    total = np.zeros(len(heads))
+    n_blocks = math.ceil(len(embedding) / _BLOCK_ROWS)
+    for start in range(n_blocks):
+        # Every n-th image: they often come sorted by class, and blocks must not.
+        positions = np.arange(start, len(embedding), n_blocks)
+        rows = torch.from_numpy(embedding[positions]).to(device)
+        positives = [rows]
+        if neighbors is not None:
+            columns = neighbors[positions].T
+            positives = [torch.from_numpy(embedding[c]).to(device) for c in columns]
+        for index, head in enumerate(heads):
+            of_positives = torch.stack([head(each) for each in positives])
+            total[index] += float(loss(head(rows), of_positives))
+    return int(total.argmin())
 
 
 def _fit_mixture(evidence: Evidence) -> nn.Module:

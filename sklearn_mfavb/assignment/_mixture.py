@@ -21,7 +21,7 @@ _BLOCK_ROWS = 4096
 class MixtureAssigner(nn.Module):
     r"""Gaussian mixture on embeddings with one covariance and balanced sizes.
 
-    Embeddings are centred and brought to unit length, :math:`x`. With means
+    Embeddings are centered and brought to unit length, :math:`x`. With means
     :math:`\mu_k` and the covariance :math:`\Sigma` that all clusters share, the
     posterior is linear in :math:`x`:
 
@@ -31,7 +31,7 @@ class MixtureAssigner(nn.Module):
         (x - \mu_k / 2)\bigr) .
 
     `fit` is classification EM: from the labels of k-means it alternates between the
-    means and the covariance of what is labelled alike, and the likeliest labels. Three
+    means and the covariance of what is labeled alike, and the likeliest labels. Three
     departures from the textbook, each for a weakness of mixtures in a hundred
     dimensions: the covariance is shrunk towards the sphere; the posterior has a
     temperature, as a density of so many dimensions is much too sure of itself; and the

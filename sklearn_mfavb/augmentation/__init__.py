@@ -2,10 +2,14 @@
 
 from sklearn_mfavb.augmentation._blur import GaussianBlur
 from sklearn_mfavb.augmentation._color import ColorJitter, Grayscale, Solarize
-from sklearn_mfavb.augmentation._compose import Compose, Identity, UserTransform
 from sklearn_mfavb.augmentation._geometry import AffineCrop
 from sklearn_mfavb.augmentation._presets import AUGMENTATIONS, make_views
-from sklearn_mfavb.augmentation._transform import Transform
+from sklearn_mfavb.augmentation._transform import (
+    Compose,
+    Identity,
+    Transform,
+    UserTransform,
+)
 from sklearn_mfavb.augmentation._views import FeatureNoise, ViewAugmentation, ViewBank
 
 __all__ = [

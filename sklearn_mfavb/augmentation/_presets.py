@@ -9,9 +9,13 @@ import torch
 
 from sklearn_mfavb.augmentation._blur import GaussianBlur
 from sklearn_mfavb.augmentation._color import ColorJitter, Grayscale, Solarize
-from sklearn_mfavb.augmentation._compose import Compose, Identity, UserTransform
 from sklearn_mfavb.augmentation._geometry import AffineCrop
-from sklearn_mfavb.augmentation._transform import Transform
+from sklearn_mfavb.augmentation._transform import (
+    Compose,
+    Identity,
+    Transform,
+    UserTransform,
+)
 
 ImageSize = tuple[int, int]
 Views = tuple[Transform[Any], Transform[Any]]

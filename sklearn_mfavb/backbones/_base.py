@@ -1,6 +1,7 @@
 """What every backbone offers to the heads above it."""
 
 from abc import ABC, abstractmethod
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -8,7 +9,7 @@ from sklearn_mfavb.views import View
 
 
 class Backbone(nn.Module, ABC):
-    """Network from views, with normalised images, to one embedding per image.
+    """Network from views, with normalized images, to one embedding per image.
 
     Attributes
     ----------
@@ -25,7 +26,7 @@ class Backbone(nn.Module, ABC):
         Parameters
         ----------
         view : View
-            One view of every image; its images are normalised.
+            One view of every image; its images are normalized.
 
         Returns
         -------
@@ -40,7 +41,7 @@ class Backbone(nn.Module, ABC):
         Parameters
         ----------
         first, second : View
-            Normalised views; row i of both shows image i.
+            Normalized views; row i of both shows image i.
 
         Returns
         -------
@@ -48,3 +49,29 @@ class Backbone(nn.Module, ABC):
         """
         embedding_first, embedding_second = self(first.stack(second)).chunk(2)
         return embedding_first, embedding_second
+
+
+class FeatureBackbone(Backbone):
+    """Return the features of a view, for heads on frozen encoders.
+
+    Parameters
+    ----------
+    feature_dims : tuple of int
+        Number of features of each encoder.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.backbones import FeatureBackbone
+    >>> from sklearn_mfavb.views import View
+    >>> FeatureBackbone((5,))(View(None, torch.zeros(3, 5))).shape
+    torch.Size([3, 5])
+    """
+
+    def __init__(self, feature_dims: tuple[int, ...]) -> None:
+        super().__init__()
+        self.embed_dim = sum(feature_dims)
+
+    def forward(self, view: View) -> Tensor:
+        """Embed single views; see `Backbone.forward`."""
+        return cast(Tensor, view.features)

@@ -6,8 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.backbones._layers import make_layers, read_tokens
-from sklearn_mfavb.backbones._memory import cache_rows
+from sklearn_mfavb.backbones._layers import cache_rows, make_layers, read_tokens
 from sklearn_mfavb.backbones._vit import ConvStemViT
 from sklearn_mfavb.views import View
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
-from sklearn_mfavb.backbones._memory import channels_last_on_cpu
+from sklearn_mfavb.backbones._layers import channels_last_on_cpu
 from sklearn_mfavb.views import View
 
 # Longest side in pixels up to which a ResNet keeps the resolution in its stem.
@@ -30,7 +30,7 @@ class TimmBackbone(Backbone):
       32-pixel image is a single position. SCAN has the small stem for CIFAR (arXiv
       2005.12320), and CC (arXiv 2009.09687) needs it there, or images enlarged to 224
       pixels. The new convolution has random weights even if `pretrained`.
-    - Random weights follow CC: normalisations start at scale one. timm's last scale of
+    - Random weights follow CC: normalizations start at scale one. timm's last scale of
       every residual branch is zero, which leaves the strided shortcuts: at 32 pixels
       the first embeddings would see one pixel in seven.
 
@@ -165,7 +165,7 @@ def _has_fixed_size(name: str, *, pretrained: bool) -> bool:
 
 
 def _start_at_scale_one(resnet: nn.Module) -> None:
-    """Set the scale of all normalisations to one, as CC does."""
+    """Set the scale of all normalizations to one, as CC does."""
     for module in resnet.modules():
         if isinstance(module, nn.BatchNorm2d | nn.GroupNorm):
             nn.init.ones_(module.weight)

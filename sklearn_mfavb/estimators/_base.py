@@ -317,7 +317,13 @@ class BaseImageClusterer(
             if is_precomputed(self.encoder):
                 source.verify(size)  # features of broken files are not to count
         encoders, rows = fit_encoders(
-            self.encoder, X, source, features, device=self.device, verbose=self.verbose
+            self.encoder,
+            X,
+            source,
+            features,
+            n_clusters=self.n_clusters,
+            device=self.device,
+            verbose=self.verbose,
         )
         return make_dataset(source, size, rows, self.n_clusters), encoders
 
@@ -330,12 +336,13 @@ class BaseImageClusterer(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
-        is_name = isinstance(self.assignment, str)
+        assignment = self._resolve_assignment(dataset)
+        is_name = isinstance(assignment, str)
         recipe = Recipe(
             n_clusters=self.n_clusters,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=self.assignment if is_name else clone(self.assignment),
+            assignment=assignment if is_name else clone(assignment),
             balance=self.balance,
             head_loss=self._head_loss,
         )
@@ -380,6 +387,10 @@ class BaseImageClusterer(
         dtype = resolve_autocast(self._group("training").precision, device)
         is_auto = self.batch_size == "auto"
         return Runtime(device, dtype, LARGEST_BATCH if is_auto else self.batch_size)
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"`` in a class that has it."""
+        return self.assignment
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""

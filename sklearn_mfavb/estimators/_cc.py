@@ -6,17 +6,22 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
+from sklearn_mfavb.estimators._setup import (
+    FitSetup,
+    contrastive_stage,
+    head_or_mixture,
+)
 from sklearn_mfavb.heads import (
     ClusterHeads,
     two_layer_cluster_head,
     two_layer_instance_head,
 )
-from sklearn_mfavb.images import Reading
+from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
 from sklearn_mfavb.pairs import WithinPair
@@ -40,7 +45,8 @@ class ContrastiveClustering(BaseImageClusterer):
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
         is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        returns rows. Of several, the one that the others confirm most counts fully and
+        the others half. ``"precomputed"``: features are passed, as X or as `features`.
         None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
@@ -63,12 +69,13 @@ class ContrastiveClustering(BaseImageClusterer):
         Weight of the term that keeps clusters equally large, and (up to 1) extent to
         which a mixture has clusters of equal size. Lower it if classes are of very
         different sizes.
-    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+    assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
         lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
         equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
         of k-means; probabilities fall with the distance by Student's t. Or any
-        clusterer or mixture of scikit-learn with `predict`.
+        clusterer or mixture of scikit-learn with `predict`. ``"auto"``: the mixture
+        with an encoder, else the head.
     backbone : str or callable, default="auto"
         Network from views to embeddings. ``"auto"``: the method's own, in a size that
         suits the images. Another string names a network of timm, such as
@@ -168,6 +175,7 @@ class ContrastiveClustering(BaseImageClusterer):
         "training__weight_decay": 0.0,
         "random_state": 42,
         "positives": "augmentation",
+        "assignment": "head",
     }
 
     _groups: ClassVar[dict[str, Any]] = {
@@ -177,6 +185,10 @@ class ContrastiveClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
+        "assignment": [
+            StrOptions({"auto", *ASSIGNMENTS}),
+            HasMethods(["fit", "predict"]),
+        ],
         "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
         "objective": [ContrastiveTerms, None],
     }
@@ -191,7 +203,7 @@ class ContrastiveClustering(BaseImageClusterer):
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
         balance: float = 1.0,
-        assignment: Any = "head",
+        assignment: Any = "auto",
         backbone: Any = "auto",
         n_cluster_heads: int = 1,
         objective: ContrastiveTerms | None = None,
@@ -250,3 +262,7 @@ class ContrastiveClustering(BaseImageClusterer):
             max_epochs=self.max_epochs,
         )
         return [stage]
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"``: the head as in the paper, but not on features."""
+        return head_or_mixture(self.assignment, dataset)

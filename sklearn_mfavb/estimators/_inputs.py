@@ -1,11 +1,12 @@
 """What users pass to an estimator, opened: images, features, or both."""
 
 from numbers import Integral
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
+from torch import Tensor
 
 from sklearn_mfavb.features import is_precomputed
 from sklearn_mfavb.images import (
@@ -144,11 +145,12 @@ def score_labels(
     if dataset.features is not None:
         rows = dataset.features.numpy()
     else:
-        height, width = dataset.source.image_size
+        source = cast(ImageSource, dataset.source)  # without features there are images
+        height, width = source.image_size
         size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)
         rows = apply_to_views(
-            lambda view: pixel_features(view.images),
-            ImageDataset(dataset.source, size),
+            lambda view: pixel_features(cast(Tensor, view.images)),
+            ImageDataset(source, size),
             runtime,
         )
     neighbors = nearest_neighbors(rows[readable], _SCORE_NEIGHBORS)

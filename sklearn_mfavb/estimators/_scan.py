@@ -1,9 +1,10 @@
 """SCANClustering: neighbors share a cluster, then confidence teaches."""
 
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from sklearn_mfavb.assignment import choose_head
 from sklearn_mfavb.backbones import (
+    Backbone,
     FeatureBackbone,
     TimmBackbone,
     build_backbone,
@@ -21,6 +23,7 @@ from sklearn_mfavb.backbones import (
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import (
+    ClusterHead,
     ClusterHeads,
     linear_cluster_head,
     start_at_centers,
@@ -71,7 +74,8 @@ class SCANClustering(BaseImageClusterer):
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
         is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        returns rows. Of several, the one that the others confirm most counts fully and
+        the others half. ``"precomputed"``: features are passed, as X or as `features`.
         None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
@@ -268,6 +272,7 @@ class SCANClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build a projection for the pretext and linear heads on a backbone."""
+        default: Callable[[], Backbone]
         default = partial(TimmBackbone, "resnet18", **asdict(shape))
         if shape.image_size is None:
             default = partial(FeatureBackbone, shape.feature_dims)
@@ -347,7 +352,7 @@ class SCANClustering(BaseImageClusterer):
             kmeans = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(embedding)
             centers = torch.from_numpy(kmeans.cluster_centers_)
             spread = max(kmeans.inertia_ / len(embedding), 1e-6)
-            start_at_centers(head, centers, _START_VARIANCE * spread)
+            start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)
 
     def _choose_head(self, setup: FitSetup) -> None:
         """Keep the head of lowest loss, and let images be their own positives."""

@@ -5,8 +5,9 @@ from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.backbones import (
     ConvStemViT,
     ViT,
@@ -15,9 +16,13 @@ from sklearn_mfavb.backbones import (
     resolve_vit_size,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
+from sklearn_mfavb.estimators._setup import (
+    FitSetup,
+    contrastive_stage,
+    head_or_mixture,
+)
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.images import Reading
+from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
 from sklearn_mfavb.pairs import WithinPair
@@ -41,7 +46,8 @@ class VTCCClustering(BaseImageClusterer):
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
         is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. ``"precomputed"``: features are passed, as X or as `features`.
+        returns rows. Of several, the one that the others confirm most counts fully and
+        the others half. ``"precomputed"``: features are passed, as X or as `features`.
         None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
@@ -64,12 +70,13 @@ class VTCCClustering(BaseImageClusterer):
         Weight of the term that keeps clusters equally large, and (up to 1) extent to
         which a mixture has clusters of equal size. Lower it if classes are of very
         different sizes.
-    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+    assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
         lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
         equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
         of k-means; probabilities fall with the distance by Student's t. Or any
-        clusterer or mixture of scikit-learn with `predict`.
+        clusterer or mixture of scikit-learn with `predict`. ``"auto"``: the mixture
+        with an encoder, else the head.
     depth : int or "auto", default="auto"
         Layers of the transformer. ``"auto"``: 4 for images up to 64 pixels and without
         pixels, else 8.
@@ -171,6 +178,7 @@ class VTCCClustering(BaseImageClusterer):
         "training__weight_decay": 0.0,
         "random_state": 42,
         "positives": "augmentation",
+        "assignment": "head",
     }
 
     _groups: ClassVar[dict[str, Any]] = {
@@ -181,6 +189,10 @@ class VTCCClustering(BaseImageClusterer):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "assignment": [
+            StrOptions({"auto", *ASSIGNMENTS}),
+            HasMethods(["fit", "predict"]),
+        ],
         "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
         "objective": [ContrastiveTerms, None],
     }
@@ -195,7 +207,7 @@ class VTCCClustering(BaseImageClusterer):
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
         balance: float = 1.0,
-        assignment: Any = "head",
+        assignment: Any = "auto",
         depth: int | Literal["auto"] = "auto",
         backbone: Any = "auto",
         n_cluster_heads: int = 1,
@@ -270,3 +282,7 @@ class VTCCClustering(BaseImageClusterer):
             max_epochs=self.max_epochs,
         )
         return [stage]
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"``: the head as in the paper, but not on features."""
+        return head_or_mixture(self.assignment, dataset)

@@ -53,14 +53,14 @@ class CLIPFeatures(
     model : str, default="ViT-B-32"
         Name of a model of open_clip (see ``open_clip.list_models()``), else of timm
         (``timm.list_models()``).
-    pretrained : str, path-like, True or None, default="openai"
+    pretrained : str, path-like, True or None, default=None
         Which weights. A tag, whose weights are downloaded once (see
         ``open_clip.list_pretrained_tags_by_model(model)``; for timm, what follows the
         dot in ``timm.list_pretrained()``), or the path of a file: safetensors, or a
         dict of tensors that ``torch.save`` wrote, of the whole model or of its image
-        tower. Code in a file is never run. True and None stand for the weights that
-        timm prefers. Files with OpenAI's weights need the model whose name ends in
-        "-quickgelu".
+        tower. Code in a file is never run. None and True stand for OpenAI's weights,
+        or for a model of timm those that it prefers. Files with OpenAI's weights need
+        the model whose name ends in "-quickgelu".
     reading : Reading, default=None
         How images are read; None is ``Reading()``. Its `resize` is not used, as the
         encoder has its own way. With ``on_error="skip"``, the row of an image that
@@ -135,7 +135,7 @@ class CLIPFeatures(
     def __init__(
         self,
         model: str = "ViT-B-32",
-        pretrained: Pretrained = "openai",
+        pretrained: Pretrained = None,
         *,
         reading: Reading | None = None,
         batch_size: int = 64,

@@ -13,19 +13,19 @@ HUB_TIMEOUT = 10
 
 
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
-    """Build a tower with the weights of a tag; raise RuntimeError if that fails."""
+    """Build a tower with the weights of a tag; raise OSError if that fails."""
     failed = f"The weights pretrained={tag!r} of model={model!r} cannot be obtained"
-    remedy = "Without a connection, pass the path of a file as pretrained."
+    remedy = "Without a connection, pass the path of a file: pretrained='weights.pt'."
     repository = library.hub_repository(model, tag).partition("@")[0]
     reason = why_out_of_reach(repository) if repository else None
     if reason is not None:
-        raise RuntimeError(f"{failed} from {repository} on the hub: {reason}. {remedy}")
+        raise OSError(f"{failed} from {repository} on the hub: {reason}. {remedy}")
     try:
         with _no_logging_to_root():
             return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
-        raise RuntimeError(f"{failed}: {error} {remedy}") from error
+        raise OSError(f"{failed}: {error} {remedy}") from error
 
 
 def why_out_of_reach(repository: str) -> str | None:

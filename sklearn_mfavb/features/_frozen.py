@@ -11,6 +11,7 @@ from sklearn.utils import check_array
 from torch import Tensor
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
+from sklearn_mfavb.features._importance import weigh_encoders
 from sklearn_mfavb.images import ImageSource
 
 Rows = NDArray[np.float32]
@@ -30,11 +31,14 @@ class FrozenEncoder:
         Fitted scikit-learn transformer of images; None if features are passed.
     mean : ndarray of float32 of shape (feature_dim,)
         Mean of the normalized features of the training images.
+    weight : float, default=1.0
+        How much the features count beside those of other encoders.
     """
 
     name: str
     transformer: Any | None
     mean: Rows
+    weight: float = 1.0
 
     @property
     def feature_dim(self) -> int:
@@ -42,8 +46,8 @@ class FrozenEncoder:
         return len(self.mean)
 
     def scale(self, rows: Rows) -> Rows:
-        """Center unit vectors, and bring their entries to a mean square of one."""
-        length = np.float32(np.sqrt(rows.shape[1]))
+        """Center unit vectors, and bring entries to a mean square of ``weight**2``."""
+        length = np.float32(self.weight * np.sqrt(rows.shape[1]))
         return _unit_rows(_unit_rows(rows) - self.mean) * length
 
     def embed(self, images: Tensor) -> Rows:
@@ -65,6 +69,7 @@ def fit_encoders(
     source: ImageSource | None,
     features: Any,
     *,
+    n_clusters: int,
     device: Any = "auto",
     verbose: int = 0,
 ) -> tuple[list[FrozenEncoder], Rows | None]:
@@ -80,6 +85,8 @@ def fit_encoders(
         The same images, opened; None if there are none.
     features : array-like, or list or dict of those
         Features of the images, for ``encoder="precomputed"``.
+    n_clusters : int
+        Number of clusters, by which several encoders are weighed.
     device : str or torch.device, default="auto"
         Where encoders that are given by name run.
     verbose : int, default=0
@@ -104,7 +111,7 @@ def fit_encoders(
     if is_precomputed(encoder):
         arrays = _check_features(features, source)
         encoders = [_frozen(name, None, rows) for name, rows in arrays.items()]
-        return encoders, _side_by_side(encoders, list(arrays.values()))
+        return encoders, _weigh(encoders, list(arrays.values()), n_clusters)
     _refuse_features(encoder, features)
     _require_images(source)
     several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
@@ -114,9 +121,9 @@ def fit_encoders(
     for each in several:
         transformer = _as_transformer(each, device, verbose)
         rows = _transform(transformer, X, source, fit=True)
-        encoders.append(_frozen(str(each), transformer, rows))
+        encoders.append(_frozen(_name(transformer), transformer, rows))
         blocks.append(rows)
-    return encoders, _side_by_side(encoders, blocks)
+    return encoders, _weigh(encoders, blocks, n_clusters)
 
 
 def apply_encoders(
@@ -157,6 +164,11 @@ def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
     )
 
 
+def _name(transformer: Any) -> str:
+    """Name an encoder for messages."""
+    return str(getattr(transformer, "model", type(transformer).__name__))
+
+
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
     """Embed images: ours from the open source, others from what the user passed."""
     if isinstance(transformer, CLIPFeatures):
@@ -169,6 +181,15 @@ def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
             "images."
         )
     return rows
+
+
+def _weigh(encoders: list[FrozenEncoder], blocks: list[Rows], n_clusters: int) -> Rows:
+    """Set the weight of every encoder, and put their features side by side."""
+    scaled = [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
+    weights = weigh_encoders(scaled, n_clusters)
+    for each, weight in zip(encoders, weights, strict=True):
+        each.weight = weight
+    return _side_by_side(encoders, blocks)
 
 
 def _side_by_side(encoders: Sequence[FrozenEncoder], blocks: Iterable[Rows]) -> Rows:

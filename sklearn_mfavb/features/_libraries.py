@@ -31,8 +31,8 @@ class OpenCLIP:
         return list(open_clip.list_pretrained_tags_by_model(model))
 
     def default_tag(self, model: str) -> str | None:
-        """Return None: a CLIP model has weights of many origins."""
-        return None
+        """Return OpenAI's tag; a model without it has weights of many origins."""
+        return "openai" if "openai" in self.tags(model) else None
 
     def hub_repository(self, model: str, tag: str) -> str:
         """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""

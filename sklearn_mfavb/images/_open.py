@@ -149,7 +149,8 @@ def _open_arrays(
 ) -> ImageSource:
     """Open a list of arrays: as one array if all shapes are the same."""
     arrays = [as_array(item) for item in items]
-    if len({tuple(array.shape) for array in arrays if array is not None}) > 1:
+    shapes = {tuple(array.shape) for array in arrays if array is not None}
+    if len(shapes) > 1 or () in shapes:  # single numbers are refused one by one
         return ItemSource(items, reading=reading, format=format)
     in_memory = [take(array, slice(None)) for array in arrays if array is not None]
     return _open_array(np.stack(in_memory), reading, format)

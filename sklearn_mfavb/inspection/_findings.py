@@ -115,7 +115,9 @@ def open_views(
         estimator.model_.image_format if hasattr(estimator, "model_") else None
     )
     _, source, _ = open_inputs(reader, X, None, image_format=image_format)
-    size = getattr(estimator, "image_size_", None)
+    if source is None:
+        raise ValueError("Views are drawn from images, but X holds rows of features.")
+    size: Any = getattr(estimator, "image_size_", None)
     if augmentation.encoded_views:
         size = source.image_size
     elif size is None:

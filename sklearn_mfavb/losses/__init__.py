@@ -6,7 +6,10 @@ float64 input).
 
 from sklearn_mfavb.losses._contrast import (
     ClusterContrastiveLoss,
+    CompactnessLoss,
     InstanceContrastiveLoss,
+    MutualInformationLoss,
+    QueueContrastiveLoss,
     balance_loss,
     paired_contrast,
 )
@@ -16,8 +19,6 @@ from sklearn_mfavb.losses._dec import (
     student_t_assignment,
     target_distribution,
 )
-from sklearn_mfavb.losses._information import MutualInformationLoss
-from sklearn_mfavb.losses._queue import CompactnessLoss, QueueContrastiveLoss
 from sklearn_mfavb.losses._scan import (
     SCANLoss,
     SelfLabelLoss,

@@ -1,4 +1,4 @@
-"""Contrast of images and of clusters, and the balance that keeps clusters in use."""
+"""Contrast of images and of clusters, agreement of positives, balance of clusters."""
 
 import math
 
@@ -128,6 +128,122 @@ def balance_loss(first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
         Cluster probabilities of the views.
     """
     return _entropy_gap(first_assignment) + _entropy_gap(second_assignment)
+
+
+class MutualInformationLoss(nn.Module):
+    r"""Make positives tell as much as possible of each other's cluster.
+
+    With :math:`p, q` the assignments of an image and of its positive and :math:`m` the
+    mean of all of them over the batch, a constant for the gradient, the mean over the
+    images of minus the pointwise mutual information,
+
+    .. math::
+
+        L = -\log \sum_{k=1}^{K} \frac{(p_k q_k)^\beta}{m_k} .
+
+    At :math:`\beta = 1` its optimum is soft clusters; :math:`\beta < 1` counters the
+    collapse of small clusters, since a rare cluster that both agree on weighs more.
+    Source: Adaloglou et al., TEMI, 2023, arXiv:2303.17896, equation 5; there the mean
+    runs over the last batches and one of both assignments is a teacher's.
+
+    Parameters
+    ----------
+    exponent : float, default=0.6
+        :math:`\beta`, in (0.5, 1].
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn_mfavb.losses import MutualInformationLoss
+    >>> crisp = torch.eye(4).repeat(3, 1)  # 12 images in 4 clusters
+    >>> round(MutualInformationLoss()(crisp, crisp).item(), 4)  # -log 4
+    -1.3863
+    """
+
+    def __init__(self, exponent: float = 0.6) -> None:
+        super().__init__()
+        self.exponent = exponent
+
+    def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
+        """Return the loss, in nats, of two views (batch_size, n_clusters)."""
+        # Logarithms need a floor; that of the factors, not of their product, keeps an
+        # empty cluster out of the sum.
+        first = at_least_float32(first_assignment).clamp_min(1e-8)
+        second = at_least_float32(second_assignment).clamp_min(1e-8)
+        share = ((first + second) / 2).mean(dim=0).detach()
+        agreement = self.exponent * (first.log() + second.log())
+        return -(agreement - share.log()).logsumexp(dim=1).mean()
+
+
+class QueueContrastiveLoss(nn.Module):
+    r"""Find the key of one's own image among the keys of past batches.
+
+    With :math:`q_i` the query of an image, :math:`k_i` its key, from a network that
+    trails the one of the query, and :math:`\mathcal{U}` the queue of past keys,
+
+    .. math::
+
+        L = \frac{1}{n} \sum_{i=1}^{n} -\log
+            \frac{\exp(q_i^\top k_i / \tau)}
+                 {\exp(q_i^\top k_i / \tau)
+                  + \sum_{u \in \mathcal{U}} \exp(q_i^\top u / \tau)} .
+
+    Keys and queue are constants for the gradient; an empty queue gives 0. Source:
+    He et al., MoCo, 2020, arXiv:1911.05722, equation 1.
+
+    Parameters
+    ----------
+    temperature : float, default=0.2
+        Divisor :math:`\tau > 0` of the similarities; small values weigh the hardest
+        negatives more.
+    """
+
+    def __init__(self, temperature: float = 0.2) -> None:
+        super().__init__()
+        self.temperature = check_temperature(temperature)
+
+    def forward(self, query: Tensor, key: Tensor, queue: Tensor) -> Tensor:
+        """Return the loss of queries and keys (batch_size, projection_dim).
+
+        The queue has shape (queue_size, projection_dim); all rows have unit length.
+        """
+        query = at_least_float32(query)
+        past = at_least_float32(queue).detach()
+        positive = _similarity(query, key)
+        with torch.autocast(device_type=query.device.type, enabled=False):
+            negative = query @ past.T  # (batch_size, queue_size)
+        similarity = torch.cat([positive[:, None], negative], dim=1) / self.temperature
+        own_key = torch.zeros(len(query), dtype=torch.long, device=query.device)
+        return functional.cross_entropy(similarity, own_key)
+
+
+class CompactnessLoss(nn.Module):
+    r"""Pull each query towards the centroid that its key is nearest to.
+
+    With :math:`c_{a(i)}` the centroid of image :math:`i`, a constant for the gradient,
+
+    .. math::
+
+        L = \frac{1}{n} \sum_{i=1}^{n} (1 - q_i^\top c_{a(i)}) ,
+
+    half the mean squared distance of unit rows: from 0, on the centroid, to 2, opposite
+    to it. A reconstruction, not the authors' formula: of CueCo, 2025, arXiv:2507.12359,
+    only the abstract and the introduction, which ask for compact clusters, were at
+    hand.
+    """
+
+    def forward(self, query: Tensor, centroids: Tensor, nearest: Tensor) -> Tensor:
+        """Return the loss of queries (batch_size, projection_dim) of unit length.
+
+        Centroids have shape (n_centroids, projection_dim); `nearest` holds the index of
+        each query's, (batch_size,).
+        """
+        return (1 - _similarity(query, centroids[nearest])).mean()
+
+
+def _similarity(query: Tensor, constant: Tensor) -> Tensor:
+    """Return the inner products of paired rows; only the query gets a gradient."""
+    return (at_least_float32(query) * at_least_float32(constant).detach()).sum(dim=1)
 
 
 def _entropy_gap(assignment: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from sklearn_mfavb.pairs import Positives
 
 
 class SCANObjective(nn.Module):
-    """Neighbours share a cluster, and all clusters are used; mean over the heads.
+    """Neighbors share a cluster, and all clusters are used; mean over the heads.
 
     Parameters
     ----------
@@ -21,12 +21,12 @@ class SCANObjective(nn.Module):
         self.entropy_weight = entropy_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score images and their neighbours.
+        """Score images and their neighbors.
 
         Parameters
         ----------
         positives : list of one tuple of two ViewOutput
-            Images and neighbours.
+            Images and neighbors.
 
         Returns
         -------

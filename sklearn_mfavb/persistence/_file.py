@@ -10,8 +10,6 @@ import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
-from sklearn_mfavb.persistence._annotations import fits
-
 FORMAT = "sklearn_mfavb"
 # Raise it when a file can no longer be read by what reads this one.
 FORMAT_VERSION = 1
@@ -30,19 +28,7 @@ class ModelFileError(ValueError):
 
 
 def pack(document: dict[str, Any], tensors: Tensors) -> bytes:
-    """Make the content of a file.
-
-    Parameters
-    ----------
-    document : dict
-        Of the types of JSON. At most 100 MB of text, which is safetensors' limit.
-    tensors : dict of str to torch.Tensor
-        On the CPU, contiguous, of memory of their own.
-
-    Returns
-    -------
-    bytes
-    """
+    """Make the content of a file, from values for JSON and tensors on the CPU."""
     metadata = {
         "format": FORMAT,
         "format_version": str(FORMAT_VERSION),
@@ -52,46 +38,26 @@ def pack(document: dict[str, Any], tensors: Tensors) -> bytes:
 
 
 def unpack(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Tensors]:
-    """Read a file that `pack` made the content of, and check that it is whole.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file.
-
-    Returns
-    -------
-    document : dict
-        Of the types of JSON.
-    tensors : dict of str to torch.Tensor
-        On the CPU.
-
-    Raises
-    ------
-    OSError
-        If the file cannot be opened.
-    ModelFileError
-        If it is something else, cut off, altered, or of a newer format.
-    """
+    """Read what `pack` made, or raise ModelFileError if it is not whole."""
     # Of bytes, not of a path: the library opens no file whose name is no UTF-8, and
     # maps it, so that a file that shrinks meanwhile would end the process.
     content = Path(path).read_bytes()
     try:
-        metadata = _read_metadata(content)
+        end = 8 + int.from_bytes(content[:8], "little")
+        metadata = json.loads(content[8:end]).get("__metadata__") or {}
         _check_format(metadata)
         tensors = load(content)
-        _check_content(metadata, tensors)
-        document = json.loads(metadata["document"])
+        if metadata.pop("sha256", None) != _checksum(metadata, tensors):
+            raise ModelFileError(
+                "its checksum is not that of its content: it was altered or damaged "
+                "after it was saved. Get an undamaged copy."
+            )
+        return dict(json.loads(metadata["document"])), tensors
     except (MemoryError, ModelFileError):
         raise
     # A broken file makes errors of many kinds.
     except Exception as error:
         raise ModelFileError(f"it is {_describe(content)}.") from error
-    if not fits(document, dict[str, Any]) or not fits(
-        document.get("versions"), dict[str, str]
-    ):
-        raise ModelFileError("its document is not that of a model.")
-    return document, tensors
 
 
 def _check_format(metadata: dict[str, str]) -> None:
@@ -109,23 +75,8 @@ def _check_format(metadata: dict[str, str]) -> None:
         )
 
 
-def _check_content(metadata: dict[str, str], tensors: Tensors) -> None:
-    """Raise for a file that is not what was written."""
-    if metadata.pop("sha256", None) != _checksum(metadata, tensors):
-        raise ModelFileError(
-            "its checksum is not that of its content: it was altered or damaged after "
-            "it was saved. Get an undamaged copy."
-        )
-
-
-def _read_metadata(content: bytes) -> dict[str, str]:
-    """Read the strings in the header: eight bytes of length, then JSON."""
-    end = 8 + int.from_bytes(content[:8], "little")
-    return json.loads(content[8:end]).get("__metadata__") or {}
-
-
 def _describe(content: bytes) -> str:
-    """Say what a file is that safetensors does not read."""
+    """Describe a file that safetensors does not read."""
     if not content:
         return "empty"
     for beginning, kind in _OTHER_FILES.items():
@@ -137,7 +88,7 @@ def _describe(content: bytes) -> str:
 
 
 def _checksum(metadata: dict[str, str], tensors: Tensors) -> str:
-    """Hash all that a file says: metadata, and names, types, shapes and values."""
+    """Hash metadata, and the names, types, shapes and values of all tensors."""
     digest = hashlib.sha256(json.dumps(metadata, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         told = [name, str(tensor.dtype), list(tensor.shape)]

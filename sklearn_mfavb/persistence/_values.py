@@ -1,172 +1,179 @@
-"""Plain values in JSON and back, type for type."""
+"""Parameters and learned values as JSON and tensors, and back, type for type."""
 
 import math
 import os
 from collections.abc import Callable
-from dataclasses import fields
-from numbers import Integral, Real
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from sklearn_mfavb.features import Architecture, CLIPFeatures, Preprocessing
-from sklearn_mfavb.images import ImageFormat
-from sklearn_mfavb.persistence._annotations import fits
+from sklearn_mfavb.backbones import ViT
+from sklearn_mfavb.estimators import Augmentation
+from sklearn_mfavb.features import CLIPFeatures
+from sklearn_mfavb.images import Reading
+from sklearn_mfavb.objectives import ContrastiveTerms
+from sklearn_mfavb.persistence._file import ModelFileError, Tensors
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Training
+
+# The objects that a parameter may be.
+_CLASSES: dict[str, Any] = {
+    cls.__name__: cls
+    for cls in (
+        Augmentation,
+        BayesianGaussianMixture,
+        CLIPFeatures,
+        ContrastiveTerms,
+        GaussianMixture,
+        KMeans,
+        MiniBatchKMeans,
+        Neighbors,
+        Reading,
+        Training,
+        ViT,
+    )
+}
+# A file of someone else's must not say where this machine writes.
+_PLACES = {"cache_dir", "checkpoint"}
+# Parameters that no prediction depends on: without them a model is still whole.
+_FOR_TRAINING = {
+    "augmentation",
+    "augmentation__features",
+    "augmentation__images",
+    "random_state",
+    "training__callbacks",
+}
 
 
 class _Kind(NamedTuple):
     """How a type that JSON does not have is written, and made again."""
 
-    includes: Callable[[Any], bool]
+    type: Any
     take_apart: Callable[[Any], Any]
     put_together: Callable[[Any], Any]
 
 
-def to_json(value: Any) -> Any:
-    """Write a value with the types of JSON.
-
-    What JSON does not have becomes an object with one name, such as
-    ``{"$tuple": [8, 8]}``.
-
-    Parameters
-    ----------
-    value : object
-        None, numbers, strings, paths, torch devices, arrays of strings, the
-        descriptions of this package, and lists, tuples and dicts of these.
-
-    Returns
-    -------
-    object
-        What ``json.dumps`` takes.
-
-    Raises
-    ------
-    TypeError
-        If it is anything else, such as a function.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.persistence._values import from_json, to_json
-    >>> to_json({"image_size": (8, 8)})
-    {'image_size': {'$tuple': [8, 8]}}
-    >>> from_json(to_json((None, 1.5, {2: "two"})))
-    (None, 1.5, {2: 'two'})
-    """
-    if value is None or isinstance(value, bool | str):
-        return value
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real) and math.isfinite(value):
-        return float(value)
-    if isinstance(value, list):
-        return [to_json(item) for item in value]
-    if isinstance(value, dict) and all(map(_is_plain_name, value)):
-        return {name: to_json(item) for name, item in value.items()}
-    for tag, kind in _KINDS.items():
-        if kind.includes(value):
-            return {tag: to_json(kind.take_apart(value))}
-    raise TypeError(f"a {type(value).__name__} is no plain value")
+_KINDS = {
+    "$tuple": _Kind(tuple, list, tuple),
+    "$dict": _Kind(dict, lambda value: [list(pair) for pair in value.items()], dict),
+    "$float": _Kind(float, str, float),
+    "$path": _Kind(os.PathLike, os.fspath, Path),
+    "$device": _Kind(torch.device, str, torch.device),
+}
 
 
-def from_json(written: Any) -> Any:
-    """Make a value again.
-
-    Parameters
-    ----------
-    written : object
-        What `to_json` returned.
-
-    Returns
-    -------
-    object
-
-    Raises
-    ------
-    TypeError, ValueError, RuntimeError
-        If it is nothing that `to_json` returns.
-    """
-    if isinstance(written, list):
-        return [from_json(item) for item in written]
-    if not isinstance(written, dict):
-        return written
-    items = {name: from_json(item) for name, item in written.items()}
-    if all(map(_is_plain_name, items)):
-        return items
-    ((tag, content),) = items.items()
-    if tag not in _KINDS:
-        raise ValueError(f"{tag!r} is no kind of value that is known here")
-    return _KINDS[tag].put_together(content)
-
-
-def _is_plain_name(name: Any) -> bool:
-    """Say whether a key cannot be taken for a kind of value."""
-    return isinstance(name, str) and not name.startswith("$")
-
-
-def _are_names(value: Any) -> bool:
-    """Say whether a value is an array of strings."""
-    return isinstance(value, np.ndarray) and all(isinstance(x, str) for x in value.flat)
-
-
-def _make_names(names: Any) -> Any:
-    """Make an array of strings, of type object as scikit-learn's."""
-    if not fits(names, list[str]):
-        raise TypeError("names must be strings")
-    return np.array(names, dtype=object)
-
-
-def _extractor_parameters(extractor: CLIPFeatures) -> dict[str, Any]:
-    """List the parameters, but for the folder: others must not say where we write."""
-    parameters = extractor.get_params(deep=False)
-    del parameters["cache_dir"]
-    return parameters
-
-
-def _make_extractor(parameters: Any) -> CLIPFeatures:
-    """Make a transformer and check its parameters."""
-    if "cache_dir" in parameters:
-        raise ValueError("cache_dir says where to write, and no model should")
-    extractor = CLIPFeatures(**parameters)
-    extractor._validate_params()
-    return extractor
-
-
-def _description(cls: Any) -> _Kind:
-    """Write a frozen dataclass by its fields, and check their types when it is read."""
-
-    def make(told: Any) -> Any:
-        value = cls(**told)
-        for field in fields(cls):
-            if not fits(getattr(value, field.name), field.type):
-                raise TypeError(f"{cls.__name__} has a wrong {field.name}")
-        return value
-
-    return _Kind(
-        lambda value: type(value) is cls, lambda value: dict(vars(value)), make
+def refusal(name: str, value: Any) -> TypeError:
+    """Make the error for a value that is no data."""
+    return TypeError(
+        f"{name}={value!r} cannot be saved without pickle: it is no plain value, but a "
+        f"{type(value).__name__}. joblib.dump saves any object."
     )
 
 
-_KINDS = {
-    "$tuple": _Kind(lambda value: isinstance(value, tuple), list, tuple),
-    "$dict": _Kind(
-        lambda value: isinstance(value, dict),
-        lambda value: [list(pair) for pair in value.items()],
-        dict,
-    ),
-    "$float": _Kind(lambda value: isinstance(value, Real), str, float),
-    "$path": _Kind(lambda value: isinstance(value, os.PathLike), os.fspath, Path),
-    "$device": _Kind(lambda value: isinstance(value, torch.device), str, torch.device),
-    "$names": _Kind(_are_names, lambda value: value.tolist(), _make_names),
-    "$CLIPFeatures": _Kind(
-        lambda value: type(value) is CLIPFeatures,
-        _extractor_parameters,
-        _make_extractor,
-    ),
-    "$ImageFormat": _description(ImageFormat),
-    "$Preprocessing": _description(Preprocessing),
-    "$Architecture": _description(Architecture),
-}
+@dataclass
+class Writer:
+    """Writes values with the types of JSON, and arrays into tensors.
+
+    What JSON does not have becomes an object with one name: ``{"$tuple": [8, 8]}``.
+    `dropped` are the names of parameters that were left out.
+    """
+
+    tensors: Tensors = field(default_factory=dict)
+    dropped: list[str] = field(default_factory=list)
+
+    def write(self, value: Any, name: str) -> Any:
+        """Write a value; TypeError names one that cannot be."""
+        if isinstance(value, np.generic):
+            value = value.item()
+        if value is None or isinstance(value, str | int):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if isinstance(value, list):
+            return [self.write(item, f"{name}.{i}") for i, item in enumerate(value)]
+        if isinstance(value, dict) and all(map(_is_plain_key, value)):
+            return {
+                key: self.write(item, f"{name}.{key}") for key, item in value.items()
+            }
+        if isinstance(value, np.ndarray):
+            return self._write_array(value, name)
+        if type(value) is _CLASSES.get(type(value).__name__):
+            params = self.write_params(value.get_params(deep=False), f"{name}__")
+            return {"$object": [type(value).__name__, params]}
+        for tag, kind in _KINDS.items():
+            if isinstance(value, kind.type):
+                return {tag: self.write(kind.take_apart(value), name)}
+        raise refusal(name, value)
+
+    def write_params(self, params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+        """Write parameters, without places and code that only training needs."""
+        written = {}
+        for key, value in params.items():
+            name = prefix + key
+            try:
+                if key not in _PLACES:
+                    written[key] = self.write(value, name)
+                elif value is not None:
+                    self.dropped.append(name)
+            except TypeError:
+                if name not in _FOR_TRAINING and key != "random_state":
+                    raise
+                self.dropped.append(name)
+        return written
+
+    def write_state(self, state: dict[str, Any], prefix: str) -> None:
+        """Take a state to the CPU, each tensor with memory of its own."""
+        for name, value in state.items():
+            if not isinstance(value, torch.Tensor):
+                raise refusal(prefix + name, value)
+            self.tensors[prefix + name] = value.detach().cpu().clone().contiguous()
+
+    def _write_array(self, value: np.ndarray, name: str) -> Any:
+        """Write an array of numbers as a tensor, and one of names as a list."""
+        if value.dtype == object and all(isinstance(item, str) for item in value.flat):
+            return {"$names": value.tolist()}
+        self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
+        return {"$array": name}
+
+
+def read(written: Any, tensors: Tensors) -> Any:
+    """Make a value again, and take its arrays out of the tensors.
+
+    What no `Writer` wrote raises errors of many kinds.
+    """
+    if isinstance(written, list):
+        return [read(item, tensors) for item in written]
+    if not isinstance(written, dict):
+        return written
+    if all(map(_is_plain_key, written)):
+        return {key: read(item, tensors) for key, item in written.items()}
+    ((tag, content),) = written.items()
+    if tag == "$array":
+        return tensors.pop(content).numpy().copy()
+    if tag == "$names":
+        return np.array([str(item) for item in content], dtype=object)
+    if tag == "$object":
+        name, params = content
+        made = _CLASSES[name](**read_params(params, tensors))
+        made._validate_params()
+        return made
+    return _KINDS[tag].put_together(read(content, tensors))
+
+
+def read_params(written: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
+    """Make parameters again; raise for those that name a place."""
+    if places := _PLACES & written.keys():
+        raise ModelFileError(
+            f"its {', '.join(places)} says where to write, and no model should."
+        )
+    return {key: read(value, tensors) for key, value in written.items()}
+
+
+def _is_plain_key(key: Any) -> bool:
+    """Whether a key cannot be taken for a kind of value."""
+    return isinstance(key, str) and not key.startswith("$")

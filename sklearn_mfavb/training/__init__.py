@@ -1,22 +1,22 @@
 """Training: stages, run one after the other by skorch's loop."""
 
-from sklearn_mfavb.training._batches import balanced_batches
-from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TermAverages
+from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBudget
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
-from sklearn_mfavb.training._inference import apply_to_views, embed_in, split_evenly
-from sklearn_mfavb.training._net import ClusteringNet
+from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
 from sklearn_mfavb.training._runtime import (
     LARGEST_BATCH,
     Runtime,
+    apply_to_views,
     auto_batch_size,
     auto_epochs,
     autocast,
+    embed_in,
     isolated,
     resolve_autocast,
     resolve_device,
+    split_evenly,
 )
 from sklearn_mfavb.training._settings import Training
-from sklearn_mfavb.training._time_budget import TimeBudget
 from sklearn_mfavb.training._train import History, Stage, train
 
 __all__ = [

@@ -1,36 +1,11 @@
 """Callbacks of the training loop."""
 
+import time
 from typing import Any
 
 from skorch import NeuralNet
 from skorch.callbacks import Callback
-from torch import Tensor
 from tqdm.auto import tqdm
-
-
-class TermAverages(Callback):
-    """Record the mean of every loss term once per epoch.
-
-    The terms stay on the device until the epoch ends.
-    """
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Forget the last epoch."""
-        self.sums_: dict[str, Tensor] = {}
-        self.n_batches_ = 0
-
-    def on_batch_end(
-        self, net: NeuralNet, terms: dict[str, Tensor], **kwargs: Any
-    ) -> None:
-        """Add the terms of a batch."""
-        self.n_batches_ += 1
-        for name, term in terms.items():
-            self.sums_[name] = self.sums_.get(name, 0) + term
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Write the means into the history."""
-        for name, total in self.sums_.items():
-            net.history.record(name, float(total) / self.n_batches_)
 
 
 class EpochProgress(Callback):
@@ -62,6 +37,7 @@ class EpochProgress(Callback):
     def on_train_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Close the bar."""
         self.bar_.close()
+        del self.bar_  # its stream cannot be pickled
 
 
 class FollowQuery(Callback):
@@ -82,3 +58,57 @@ class FollowQuery(Callback):
         """Follow, if the step was one of training."""
         if training:
             net.module_.follow(self.momentum)
+
+
+class TimeBudget(Callback):
+    """End training when its time is over, as Ctrl-C does.
+
+    An epoch that time cuts off does not count, but every training has one whole epoch
+    at least: however small the budget, a fit that goes on from a checkpoint comes
+    further. Time begins with the first training that the object sees and goes on
+    through all stages of a fit; another fit needs another object.
+
+    Parameters
+    ----------
+    seconds : float
+        Time for training. What comes before (reading images, features of an encoder)
+        and after it (labels) is not counted.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn_mfavb import MFAVBClustering, Training
+    >>> from sklearn_mfavb.datasets import make_shape_images
+    >>> from sklearn_mfavb.training import TimeBudget
+    >>> images, _ = make_shape_images(40, n_clusters=2, image_size=8, random_state=0)
+    >>> training = Training(callbacks=[TimeBudget(0.001)])
+    >>> clusterer = MFAVBClustering(2, training=training, random_state=0)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # it says that training stopped early
+    ...     clusterer.fit(images).n_iter_
+    1
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+    def on_train_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Start the clock, if this is the first training."""
+        self.has_epoch_ = False
+        if not hasattr(self, "ends_at_"):
+            self.ends_at_ = time.monotonic() + self.seconds
+
+    def on_batch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Cut the epoch off, if another one is complete."""
+        if self.has_epoch_:
+            self._stop_in_time()
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Stop, if no time is left for another epoch."""
+        self.has_epoch_ = True
+        self._stop_in_time()
+
+    def _stop_in_time(self) -> None:
+        """Do what Ctrl-C does, if time is over."""
+        if time.monotonic() >= self.ends_at_:
+            raise KeyboardInterrupt

@@ -1,25 +1,33 @@
 """Training kept in a file, so that an interrupted fit can be resumed."""
 
+import hashlib
 import io
 import os
 import pickle
 import time
 from collections.abc import Mapping
+from numbers import Number
 from typing import Any
 
 import numpy as np
 import torch
+from joblib.hashing import NumpyHasher
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_mfavb.files import replace_file
-from sklearn_mfavb.training._identity import describe_training
 
 FORMAT = "sklearn_mfavb checkpoint 2"
 # After an epoch the file is written if the last writing took less than this share of
 # the time since.
 _SHARE_OF_TIME = 0.05
+# Parameters that do not change the result of a training.
+_WITHOUT_EFFECT = {
+    *("cache_dir", "callbacks", "checkpoint", "device", "on_error", "verbose"),
+    "encoder__batch_size",
+}
+_SAMPLE = 256  # images whose pixels are compared
 
 Rows = list[dict[str, Any]]
 
@@ -119,20 +127,7 @@ def open_checkpoint(
 ) -> Checkpoint | None:
     """Open the checkpoint that an estimator's parameters ask for, if they do.
 
-    Parameters
-    ----------
-    parameters : mapping of str to object
-        As ``get_params(deep=True)`` returns them.
-    dataset : ImageDataset
-        The images, with their features.
-    seed : int
-        Seed of the fit.
-    device : torch.device
-        Where the network will run.
-
-    Returns
-    -------
-    Checkpoint or None
+    Parameters are those that ``get_params(deep=True)`` returns.
     """
     path = parameters["training__checkpoint"]
     if path is None:
@@ -235,3 +230,80 @@ def _check_identity(
             f"{'; '.join(changes)}. To resume it, fit with the original parameters and "
             "images. To start over, remove it or choose another file."
         )
+
+
+class _Hasher(NumpyHasher):
+    """Hash values as `joblib.hash` does, and tensors by what they hold.
+
+    The pickle of a tensor tells where it is in memory, too.
+    """
+
+    def save(self, obj: Any) -> None:
+        """Add a value to the hash."""
+        if isinstance(obj, torch.Tensor):
+            content = obj.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            obj = ("tensor", str(obj.dtype), tuple(obj.shape), content.numpy())
+        super().save(obj)
+
+
+def describe_training(parameters: Mapping[str, Any], dataset: Any) -> dict[str, str]:
+    """Describe a training, so that the checkpoint of another one is recognized.
+
+    Parameters come by name, as ``get_params(deep=True)`` returns them; one that cannot
+    be told from others, such as a lambda, raises ValueError. Images come as a
+    fingerprint: their files, their features and the pixels of 256 of them, spread
+    evenly.
+    """
+    images = f"{len(dataset)} with the fingerprint {_fingerprint(dataset)}"
+    return {**_describe_all(parameters), "images": images}
+
+
+def _describe_all(parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Describe the parameters that change the result of a training."""
+    return {
+        name: _describe(name, value)
+        for name, value in parameters.items()
+        if not {name, name.rpartition("__")[2]} & _WITHOUT_EFFECT
+    }
+
+
+def _describe(name: str, value: Any) -> str:
+    """Write a value so that equal values have equal texts, and others do not."""
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return type(value).__name__  # its parameters are described one by one
+    if isinstance(value, list | tuple):
+        items = [_describe_item(name, item) for item in value]
+        return f"{type(value).__name__} of {', '.join(items)}"
+    if value is None or isinstance(value, str | bool | Number):
+        return repr(value.item() if isinstance(value, np.generic) else value)
+    try:
+        return f"{type(value).__name__} {_Hasher('md5').hash(value)}"
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"checkpoint needs to know {name} again, but {value!r} cannot be told from "
+            "other functions of its kind: define it in a module, or set "
+            "checkpoint=None."
+        ) from error
+
+
+def _describe_item(name: str, item: Any) -> str:
+    """Describe an item of a list, whose own parameters are listed nowhere else."""
+    if not hasattr(item, "get_params") or isinstance(item, type):
+        return _describe(name, item)
+    nested = {f"{name}__{key}": value for key, value in item.get_params().items()}
+    return f"{type(item).__name__} of {_describe_all(nested)}"
+
+
+def _fingerprint(dataset: Any) -> str:
+    """Hash paths, features and a sample of the pixels."""
+    digest = hashlib.sha256()
+    if dataset.source is not None:
+        paths = dataset.source.paths or ()
+        digest.update("\n".join(paths).encode(errors="surrogateescape"))
+    if dataset.size is not None:
+        spread = np.linspace(0, len(dataset) - 1, min(_SAMPLE, len(dataset)))
+        sample = dataset.indices[spread.astype(np.int64)]
+        digest.update(dataset.source.read(sample, dataset.size).numpy().tobytes())
+    if dataset.features is not None:
+        digest.update(dataset.features.numpy().tobytes())
+    return digest.hexdigest()[:16]

@@ -1,12 +1,15 @@
-"""skorch's network, with the training step of contrastive clustering."""
+"""skorch's network, with the batches and the training step of this package."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import Callback
 from skorch.utils import to_device
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from sklearn_mfavb.training._runtime import autocast
 
@@ -94,3 +97,75 @@ class ClusteringNet(NeuralNet):
             )
         loss.backward()
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
+
+
+class _BalancedBatches(Sampler[list[int]]):
+    """Shuffle, then split into the fewest batches within `batch_size`, sizes +-1.
+
+    A short last batch would be noise for the cluster contrast (its columns are as long
+    as the batch) and dropping it would leave images out.
+    """
+
+    def __init__(self, n_samples: int, batch_size: int) -> None:
+        self.n_samples = n_samples
+        self.n_batches = math.ceil(n_samples / batch_size)
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for batch in torch.randperm(self.n_samples).tensor_split(self.n_batches):
+            yield batch.tolist()
+
+
+def balanced_batches(
+    dataset: Dataset, batch_size: int, collate_fn: Callable[[Any], Any] | None = None
+) -> DataLoader:
+    """Iterate over a data set in shuffled batches of nearly equal size.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Map-style, with ``__getitems__``.
+    batch_size : int
+        Largest number of images in a batch.
+    collate_fn : callable, default=None
+        As in `torch.utils.data.DataLoader`.
+
+    Returns
+    -------
+    torch.utils.data.DataLoader
+    """
+    n_samples = len(dataset)  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        batch_sampler=_BalancedBatches(n_samples, batch_size),
+        collate_fn=collate_fn,
+    )
+
+
+class TermAverages(Callback):
+    """Record the mean of every loss term once per epoch.
+
+    Batches count by their size, as skorch counts them in the loss. The terms stay on
+    the device until the epoch ends.
+    """
+
+    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Forget the last epoch."""
+        self.sums_: dict[str, Tensor] = {}
+        self.n_images_ = 0
+
+    def on_batch_end(
+        self, net: NeuralNet, terms: dict[str, Tensor], **kwargs: Any
+    ) -> None:
+        """Add the terms of a batch."""
+        n_images = net.history[-1, "batches", -1, "train_batch_size"]
+        self.n_images_ += n_images
+        for name, term in terms.items():
+            self.sums_[name] = self.sums_.get(name, 0) + n_images * term
+
+    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Write the means into the history."""
+        for name, total in self.sums_.items():
+            net.history.record(name, float(total) / self.n_images_)

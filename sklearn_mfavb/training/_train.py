@@ -10,16 +10,15 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
-from sklearn_mfavb.training._batches import balanced_batches
-from sklearn_mfavb.training._callbacks import EpochProgress, TermAverages
+from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet
+from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
 from sklearn_mfavb.training._runtime import Runtime
-from sklearn_mfavb.training._schedule import SCHEDULES
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
 
 History = list[dict[str, Any]]
+Schedule = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -136,6 +135,14 @@ def _run(
     rate = LRScheduler(
         torch.optim.lr_scheduler.LambdaLR, lr_lambda=schedule, step_every="batch"
     )
+    all_callbacks = [
+        ("terms", TermAverages()),
+        ("schedule", rate),
+        *stage.callbacks,
+        *callbacks,
+        *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
+        *check_callbacks(training.callbacks or ()),
+    ]
     net = ClusteringNet(
         network.train(),
         stage.objective,
@@ -151,14 +158,7 @@ def _run(
         iterator_train__collate_fn=dataset.collate,
         train_split=None,
         device=runtime.device,
-        callbacks=[
-            ("terms", TermAverages()),
-            ("schedule", rate),
-            *stage.callbacks,
-            *callbacks,
-            *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
-            *check_callbacks(training.callbacks or ()),
-        ],
+        callbacks=all_callbacks,
         **({} if verbose > 1 else {"callbacks__print_log": None}),
     )
     # Checkpoints restore the history before this, so that only the rest is run.
@@ -205,3 +205,26 @@ def _report_interruption(n_epochs: int, stage: Stage, history: History) -> None:
         f"epochs{where}; the labels come from the network at that point.",
         ConvergenceWarning,
     )
+
+
+def warmup_cosine(n_steps: int, n_warmup_steps: int) -> Schedule:
+    """Make a linear warm-up followed by half a cosine down to zero."""
+
+    def factor(step: int) -> float:
+        if step < n_warmup_steps:
+            return (step + 1) / n_warmup_steps
+        done = (step - n_warmup_steps) / max(1, n_steps - n_warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return factor
+
+
+def warmup_constant(n_steps: int, n_warmup_steps: int) -> Schedule:
+    """Make a linear warm-up followed by the peak rate."""
+    return lambda step: min(1.0, (step + 1) / max(1, n_warmup_steps))
+
+
+SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
+    "constant": warmup_constant,
+    "cosine": warmup_cosine,
+}

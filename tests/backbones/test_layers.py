@@ -7,7 +7,7 @@ from sklearn_mfavb.backbones import (
     ConvStemViT,
     FusingAugmentingBlock,
     FusingAugmentingViT,
-    _memory,
+    _layers,
 )
 from sklearn_mfavb.backbones._layers import make_layers, read_tokens
 from sklearn_mfavb.views import View
@@ -69,9 +69,9 @@ def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
         View(images) for images in torch.rand(2, 40, 1, 8, 8, dtype=torch.float64)
     )
     whole = (*vit.forward_pair(first, second), vit(first))
-    monkeypatch.setattr(_memory, "_TOKEN_BYTES", 20 * 17 * 32 * 8)
+    monkeypatch.setattr(_layers, "_TOKEN_BYTES", 20 * 17 * 32 * 8)
     parts = (*vit.forward_pair(first, second), vit(first))
-    assert _memory.cache_rows(torch.zeros(40, 17, 32, dtype=torch.float64)) == 16
+    assert _layers.cache_rows(torch.zeros(40, 17, 32, dtype=torch.float64)) == 16
     for in_parts, at_once in zip(parts, whole, strict=True):
         torch.testing.assert_close(in_parts, at_once, rtol=0, atol=1e-12)
 
@@ -99,8 +99,8 @@ def test_an_embedding_does_not_depend_on_the_position(embed_dim, n_heads, patch_
 def test_views_larger_than_the_cache_make_small_parts():
     """At least 16 views pass at once, which are 8 pairs."""
     tokens = torch.zeros(2, 4096, 384)
-    assert _memory.cache_rows(tokens) == 16
-    assert _memory.cache_rows(tokens, n_views=2) == 8
+    assert _layers.cache_rows(tokens) == 16
+    assert _layers.cache_rows(tokens, n_views=2) == 8
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -112,7 +112,7 @@ def test_channels_last_are_the_same_images(n_channels, is_contiguous):
     images.requires_grad_()
     convolution = torch.nn.Conv2d(n_channels, 4, 3, dtype=torch.float64)
     weights = torch.randn_like(convolution(images))
-    arranged = _memory.channels_last_on_cpu(images)
+    arranged = _layers.channels_last_on_cpu(images)
     assert arranged.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(arranged, images, rtol=0, atol=0, check_stride=False)
 
@@ -126,11 +126,11 @@ def test_channels_last_are_the_same_images(n_channels, is_contiguous):
 def test_other_devices_take_a_batch_as_a_whole():
     """Off the CPU there are no parts, of pairs neither."""
     tokens = torch.zeros(255, 4096, 384, device="meta")
-    assert _memory.cache_rows(tokens) == 255
-    assert _memory.cache_rows(tokens, n_views=2) == 255
+    assert _layers.cache_rows(tokens) == 255
+    assert _layers.cache_rows(tokens, n_views=2) == 255
 
 
 def test_pairs_pass_in_parts_of_half_as_many():
     """Two views of an image take twice the memory of one."""
     tokens = torch.zeros(9, 65, 64)
-    assert _memory.cache_rows(tokens, n_views=2) == _memory.cache_rows(tokens) // 2
+    assert _layers.cache_rows(tokens, n_views=2) == _layers.cache_rows(tokens) // 2

@@ -37,7 +37,7 @@ def first_map_of(resnet, view):
 
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_one_embedding_per_image(n_channels):
-    """Colour and grey images of 32 pixels give 512 numbers each, alone and in pairs."""
+    """Color and gray images of 32 pixels give 512 numbers each, alone and in pairs."""
     resnet = make_resnet((32, 32), n_channels)
     view = View(torch.rand(2, n_channels, 32, 32))
     assert resnet.embed_dim == 512
@@ -60,7 +60,7 @@ def test_stem_keeps_the_resolution_of_small_images(image_size, first_map):
 
 @pytest.mark.parametrize("name", ["resnet18d", "resnet50_gn"])
 def test_stems_of_all_resnets_are_replaced(name):
-    """Deep stems and other normalisations become the small stem as well."""
+    """Deep stems and other normalizations become the small stem as well."""
     resnet = TimmBackbone(name, image_size=(6, 6), n_channels=1).eval()
     assert first_map_of(resnet, View(torch.rand(1, 1, 6, 6))) == (6, 6)
 
@@ -132,7 +132,7 @@ def test_building_leaves_the_network_untouched():
 
 def test_projected_features_are_added():
     """The embedding is that of the image plus the projection of the features."""
-    resnet, view = make_resnet(feature_dim=5), draw_view()
+    resnet, view = make_resnet(feature_dims=(2, 3)), draw_view()
     expected = resnet.network(view.images) + resnet.feature_projection(view.features)
     torch.testing.assert_close(resnet(view), expected, rtol=1e-4, atol=1e-5)
     first, _ = resnet.forward_pair(view, draw_view())
@@ -140,19 +140,19 @@ def test_projected_features_are_added():
 
 
 def test_features_alone_need_no_network(monkeypatch):
-    """Without image tokens the projected features are the embedding."""
+    """Without pixels the projected features are the embedding."""
     monkeypatch.delattr(timm, "create_model")
-    alone, view = make_resnet(feature_dim=5, image_tokens=False), draw_view()
+    alone, view = make_resnet(None, 0, feature_dims=(5,)), draw_view()
     assert alone.network is None
     assert alone.embed_dim == 512
     assert torch.equal(alone(view), alone.feature_projection(view.features))
     assert torch.equal(alone(view), alone(View(None, view.features)))
 
 
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_gradients_reach_everything(image_tokens):
+@pytest.mark.parametrize("image_size", [(8, 8), None])
+def test_gradients_reach_everything(image_size):
     """Every parameter learns from the first step on."""
-    backbone = make_resnet(feature_dim=5, image_tokens=image_tokens).train()
+    backbone = make_resnet(image_size, feature_dims=(5,)).train()
     backbone(draw_view()).square().sum().backward()
     for name, parameter in backbone.named_parameters():
         assert parameter.grad is not None, name
@@ -209,9 +209,9 @@ def test_images_that_do_not_suit_are_refused(name, image_size, reason):
 
 
 def test_a_network_must_look_at_something():
-    """Neither images nor features is refused."""
-    with pytest.raises(ValueError, match="feature_dim"):
-        make_resnet(image_tokens=False)
+    """Neither pixels nor features is refused."""
+    with pytest.raises(ValueError, match="feature_dims"):
+        make_resnet(None)
 
 
 @pytest.mark.parametrize(("name", "is_last"), [("resnet10t", True), ("vgg11", False)])

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from sklearn_mfavb.backbones import (
-    ConvStem,
     ConvStemViT,
     FusingAugmentingBlock,
     FusingAugmentingViT,
@@ -18,7 +17,7 @@ LAYOUTS = [(1, 1, 1), (2, 1, 1), (2, 2, 1), (3, 1, 2)]
 
 
 def make_fusing(n_blocks=2, shared_depth=1, fused_depth=1, seed=0):
-    """Build a small network of fusing blocks, in evaluation mode."""
+    """Build a network of fusing blocks, in evaluation mode."""
     torch.manual_seed(seed)
     vit = FusingAugmentingViT(
         (4, 4),
@@ -155,34 +154,6 @@ def test_parameters_of_vtcc():
     assert count_parameters(ClusterHead(384, 10)) == 2_973_706
 
 
-def test_auto_at_224_pixels_is_vtcc_small_with_fusion():
-    """At 224 pixels the automatic sizes are 2 x [2 + 2] layers of width 384."""
-    size = resolve_vit_size((224, 224))
-    assert (size.patch_size, size.embed_dim, size.n_heads) == (16, 384, 12)
-    assert (size.n_blocks, size.shared_depth, size.fused_depth) == (2, 2, 2)
-    assert size.grid_size == (14, 14)
-
-
-@pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 50, 64, 96, 128, 224])
-def test_auto_sizes_suit_images_from_8_to_224_pixels(side):
-    """Automatic sizes build a network that runs, with a bounded number of tokens."""
-    size = resolve_vit_size((side, side))
-    n_rows, n_columns = size.grid_size
-    assert 4 <= n_rows * n_columns <= 196
-    stem = ConvStem(3, size.embed_dim, size.patch_size)
-    tokens = stem(torch.zeros(2, 3, side, side))
-    assert tokens.shape == (2, n_rows * n_columns, size.embed_dim)
-
-
-@pytest.mark.parametrize(
-    ("embed_dim", "n_heads"), [(384, 12), (100, 2), (200, 5), (16, 1), (68, 2)]
-)
-def test_automatic_heads_divide_the_width(embed_dim, n_heads):
-    """One head for 32 units, or the next fewer that divide the width."""
-    size = resolve_vit_size((8, 8), embed_dim=embed_dim)
-    assert size.n_heads == n_heads
-
-
 @pytest.mark.parametrize("image_size", [(1, 2), (1, 30), (5, 9), (7, 3)])
 def test_odd_sizes_and_strips_run(image_size):
     """Sides that no patch divides are padded; strips one pixel high work."""
@@ -198,22 +169,6 @@ def test_odd_sizes_and_strips_run(image_size):
         fused_depth=1,
     )
     assert vit(View(torch.zeros(2, 1, *image_size))).shape == (2, 16)
-
-
-@pytest.mark.parametrize(
-    ("sizes", "named"),
-    [
-        ({"patch_size": 3}, "patch_size=3"),
-        ({"embed_dim": 30}, "embed_dim=30"),
-        ({"embed_dim": 64, "n_heads": 5}, "n_heads"),
-        ({"embed_dim": 4, "n_heads": 1, "patch_size": 16}, "patch_size"),
-        ({"shared_depth": 0, "fused_depth": 0}, "shared_depth"),
-    ],
-)
-def test_sizes_that_do_not_go_together_are_refused(sizes, named):
-    """The error names the size that is wrong."""
-    with pytest.raises(ValueError, match=named):
-        resolve_vit_size((32, 32), **sizes)
 
 
 def test_attention_choice_does_not_change_the_function():
@@ -232,21 +187,20 @@ def test_attention_choice_does_not_change_the_function():
     assert all(module.fused_attn for module in switches)
 
 
-def make_with_features(kind, image_tokens=True):
-    """Build a small network that reads 5 features, in evaluation mode."""
+def make_with_features(kind, grid_size=(4, 4)):
+    """Build a small network on 2 and 3 features, in evaluation mode."""
     depth = (
         {"depth": 2}
         if kind is ConvStemViT
         else {"n_blocks": 2, "shared_depth": 1, "fused_depth": 1}
     )
     vit = kind(
-        (4, 4),
+        grid_size,
         n_channels=1,
         patch_size=2,
         embed_dim=32,
         n_heads=2,
-        feature_dim=5,
-        image_tokens=image_tokens,
+        feature_dims=(2, 3),
         **depth,
     )
     return vit.double().eval()
@@ -260,53 +214,55 @@ def draw_view(n_samples=3):
     )
 
 
+both_grids = pytest.mark.parametrize("grid_size", [(4, 4), None])
 both_kinds = pytest.mark.parametrize("kind", [ConvStemViT, FusingAugmentingViT])
 
 
 @both_kinds
-@pytest.mark.parametrize(("image_tokens", "n_tokens"), [(True, 18), (False, 2)])
-def test_features_are_one_more_token(kind, image_tokens, n_tokens):
-    """Class token, feature token and, if images are looked at, the patches."""
-    vit = make_with_features(kind, image_tokens)
+@pytest.mark.parametrize(("grid_size", "n_tokens"), [((4, 4), 19), (None, 3)])
+def test_features_of_every_encoder_are_one_more_token(kind, grid_size, n_tokens):
+    """Class token, two feature tokens and, if there are pixels, the patches."""
+    vit = make_with_features(kind, grid_size)
     assert vit.embed(draw_view()).shape == (3, n_tokens, 32)
     assert vit(draw_view()).shape == (3, 32)
 
 
 @both_kinds
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_embedding_depends_on_the_features(kind, image_tokens):
+@both_grids
+@pytest.mark.parametrize("column", [0, 4])
+def test_embedding_depends_on_the_features_of_every_encoder(kind, grid_size, column):
     """Other features of one image move its embedding, and no other one."""
-    vit, view = make_with_features(kind, image_tokens), draw_view()
+    vit, view = make_with_features(kind, grid_size), draw_view()
     features = view.features.clone()
-    features[1] += 1
+    features[1, column] += 1
     moved = (vit(view._replace(features=features)) - vit(view)).abs().amax(dim=1)
     assert moved[1] > 1e-3
     assert moved[[0, 2]].max() < 1e-12
 
 
 @both_kinds
-def test_without_image_tokens_images_do_not_count(kind):
+def test_without_a_grid_images_do_not_count(kind):
     """Features alone give the embedding, whether there are images or none."""
-    vit, view = make_with_features(kind, image_tokens=False), draw_view()
+    vit, view = make_with_features(kind, None), draw_view()
     assert torch.equal(vit(view), vit(View(None, view.features)))
     pairs = vit.forward_pair(view, view), vit.forward_pair(*[View(None, view[1])] * 2)
     assert torch.equal(pairs[0][0], pairs[1][0])
 
 
 @both_kinds
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_equal_views_with_features_give_what_one_gives(kind, image_tokens):
+@both_grids
+def test_equal_views_with_features_give_what_one_gives(kind, grid_size):
     """Duplicate identity holds with a feature token."""
-    vit, view = make_with_features(kind, image_tokens), draw_view()
+    vit, view = make_with_features(kind, grid_size), draw_view()
     for embedding in vit.forward_pair(view, view):
         torch.testing.assert_close(embedding, vit(view), rtol=0, atol=1e-12)
 
 
 @both_kinds
-@pytest.mark.parametrize("image_tokens", [True, False])
-def test_exchanging_views_with_features_exchanges_the_outputs(kind, image_tokens):
+@both_grids
+def test_exchanging_views_with_features_exchanges_the_outputs(kind, grid_size):
     """Swap equivariance holds with a feature token."""
-    vit, a, b = make_with_features(kind, image_tokens), draw_view(), draw_view()
+    vit, a, b = make_with_features(kind, grid_size), draw_view(), draw_view()
     first, second = vit.forward_pair(a, b)
     swapped_second, swapped_first = vit.forward_pair(b, a)
     assert not torch.allclose(first, second)
@@ -316,17 +272,10 @@ def test_exchanging_views_with_features_exchanges_the_outputs(kind, image_tokens
 
 @both_kinds
 def test_a_network_must_look_at_something(kind):
-    """Neither images nor features is refused."""
-    depth = {"depth": 1} if kind is ConvStemViT else {"n_blocks": 1}
+    """Neither pixels nor features is refused."""
+    sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 32, "n_heads": 2}
+    depth = {"depth": 1}
     if kind is FusingAugmentingViT:
-        depth |= {"shared_depth": 1, "fused_depth": 1}
-    with pytest.raises(ValueError, match="feature_dim"):
-        kind(
-            (4, 4),
-            n_channels=1,
-            patch_size=2,
-            embed_dim=32,
-            n_heads=2,
-            image_tokens=False,
-            **depth,
-        )
+        depth = {"n_blocks": 1, "shared_depth": 1, "fused_depth": 1}
+    with pytest.raises(ValueError, match="feature_dims"):
+        kind(None, **sizes, **depth)

@@ -21,7 +21,7 @@ from sklearn_mfavb import (
 )
 from sklearn_mfavb.images import ImageDataset, open_images
 from sklearn_mfavb.training import _checkpoint
-from sklearn_mfavb.training._identity import describe_training
+from sklearn_mfavb.training._checkpoint import describe_training
 
 
 class Killed(Exception):

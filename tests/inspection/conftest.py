@@ -3,7 +3,7 @@
 import pytest
 from matplotlib import pyplot
 
-from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb import MFAVBClustering, ViT
 from sklearn_mfavb.datasets import make_shape_images
 
 
@@ -26,5 +26,9 @@ def fitted(shapes):
     """One estimator fitted on the shapes; tests must not change it."""
     images, _ = shapes
     return MFAVBClustering(
-        3, embed_dim=16, n_heads=2, max_epochs=2, batch_size=32, random_state=0
+        3,
+        backbone=ViT(embed_dim=16, n_heads=2),
+        max_epochs=2,
+        batch_size=32,
+        random_state=0,
     ).fit(images)

@@ -37,7 +37,7 @@ def test_matplotlib_draws(display, monkeypatch):
 def test_findings_are_gathered_once(fitted, shapes, monkeypatch, tmp_path):
     """All Displays and the report draw the same findings; nothing is embedded again."""
     found = gather_findings(fitted, shapes[0])
-    monkeypatch.delattr("sklearn_mfavb.inspection._findings._embed")
+    monkeypatch.delattr("sklearn_mfavb.estimators._model.ClusteringModel.embed")
     gallery = ClusterGalleryDisplay.from_findings(found, n_typical=2)
     assert gallery.members[0].n_images == np.count_nonzero(found.labels == 0)
     drawn = EmbeddingMapDisplay.from_findings(found, random_state=0)

@@ -28,11 +28,11 @@ def test_features_that_were_computed_before(shapes):
     """Features of the user's are passed on."""
     images, _ = shapes
     features = np.random.default_rng(0).normal(size=(60, 8))
-    clusterer = MFAVBClustering(3, clip="precomputed", max_epochs=1, random_state=0)
-    clusterer.fit(images, clip_features=features)
+    clusterer = MFAVBClustering(3, encoder="precomputed", max_epochs=1, random_state=0)
+    clusterer.fit(images, features=features)
     found = gather_findings(clusterer, images, features=features, with_score=True)
     assert_array_equal(found.labels, clusterer.labels_)
-    assert found.score == clusterer.score(images, clip_features=features)
+    assert found.score == clusterer.score(images, features=features)
 
 
 def test_skipped_files_are_marked(fitted, shapes, tmp_path):
@@ -40,7 +40,7 @@ def test_skipped_files_are_marked(fitted, shapes, tmp_path):
     for index, image in enumerate(shapes[0][:5]):
         Image.fromarray(image).save(tmp_path / f"{index}.png")
     (tmp_path / "2.png").write_bytes(b"no image")
-    skipping = clone(fitted).set_params(on_error="skip", max_epochs=1)
+    skipping = clone(fitted).set_params(reading__on_error="skip", max_epochs=1)
     found = gather_findings(skipping.fit(tmp_path), tmp_path)
     assert np.flatnonzero(found.labels < 0).tolist() == [2]
     assert list(found.source.unreadable) == [2]

@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb.images import check_images
+from sklearn_mfavb.images import Reading, open_images
 from sklearn_mfavb.inspection import read_thumbnails
 
 
-def thumbnail(images, side=8, **options):
+def thumbnail(images, side=8, format=None, **options):
     """Read the thumbnail of the first image."""
-    return read_thumbnails(check_images(images, **options), [0], side=side)[0]
+    source = open_images(images, format=format, reading=Reading(**options))
+    return read_thumbnails(source, [0], side=side)[0]
 
 
 def test_images_are_not_distorted(tmp_path):
@@ -18,7 +19,7 @@ def test_images_are_not_distorted(tmp_path):
     assert thumbnail(np.zeros((1, 40, 20, 3), np.uint8)).size == (4, 8)
     for name, size in (("a", (40, 20)), ("b", (10, 30))):
         Image.new("RGB", size, "red").save(tmp_path / f"{name}.png")
-    found = read_thumbnails(check_images(tmp_path), [1, 0], side=10)
+    found = read_thumbnails(open_images(tmp_path), [1, 0], side=10)
     sizes = {row: picture.size for row, picture in found.items()}
     assert sizes == {0: (10, 5), 1: (3, 10)}
 
@@ -47,6 +48,6 @@ def test_any_number_of_channels_can_be_shown(n_channels, mode, first_pixel):
 def test_values_beyond_black_and_white_are_clipped():
     """New images beyond the range that was learned do not wrap around."""
     known = np.array([[[0.0, 1.0], [0.5, 0.5]]])
-    fitted = check_images(known, pixel_range="data").format
+    fitted = open_images(known, reading=Reading(pixel_range="data")).format
     picture = thumbnail(np.array([[[-3.0, 9.0], [0.5, 1.0]]]), format=fitted)
     np.testing.assert_array_equal(np.asarray(picture), [[0, 255], [128, 255]])

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb import MFAVBClustering, Reading
 from sklearn_mfavb.inspection import ViewsDisplay
 
 
@@ -21,7 +21,9 @@ def test_broken_files_are_passed_over(photos, tmp_path):
     for index, photo in enumerate(photos[:4]):
         Image.fromarray(photo).save(tmp_path / f"{index}.png")
     (tmp_path / "1.png").write_bytes(b"no image")
-    clusterer = MFAVBClustering(2, on_error="skip", augmentation="none")
+    clusterer = MFAVBClustering(
+        2, reading=Reading(on_error="skip"), augmentation="none"
+    )
     display = ViewsDisplay.from_estimator(clusterer, tmp_path, n_images=9, n_views=1)
     assert_array_equal(display.images, photos[[0, 2, 3]])
     assert_array_equal(np.squeeze(display.first, 1), display.images)
@@ -62,10 +64,10 @@ def test_size_is_that_of_the_network(fitted, photos):
 
 def test_features_alone_have_no_picture(photos):
     """The error says what would have pictures."""
-    clusterer = MFAVBClustering(2, clip="precomputed")
-    with pytest.raises(ValueError, match="image_tokens=True"):
+    clusterer = MFAVBClustering(2, encoder="precomputed")
+    with pytest.raises(ValueError, match="use_pixels=True"):
         ViewsDisplay.from_estimator(clusterer, photos)
-    clusterer.set_params(image_tokens=True)
+    clusterer.set_params(use_pixels=True)
     assert ViewsDisplay.from_estimator(clusterer, photos).images
 
 

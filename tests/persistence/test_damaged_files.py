@@ -1,7 +1,6 @@
 """Files that are no whole models give clear errors, and never half a model."""
 
 import json
-import os
 import pickle
 
 import joblib
@@ -58,6 +57,7 @@ def test_altered_bytes(content, tmp_path):
     header = 8 + int.from_bytes(content[:8], "little")
     rng = np.random.default_rng(0)
     places = [
+        -1,  # a bit of a weight
         *range(8),
         *rng.integers(8, header, 300),
         *rng.integers(header, len(content), 60),
@@ -69,21 +69,11 @@ def test_altered_bytes(content, tmp_path):
             load_bytes(bytes(altered), tmp_path)
 
 
-def test_altered_weights_are_told_by_the_checksum(content, tmp_path):
-    """One bit of one weight is enough."""
-    altered = bytearray(content)
-    altered[-1] ^= 1
-    with pytest.raises(
-        ModelFileError, match=r"its checksum is not .*altered or damaged"
-    ):
-        load_bytes(bytes(altered), tmp_path)
-
-
 def test_altered_document(saved):
     """Neither can the document be edited without notice."""
     with safe_open(saved, framework="pt") as file:
         document = json.loads(file.metadata()["document"])
-    document["parameters"]["n_clusters"] = 4
+    document["params"]["n_clusters"] = 4
     change_metadata(saved, document=json.dumps(document))
     with pytest.raises(ModelFileError, match="its checksum is not"):
         sklearn_mfavb.load(saved)
@@ -143,11 +133,3 @@ def test_what_is_no_file(tmp_path):
         sklearn_mfavb.load(tmp_path / "nothing.mfavb")
     with pytest.raises(IsADirectoryError, match="a model is one file"):
         sklearn_mfavb.load(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_file_of_someone_else(saved):
-    """A file that may not be read is an error with its name."""
-    saved.chmod(0)
-    with pytest.raises(PermissionError, match=r"model\.mfavb"):
-        sklearn_mfavb.load(saved)

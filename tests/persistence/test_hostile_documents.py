@@ -5,6 +5,7 @@ import resource
 
 import pytest
 import torch
+from sklearn.cluster import KMeans
 
 import sklearn_mfavb
 from sklearn_mfavb.persistence import ModelFileError
@@ -16,37 +17,35 @@ pytestmark = pytest.mark.filterwarnings(
 
 
 @pytest.fixture(scope="module")
-def whole(make, images, tiny, tmp_path_factory):
+def whole(make, images, tiny_weights, tmp_path_factory):
     """Return the content of a file with all kinds of parts."""
     path = tmp_path_factory.mktemp("whole") / "model"
-    make("MFAVBClustering", clip=tiny(), image_tokens=True).fit(images).save(path)
+    encoder = sklearn_mfavb.CLIPFeatures("tiny-clip-of-the-tests", tiny_weights)
+    fitted = make(
+        "MFAVBClustering",
+        encoder=encoder,
+        use_pixels=True,
+        assignment=KMeans(3, n_init=1),
+        training=sklearn_mfavb.Training(),
+    )
+    fitted.fit(images).save(path)
     return unpack(path)
-
-
-@pytest.fixture(scope="module")
-def tiny(tiny_weights):
-    """Make a transformer with a tiny encoder, for all tests of this file."""
-
-    def make():
-        return sklearn_mfavb.CLIPFeatures("tiny-clip-of-the-tests", tiny_weights)
-
-    return make
 
 
 @pytest.fixture
 def forge(whole, tmp_path):
     """Write a file with a right checksum and a document that was edited."""
 
-    def write(edit=lambda document: None, record=lambda learned: None, tensors=None):
-        document = json.loads(json.dumps(whole[0]))
+    def write(edit=lambda document: None, learned=lambda record: None, tensors=None):
+        document, record = (
+            json.loads(json.dumps(whole[0])),
+            json.loads(bytes(whole[1]["learned"].numpy())),
+        )
         edit(document)
-        learned = json.loads(bytes(whole[1]["record"].numpy()))
-        record(learned)
-        written = torch.tensor(list(json.dumps(learned).encode()), dtype=torch.uint8)
-        content = {**whole[1], "record": written, **(tensors or {})}
-        kept = {
-            name: value.clone() for name, value in content.items() if value is not None
-        }
+        learned(record)
+        written = torch.tensor(list(json.dumps(record).encode()), dtype=torch.uint8)
+        content = {**whole[1], "learned": written, **(tensors or {})}
+        kept = {k: value.clone() for k, value in content.items() if value is not None}
         (tmp_path / "model").write_bytes(pack(document, kept))
         return tmp_path / "model"
 
@@ -75,15 +74,25 @@ def take(*path):
     return edit
 
 
-ENCODER = "networks", "encoder"
-ARCHITECTURE = *ENCODER, "architecture", "$Architecture"
-VISION = *ARCHITECTURE, "config", "vision_cfg"
-PREPROCESSING = *ENCODER, "preprocessing", "$Preprocessing"
-
-
 def only_text(parameter):
     """Name a case by the error that it expects."""
     return parameter if isinstance(parameter, str) else ""
+
+
+MODEL = ("model",)
+ENCODER = *MODEL, "encoders", 0
+TRANSFORMER = *ENCODER, "transformer", "$object", 1
+STATE = *ENCODER, "state"
+ARCHITECTURE = *STATE, "architecture"
+VISION = *ARCHITECTURE, "config", "vision_cfg"
+PREPROCESSING = *STATE, "preprocessing"
+ASSIGNER = *MODEL, "assigner"
+FORMAT = *MODEL, "image_format"
+
+
+def param(*path, value):
+    """Return a function that puts a parameter into a document."""
+    return put("params", *path, value=value)
 
 
 def test_an_honest_document_loads(forge):
@@ -94,38 +103,67 @@ def test_an_honest_document_loads(forge):
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
-        (put("estimator", value="KMeans"), "holds a 'KMeans'"),
-        (put("estimator", value="os.system"), "holds a 'os.system'"),
-        (put("estimator", value=[]), "unhashable"),
-        (take("networks"), "networks"),
-        (put("parameters", value=[1]), "AttributeError"),
-        (put("parameters", "n_clusters", value="many"), "n_clusters"),
-        (put("parameters", "no_such", value=1), "no_such"),
-        (put("parameters", "backbone", value={"$function": "os.system"}), "function"),
-        (put("parameters", "backbone", value="hf-hub:some/model"), "hf-hub"),
-        (put("parameters", "embed_dim", value=64), r"\(.*16.*saved, .*64.* built\)"),
-        (put("parameters", "clip", "$CLIPFeatures", "batch_size", value=-1), "batch_s"),
-        (put("parameters", "clip", "$CLIPFeatures", "cache_dir", value="~"), "cache_d"),
-        (put("parameters", "checkpoint", value=".bashrc"), "says where to write"),
-        (put("networks", "readout", value={"kind": "pickle"}), "describes no readout"),
+        (put("class", value="KMeans"), "holds a 'KMeans', which is none of Anchor"),
+        (put("class", value="os.system"), "holds a 'os.system'.* imported, or defined"),
+        (put("class", value="BaseImageClusterer"), "holds a 'BaseImageClusterer'"),
+        (put("class", value=[]), "unhashable"),
+        (take("model"), "model"),
+        (put("params", value=[1]), "AttributeError"),
+        (param("n_clusters", value="many"), "n_clusters"),
+        (param("no_such", value=1), "no_such"),
+        (param("backbone", value={"$function": "os.system"}), "function"),
+        (param("backbone", value={"$object": ["os.system", {}]}), "os.system"),
+        (param("backbone", value={"$object": "ViT"}), "unpack"),
+        (param("backbone", value={"$tuple": [1], "$path": "a"}), "unpack"),
+        (param("backbone", value="hf-hub:some/model"), "hf-hub"),
+        (param("backbone", "$object", 1, "embed_dim", value=64), "size mismatch"),
+        (param("image_size", value={"$tuple": 3}), "iterable"),
+        (param("device", value={"$device": "nowhere"}), "nowhere"),
+        (param("reading", value={"$object": ["Training", {}]}), "'reading' parameter"),
+        (param("encoder", "$object", 1, "batch_size", value=-1), "batch_size"),
         (
-            put("networks", "readout", value={"kind": "head", "index": 0}),
-            "readout.bias",
+            param("encoder", "$object", 1, "cache_dir", value="~"),
+            "cache_dir says where",
         ),
-        (put("networks", "readout", value={"kind": "head", "index": 99}), "IndexError"),
+        (put(*TRANSFORMER, "cache_dir", value=None), "cache_dir says where"),
+        (param("training", "$object", 1, "checkpoint", value=".bashrc"), "says where"),
+        (param("checkpoint", value=".bashrc"), "checkpoint says where to write"),
+        (param("assignment", value="head"), "estimator"),
+        (param("assignment", "$object", 1, "n_clusters", value=5), "cluster_centers_"),
+        (put(*ASSIGNER, value={"kind": "pickle"}), "pickle"),
+        (put(*ASSIGNER, value={"kind": "head"}), "Missing key"),
+        (put(*ASSIGNER, "n_outputs", value=10**9), "out of range"),
+        (put(*ASSIGNER, "n_outputs", value="3"), "integer"),
+        (put(*ASSIGNER, "fitted", "cluster_centers_", value=1), "AttributeError"),
         (put(*ENCODER, value=None), "NoneType"),
-        (put(*ENCODER, "fingerprint", value="../../elsewhere"), "the encoder's descr"),
-        (put(*ARCHITECTURE, "library", value="os"), "Architecture has a wrong library"),
+        (put(*ENCODER, "transformer", value=None), "belong to nothing"),
+        (put(*ENCODER, "transformer", value={"$object": ["ViT", {}]}), "device"),
+        (put(*MODEL, "encoders", value=[]), "Unexpected key|belong to nothing"),
+        (
+            put(*STATE, "fingerprint", value="../../elsewhere"),
+            "not describe an encoder",
+        ),
+        (put(*ARCHITECTURE, "library", value="os"), "does not describe an encoder"),
         (put(*ARCHITECTURE, "config", value={}), "vision_cfg"),
         (put(*VISION, "timm_model_name", value="hf-hub:some/model"), "has no model"),
-        (put(*PREPROCESSING, "size", value={"$tuple": [8]}), "has a wrong size"),
-        (put("versions", value=None), "not that of a model"),
+        (put(*PREPROCESSING, "size", value=[8]), "not describe a preprocessing"),
+        (put(*MODEL, "image_size", value=[8, 0]), "of 8 x 0 pixels"),
+        (put(*MODEL, "image_size", value=[8.0, 8]), "of 8.0 x 8 pixels"),
+        (put(*MODEL, "image_size", value=None), "size mismatch|Unexpected key"),
+        (take(*MODEL, "image_size"), "image_size"),
+        (put(*FORMAT, value=None), "with 0 channels"),
+        (put(*FORMAT, "image_shape", value=3), "image_shape"),
+        (put(*FORMAT, "image_shape", value=[8, -1]), "describes no images"),
+        (put(*FORMAT, "pixel_rule", value="any"), "describes no images"),
+        (put(*FORMAT, "pixel_range", value=[0, "white"]), "TypeError"),
+        (put(*FORMAT, "resize", value="bend"), "resize"),
     ],
     ids=only_text,
 )
 def test_documents_that_lie(forge, edit, told):
     """What the document says is held against the classes, types and tensors."""
-    with pytest.raises(ModelFileError, match=rf"model' was not loaded: it.*{told}"):
+    told = rf"(?s)model' was not loaded: it.*({told})"
+    with pytest.raises(ModelFileError, match=told):
         sklearn_mfavb.load(forge(edit))
 
 
@@ -134,33 +172,39 @@ def test_documents_that_lie(forge, edit, told):
     [
         (put("predict", value=1), "'predict' is no attribute"),
         (put("__class__", value="x"), "'__class__' is no attribute"),
-        (put("net_", value=1), "'net_' is no attribute"),
-        (put("n_iter_", value="two"), "'n_iter_' is no attribute, or of a wrong type"),
+        (put("model_", value=1), "'model_' is no attribute"),
+        (put("history_", value="two"), "'history_' is no attribute, or of a wrong"),
         (put("paths_", value=[1]), "'paths_' is no attribute, or of a wrong type"),
-        (put("image_size_", value={"$tuple": [8, 0]}), "of 8 x 0 pixels"),
-        (take("image_size_"), "image_size_"),
-        (take("clip_extractor_"), "belong to nothing"),
+        (put("skipped_", value=[1]), "'list'"),
+        (take("labels_"), "labels_"),
     ],
     ids=only_text,
 )
-def test_records_that_lie(forge, edit, told):
-    """What was learned has the names and types that the classes declare."""
+def test_learned_values_that_lie(forge, edit, told):
+    """What was learned has the names and types that fit sets."""
     with pytest.raises(ModelFileError, match=rf"model' was not loaded: it.*{told}"):
-        sklearn_mfavb.load(forge(record=edit))
+        sklearn_mfavb.load(forge(learned=edit))
 
 
 @pytest.mark.parametrize(
     ("tensors", "told"),
     [
         ({"learned.labels_": torch.zeros(3)}, "'labels_' .*wrong type"),
-        ({"network.more": torch.zeros(3)}, r"more \(float32 \(3,\) saved, not built\)"),
-        ({"network.pixel_mean": None}, r"pixel_mean \(not saved, float32"),
-        ({"network.pixel_std": torch.ones(1, 1, 1, dtype=torch.float64)}, "float64"),
-        ({"elsewhere": torch.zeros(3)}, "elsewhere belong to nothing"),
-        ({"record": None}, "record"),
-        ({"record": torch.tensor([91], dtype=torch.uint8)}, "JSONDecodeError"),
+        ({"network.more": torch.zeros(3)}, 'Unexpected key.* "more"'),
+        ({"network.pixel_mean": None}, "Missing key.*pixel_mean"),
+        ({"network.cluster_heads.chosen": torch.tensor(9)}, "index must be"),
+        ({"encoders.0.mean": torch.zeros(3)}, "another length"),
+        ({"encoders.0.mean": torch.zeros(12, dtype=torch.int8)}, "row of float32"),
+        ({"assigner.cluster_centers_": torch.zeros(3, 15)}, "another type or shape"),
         (
-            {"record": torch.tensor([91] * 100_000, dtype=torch.uint8)},
+            {"assigner.cluster_centers_": torch.zeros(3, 16, dtype=torch.float64)},
+            "another type or shape",
+        ),
+        ({"elsewhere": torch.zeros(3)}, "elsewhere belong to nothing"),
+        ({"learned": None}, "learned"),
+        ({"learned": torch.tensor([91], dtype=torch.uint8)}, "JSONDecodeError"),
+        (
+            {"learned": torch.tensor([91] * 100_000, dtype=torch.uint8)},
             "RecursionError",
         ),
     ],
@@ -168,36 +212,39 @@ def test_records_that_lie(forge, edit, told):
 )
 def test_tensors_that_fit_nothing(forge, tensors, told):
     """Names, shapes and types of all tensors are those of what is built."""
-    with pytest.raises(ModelFileError, match=rf"model' was not loaded: it.*{told}"):
+    with pytest.raises(ModelFileError, match=rf"(?s)model' was not loaded: it.*{told}"):
         sklearn_mfavb.load(forge(tensors=tensors))
 
 
+@pytest.mark.parametrize("document", [[], [1], "text", {}, {"versions": 1}], ids=str)
+def test_documents_of_another_kind(tmp_path, document):
+    """Whatever the document is, the error is the usual one."""
+    (tmp_path / "model").write_bytes(pack(document, {}))
+    with pytest.raises(ModelFileError, match="model' was not loaded: it"):
+        sklearn_mfavb.load(tmp_path / "model")
+
+
 HUGE = 10**9
-LARGE = {"$tuple": [2**16, 2**16]}
-FORMAT = "image_format_", "$ImageFormat"
-
-
+LARGE = [2**16, 2**16]
 FORGERIES = {
-    "blocks": {"edit": put("parameters", "n_blocks", value=HUGE)},
-    "width": {"edit": put("parameters", "embed_dim", value=2**20)},
-    "clusters": {"edit": put("parameters", "n_clusters", value=HUGE)},
-    "heads": {"edit": put("parameters", "n_cluster_heads", value=HUGE)},
-    "model of timm": {
-        "edit": put("parameters", "backbone", value="vit_giant_patch14_224")
-    },
-    "layers of the encoder": {"edit": put(*VISION, "layers", value=HUGE)},
-    "width of the encoder": {"edit": put(*VISION, "width", value=2**16)},
-    "positions of the encoder": {"edit": put(*VISION, "image_size", value=2**16)},
-    "images of the encoder": {"edit": put(*PREPROCESSING, "size", value=LARGE)},
-    "images": {"record": put("image_size_", value=LARGE)},
-    "channels": {"record": put(*FORMAT, "image_shape", value={"$tuple": [8, 8, HUGE]})},
+    "blocks": param("n_blocks", value=HUGE),
+    "width": param("backbone", "$object", 1, "embed_dim", value=2**20),
+    "clusters": param("n_clusters", value=HUGE),
+    "heads": param("n_cluster_heads", value=HUGE),
+    "model of timm": param("backbone", value="vit_giant_patch14_224"),
+    "layers of the encoder": put(*VISION, "layers", value=HUGE),
+    "width of the encoder": put(*VISION, "width", value=2**16),
+    "positions of the encoder": put(*VISION, "image_size", value=2**16),
+    "images of the encoder": put(*PREPROCESSING, "size", value=LARGE),
+    "images": put(*MODEL, "image_size", value=LARGE),
+    "channels": put(*FORMAT, "image_shape", value=[8, 8, HUGE]),
 }
 
 
 @pytest.mark.parametrize("forgery", FORGERIES)
 def test_sizes_that_would_fill_the_memory(forge, forgery):
     """They are refused before the memory is used, whatever the document asks for."""
-    path = forge(**FORGERIES[forgery])
+    path = forge(FORGERIES[forgery])
     before = most_memory()
     with pytest.raises(ModelFileError, match="was not loaded"):
         sklearn_mfavb.load(path)

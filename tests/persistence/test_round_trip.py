@@ -1,10 +1,33 @@
 """Estimators of every kind predict the same after saving and loading."""
 
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
+from safetensors import safe_open
+from sklearn.cluster import KMeans, MiniBatchKMeans
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
 import sklearn_mfavb
+from sklearn_mfavb import (
+    Augmentation,
+    ContrastiveTerms,
+    Neighbors,
+    Reading,
+    Training,
+    ViT,
+    VTCCClustering,
+)
 from sklearn_mfavb.persistence._file import unpack
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,61 +46,92 @@ CLASSES = [
 @pytest.mark.parametrize("assignment", ["mixture", "kmeans", "head"])
 @pytest.mark.parametrize("name", CLASSES)
 def test_pixels(make, images, backbone, assert_same, tmp_path, name, assignment):
-    """Every class and readout predicts the same bit for bit, and keeps all it had."""
+    """Every class and assignment predicts the same bit for bit, and keeps all."""
     if (name, assignment) == ("CueCoClustering", "head"):
-        pytest.skip("the class has no such readout")
-    is_small = name in ("MFAVBClustering", "VTCCClustering")
-    function = None if is_small else backbone
-    fitted = make(name, assignment=assignment, backbone=function or "auto")
+        pytest.skip("the class has no such assignment")
+    fitted = make(name, assignment=assignment, backbone=backbone)
     fitted.fit(images).save(tmp_path / "model")
-    loaded = sklearn_mfavb.load(tmp_path / "model", backbone=function)
+    loaded = sklearn_mfavb.load(tmp_path / "model", backbone=backbone)
     assert_same(loaded, fitted, images)
 
 
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        KMeans(3, n_init=2),
+        MiniBatchKMeans(3, n_init=2, random_state=1),
+        GaussianMixture(3, reg_covar=1e-3),
+        GaussianMixture(2, covariance_type="tied", means_init=np.zeros((2, 16))),
+        BayesianGaussianMixture(n_components=3, reg_covar=1e-3),
+        BayesianGaussianMixture(
+            n_components=3,
+            covariance_type="diag",
+            weight_concentration_prior_type="dirichlet_distribution",
+        ),
+    ],
+    ids=str,
+)
+def test_estimators_of_scikit_learn(make, images, assert_same, tmp_path, assignment):
+    """Known clusterers and mixtures come with what they learned."""
+    fitted = make(assignment=assignment).fit(images)
+    fitted.save(tmp_path / "model")
+    assert_same(sklearn_mfavb.load(tmp_path / "model"), fitted, images)
+
+
 @pytest.mark.parametrize("name", CLASSES)
-@pytest.mark.parametrize("image_tokens", ["auto", True])
+@pytest.mark.parametrize("use_pixels", [False, True])
 def test_features_of_the_user(
-    make, images, features, backbone, assert_same, tmp_path, name, image_tokens
+    make, images, features, backbone, assert_same, tmp_path, name, use_pixels
 ):
     """So do estimators that are given features, with pixels and without."""
-    function = backbone if image_tokens is True else None
     fitted = make(
-        name,
-        clip="precomputed",
-        image_tokens=image_tokens,
-        backbone=function or "auto",
-        assignment="kmeans",
-    ).fit(images, clip_features=features)
+        name, encoder="precomputed", use_pixels=use_pixels, backbone=backbone
+    ).fit(images, features=features)
     fitted.save(tmp_path / "model")
-    loaded = sklearn_mfavb.load(tmp_path / "model", backbone=function)
-    assert_same(loaded, fitted, images, clip_features=features)
+    loaded = sklearn_mfavb.load(tmp_path / "model", backbone=backbone)
+    assert_same(loaded, fitted, images, features=features)
 
 
-@pytest.mark.parametrize("name", CLASSES)
-def test_encoder_comes_with_the_model(
-    make, images, tiny_weights, assert_same, tmp_path, name
+def test_features_without_images(make, features, assert_same, tmp_path):
+    """A table of features, named ones, and those of two encoders."""
+    table = make(encoder="precomputed").fit(features)
+    table.save(tmp_path / "table")
+    assert_same(sklearn_mfavb.load(tmp_path / "table"), table, features)
+    both = {"one": features, "ünï": features[:, :5]}
+    named = make(encoder="precomputed").fit(None, features=both)
+    named.save(tmp_path / "named")
+    assert_same(sklearn_mfavb.load(tmp_path / "named"), named, None, features=both)
+
+
+def test_encoders_come_with_the_model(
+    make, images, tiny, tiny_weights, assert_same, tmp_path
 ):
-    """A model that names an encoder needs the file of its weights no more."""
+    """A model carries all its encoders, and the file of their weights may go."""
     weights = tmp_path / "tower.safetensors"
     weights.write_bytes(tiny_weights.read_bytes())
-    fitted = make(name, clip="tiny-clip-of-the-tests", clip_pretrained=weights)
-    fitted.fit(images).save(tmp_path / "model")
+    encoder = [tiny(pretrained=weights), tiny(batch_size=7, reading=Reading())]
+    fitted = make(encoder=encoder, use_pixels=True).fit(images)
+    fitted.save(tmp_path / "model")
     weights.unlink()
     loaded = sklearn_mfavb.load(tmp_path / "model")
-    assert_same(loaded, fitted, images)
-    assert_array_equal(loaded.predict(255 - images), fitted.predict(255 - images))
+    assert [repr(each) for each in loaded.encoder] == list(map(repr, encoder))
+    for X in (images, 255 - images):
+        assert_array_equal(loaded.predict_proba(X), fitted.predict_proba(X))
 
 
-def test_transformer_as_a_parameter(make, images, tiny, tmp_path):
-    """A `CLIPFeatures` comes back with its parameters, but for the folder it uses."""
-    clip = tiny(cache_dir=tmp_path / "cache", batch_size=7)
-    fitted = make(clip=clip).fit(images)
-    with pytest.warns(UserWarning, match="clip__cache_dir"):
+def test_encoder_by_name(make, images, tiny, assert_same, tmp_path):
+    """Its parameter stays a name; places where it wrote are left out."""
+    fitted = make("SCANClustering", encoder=tiny(cache_dir=tmp_path / "cache"))
+    fitted.fit(images)
+    with pytest.warns(UserWarning, match="encoder__cache_dir"):
         fitted.save(tmp_path / "model")
     loaded = sklearn_mfavb.load(tmp_path / "model")
-    assert_array_equal(loaded.predict_proba(images), fitted.predict_proba(images))
-    assert loaded.clip.get_params() == {**clip.get_params(), "cache_dir": None}
-    assert loaded.clip_extractor_.cache_dir is None
+    assert loaded.encoder.cache_dir is None
+    assert loaded.model_.encoders[0].transformer.cache_dir is None
+    assert str(tmp_path / "cache").encode() not in (tmp_path / "model").read_bytes()
+    fitted.set_params(encoder="tiny-clip-of-the-tests").save(tmp_path / "model")
+    loaded = sklearn_mfavb.load(tmp_path / "model")
+    assert_same(loaded, fitted, images)
 
 
 def test_network_of_timm(make, images, assert_same, tmp_path):
@@ -89,11 +143,242 @@ def test_network_of_timm(make, images, assert_same, tmp_path):
 
 def test_saving_what_was_loaded_changes_nothing(make, images, tiny, tmp_path):
     """The second file says what the first says, tensor by tensor."""
-    make(clip=tiny()).fit(images).save(tmp_path / "first")
-    sklearn_mfavb.load(tmp_path / "first").save(tmp_path / "second")
+    encoder = tiny(device="cpu")
+    fitted = make(encoder=encoder, assignment=KMeans(3, n_init=1)).fit(images)
+    fitted.save(tmp_path / "first")
+    sklearn_mfavb.load(tmp_path / "first", device="cpu").save(tmp_path / "second")
     first, second = unpack(tmp_path / "first"), unpack(tmp_path / "second")
     assert first[0] == second[0]
     assert first[1].keys() == second[1].keys()
-    assert all(
-        torch.equal(tensor, second[1][name]) for name, tensor in first[1].items()
+    assert all(torch.equal(value, second[1][name]) for name, value in first[1].items())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"image_size": (8, 9), "reading": Reading(pixel_range=(0, 255.0))},
+        {"image_size": [8, 8], "training": Training(learning_rate=np.float32(0.003))},
+        {"random_state": np.int64(3), "training": Training(warm_start=np.bool_(True))},
+        {"device": torch.device("cpu"), "balance": 0, "positives": Neighbors(3)},
+        {"objective": ContrastiveTerms(cluster_temperature=0.7), "positives": "auto"},
+        {"augmentation": Augmentation("aerial", features="none")},
+        {"encoder": None, "reading": Reading(image_shape=(8, 8), resize="pad")},
+    ],
+    ids=str,
+)
+def test_parameters_keep_value_and_type(make, images, tmp_path, parameters):
+    """Tuples stay tuples, lists lists, groups groups; numbers are equal."""
+    fitted = make(**parameters).fit(images)
+    fitted.save(tmp_path / "model")
+    loaded = sklearn_mfavb.load(tmp_path / "model")
+    assert str(loaded.get_params()) == str(make(**parameters).get_params()).replace(
+        "np.float32(0.003)", str(float(np.float32(0.003)))
+    ).replace("np.int64(3)", "3").replace("np.True_", "True")
+
+
+def test_paths_and_numbers_beyond_json(make, images, tmp_path):
+    """Paths stay paths, and infinity is one."""
+    fitted = make(encoder=None).fit(images)
+    fitted.history_[0]["loss"] = float("inf")
+    encoder = sklearn_mfavb.CLIPFeatures("RN50", Path("weights", "ünïcode.pt"))
+    fitted.encoder = encoder
+    fitted.save(tmp_path / "model")
+    loaded = sklearn_mfavb.load(tmp_path / "model")
+    assert loaded.encoder.pretrained == Path("weights", "ünïcode.pt")
+    assert loaded.history_ == fitted.history_
+
+
+class OwnClustering(VTCCClustering):
+    """A user's class."""
+
+    def __init__(self, n_clusters=8, *, width=16, random_state=None):
+        backbone = ViT(embed_dim=width, n_heads=2)
+        super().__init__(n_clusters, backbone=backbone, max_epochs=1)
+        self.width = width
+        self.random_state = random_state
+
+
+def test_class_of_a_user(images, assert_same, tmp_path):
+    """It is found by its name where it is defined; where it is not, that is said."""
+    fitted = OwnClustering(3, random_state=0).fit(images)
+    fitted.save(tmp_path / "model")
+    assert_same(sklearn_mfavb.load(tmp_path / "model"), fitted, images)
+    program = "import sys, sklearn_mfavb; sklearn_mfavb.load(sys.argv[1])"
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program, tmp_path / "model"],
+        capture_output=True,
+        text=True,
     )
+    told = "OwnClustering', which is none of .* has to be imported, or defined, before"
+    assert re.search(told, elsewhere.stderr)
+
+
+PROGRAM = """
+import pickle, sys
+import numpy as np, torch
+import sklearn_mfavb.persistence
+
+def refuse(*arguments, **keywords):
+    raise AssertionError("a pickle was read")
+
+pickle.load = pickle.loads = torch.load = refuse
+torch.set_num_threads(1)
+images = np.load("images.npy", allow_pickle=False)
+said = {}
+for name in sys.argv[1:]:
+    model = sklearn_mfavb.load(name)
+    said[name + "_labels"] = model.predict(images)
+    said[name + "_probabilities"] = model.predict_proba(images)
+    said[name + "_embeddings"] = model.transform(images)
+np.savez("said.npz", **said)
+"""
+
+
+def test_fresh_process(make, images, tiny, tmp_path):
+    """Another process, which knows of nothing but the files, predicts bit for bit.
+
+    Nobody has told it of the encoder's model, and it reads no pickle.
+    """
+    models = {
+        "pixels": make("MFAVBClustering", n_blocks=1),
+        "encoder": make("MFAVBClustering", encoder=tiny()),
+        "timm": make("SCANClustering", backbone="test_vit", image_size=16),
+        "mixture": make(assignment=GaussianMixture(3, reg_covar=1e-3)),
+    }
+    for name, model in models.items():
+        model.fit(images).save(tmp_path / name)
+    np.save(tmp_path / "images.npy", images)
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", PROGRAM, *models]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True)
+    said = np.load(tmp_path / "said.npz")
+    for name, model in models.items():
+        assert_array_equal(said[f"{name}_labels"], model.labels_)
+        assert_array_equal(said[f"{name}_probabilities"], model.predict_proba(images))
+        assert_array_equal(said[f"{name}_embeddings"], model.transform(images))
+
+
+def test_whatever_torch_is_set_to(make, images, tiny, assert_same, tmp_path):
+    """Saving and loading are the same in inference mode and with another type."""
+    fitted = make(encoder=tiny(), use_pixels=True).fit(images)
+    before = torch.get_rng_state()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode():
+            fitted.save(tmp_path / "model")
+            loaded = sklearn_mfavb.load(tmp_path / "model")
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert_same(loaded, fitted, images)
+    weights = list(loaded.model_.network.parameters())
+    assert not any(weight.is_inference() for weight in weights)
+    assert {weight.dtype for weight in weights} == {torch.float32}
+    loaded.fit(images)
+
+
+def test_loaded_estimators_can_be_fitted(make, images, tmp_path):
+    """Fitting again, or on from what was learned, gives what it did before saving."""
+    sizes = {"backbone": "test_vit", "image_size": 16}
+    fitted = make("CueCoClustering", **sizes).fit(images)
+    fitted.save(tmp_path / "model")
+    again = sklearn_mfavb.load(tmp_path / "model").fit(images)
+    assert_array_equal(again.predict_proba(images), fitted.predict_proba(images))
+    # The slow copy of the network goes on as well.
+    onwards = sklearn_mfavb.load(tmp_path / "model")
+    for estimator in (onwards, fitted):
+        estimator.set_params(training__warm_start=True).fit(images)
+    assert onwards.n_iter_ == 2
+    assert_array_equal(onwards.predict_proba(images), fitted.predict_proba(images))
+
+
+def test_pickled_copies_can_be_saved_and_loaded_ones_pickled(make, images, tmp_path):
+    """Neither way of saving stands in the way of the other."""
+    fitted = make("MFAVBClustering", assignment="head").fit(images)
+    pickle.loads(pickle.dumps(fitted)).save(tmp_path / "model")
+    loaded = pickle.loads(pickle.dumps(sklearn_mfavb.load(tmp_path / "model")))
+    assert_array_equal(loaded.transform(images), fitted.transform(images))
+    assert_array_equal(loaded.predict_proba(images), fitted.predict_proba(images))
+
+
+def test_column_names_and_output_format(make, images, assert_same, tmp_path):
+    """Names of columns are checked, and embeddings are dataframes, as before."""
+    frame = pd.DataFrame(images.reshape(40, -1)).add_prefix("pixel")
+    fitted = make().set_output(transform="pandas").fit(frame)
+    fitted.save(tmp_path / "model")
+    loaded = sklearn_mfavb.load(tmp_path / "model")
+    assert_same(loaded, fitted, frame)
+    assert isinstance(loaded.transform(frame), pd.DataFrame)
+    with pytest.raises(ValueError, match="feature names"):
+        loaded.predict(frame.add_suffix("x"))
+
+
+def test_files_with_odd_names(make, images, assert_same, tmp_path):
+    """Paths come back byte for byte, also those that are no text; so do the skipped."""
+    folder = tmp_path / "bilder"
+    folder.mkdir()
+    for index, image in enumerate(images):
+        name = f"{index:02} ünï ☃\n".encode() + b"\xff.png"
+        with open(bytes(folder) + b"/" + name, "wb") as file:
+            Image.fromarray(image).save(file, format="png")
+    (folder / "99.png").write_bytes(b"no image")
+    fitted = make(reading=Reading(on_error="skip")).fit(folder)
+    assert list(fitted.skipped_) == [40]
+    fitted.save(tmp_path / "mödel \udcff")
+    assert_same(sklearn_mfavb.load(tmp_path / "mödel \udcff"), fitted, folder)
+
+
+def test_header_does_not_grow_with_the_images(make, images, tmp_path):
+    """Lists of a million files find place; a safetensors header has 100 MB at most."""
+    fitted = make().fit(images)
+    documents = []
+    for n_files in (1, 9999):
+        fitted.paths_ = [f"photos/{index}.jpg" for index in range(n_files)]
+        fitted.save(tmp_path / "model")
+        documents.append(unpack(tmp_path / "model")[0])
+        assert sklearn_mfavb.load(tmp_path / "model").paths_ == fitted.paths_
+    assert documents[0] == documents[1]
+
+
+def test_device_is_chosen_when_loading(make, images, tiny, tmp_path):
+    """A model of a GPU loads without one; the parameter stays for the next fit."""
+    fitted = make(encoder=tiny()).fit(images).set_params(device="cuda:3")
+    fitted.save(tmp_path / "model")
+    loaded = sklearn_mfavb.load(tmp_path / "model", device="cpu")
+    assert loaded.device == "cuda:3"
+    assert loaded.model_.device == torch.device("cpu")
+    assert_array_equal(loaded.predict(images), fitted.labels_)
+    with pytest.raises(ValueError, match="device='nowhere' cannot be used here"):
+        sklearn_mfavb.load(tmp_path / "model", device="nowhere")
+
+
+def test_file_is_what_the_documentation_says(saved, fitted):
+    """It is a safetensors file with a JSON document, to be read by others too."""
+    with safe_open(saved, framework="numpy") as file:
+        metadata = file.metadata()
+        labels = file.get_tensor("learned.labels_")
+        learned = json.loads(bytes(file.get_tensor("learned")))
+    document = json.loads(metadata["document"])
+    assert (metadata["format"], metadata["format_version"]) == ("sklearn_mfavb", "1")
+    assert document["class"] == "VTCCClustering"
+    assert document["params"]["n_clusters"] == 3
+    assert torch.__version__.startswith(document["versions"]["torch"])
+    assert_array_equal(labels, fitted.labels_)
+    assert learned["history_"] == fitted.history_
+
+
+@pytest.mark.gpu
+def test_models_move_between_devices(make, images, tiny, tmp_path):
+    """A model of a GPU is the same there, and nearly so on the CPU; and back."""
+    training = Training(precision="float32")
+    fitted = make(device="cuda", encoder=tiny(), training=training).fit(images)
+    fitted.save(tmp_path / "model")
+    expected = fitted.predict_proba(images)
+    there = sklearn_mfavb.load(tmp_path / "model")
+    assert there.model_.device.type == "cuda"
+    assert_array_equal(there.predict_proba(images), expected)
+    here = sklearn_mfavb.load(tmp_path / "model", device="cpu")
+    assert_allclose(here.predict_proba(images), expected, atol=1e-3)
+    here.save(tmp_path / "again")
+    back = sklearn_mfavb.load(tmp_path / "again", device="cuda")
+    assert_array_equal(back.predict_proba(images), expected)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb import MFAVBClustering, Reading, ViT
 from sklearn_mfavb.datasets import make_shape_images
 from sklearn_mfavb.report import write_report
 
@@ -19,7 +19,7 @@ HOSTILE = [
     "Bäume 图像".encode(),
     b"no UTF-8 \xff",
 ]
-QUICK = {"embed_dim": 16, "n_heads": 2, "max_epochs": 2, "random_state": 0}
+QUICK = {"backbone": ViT(embed_dim=16, n_heads=2), "max_epochs": 2, "random_state": 0}
 
 
 class Page(HTMLParser):
@@ -103,4 +103,6 @@ def hostile_folder(tmp_path):
 @pytest.fixture
 def skipping(hostile_folder):
     """Fit an estimator to the files with difficult names, one of them broken."""
-    return MFAVBClustering(2, on_error="skip", **QUICK).fit(hostile_folder)
+    return MFAVBClustering(2, reading=Reading(on_error="skip"), **QUICK).fit(
+        hostile_folder
+    )

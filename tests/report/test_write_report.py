@@ -12,7 +12,7 @@ from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.report import write_report
-from sklearn_mfavb.training import TimeBudget
+from sklearn_mfavb.training import TimeBudget, Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -71,7 +71,7 @@ def test_map_has_each_picture_once(page, fitted, shapes):
         assert (picture is None) == (f"image-{row}" in in_gallery)
         assert cluster == fitted.labels_[row]
         assert percent == pytest.approx(
-            100 * fitted.predict_proba(shapes[row : row + 1]).max(), abs=0.1
+            100 * fitted.predict_proba(shapes)[row].max(), abs=0.1
         )
     assert min(data["x"] + data["y"]) >= 0
     assert max(data["x"] + data["y"]) <= 1
@@ -85,7 +85,7 @@ def test_page_says_what_it_leaves_out(page, fitted, shapes):
     assert f"{fitted.score(shapes):.2f}" in page.texts["summary"]
     assert "2 epochs" in page.texts["summary"]
     assert "8 x 8, seen at 8 x 8" in page.texts["summary"]
-    assert re.search(r"embed_dim\s*16", page.texts["settings"])
+    assert re.search(r"ViT\(embed_dim=16", page.texts["settings"])
     for name in ("instance_loss", "cluster_loss", "balance_loss"):
         assert name in page.texts["training"]
     assert len(page.all("polyline")) == len(fitted.history_[0]) - 2
@@ -118,8 +118,8 @@ def test_names_are_text_and_nothing_else(skipping, hostile_folder, write_page):
 def test_features_alone(shapes, write_page):
     """With features computed before, the page says that pixels were not seen."""
     features = np.random.default_rng(0).normal(size=(60, 8))
-    clusterer = MFAVBClustering(3, clip="precomputed", max_epochs=1, random_state=0)
-    clusterer.fit(shapes, clip_features=features)
+    clusterer = MFAVBClustering(3, encoder="precomputed", max_epochs=1, random_state=0)
+    clusterer.fit(shapes, features=features)
     page = write_page(clusterer, shapes, features=features)
     assert "used features only" in page.texts["summary"]
     assert "images by features" in " ".join(page.texts["limits"].split())
@@ -127,7 +127,9 @@ def test_features_alone(shapes, write_page):
 
 def test_stopped_training_is_told(shapes, write_page):
     """A training that was stopped does not look complete."""
-    clusterer = MFAVBClustering(3, callbacks=[TimeBudget(0)], random_state=0)
+    clusterer = MFAVBClustering(
+        3, training=Training(callbacks=[TimeBudget(0)]), random_state=0
+    )
     page = write_page(clusterer.fit(shapes), shapes)
     assert "stopped after 1 of 40 epochs" in page.texts["summary"]
 

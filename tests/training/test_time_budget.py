@@ -1,19 +1,12 @@
 """Training that ends when its time is over."""
 
 import pytest
+import torch
 from skorch.callbacks import Callback
 
-from sklearn_mfavb import MFAVBClustering, SCANClustering
-from sklearn_mfavb.datasets import make_shape_images
-from sklearn_mfavb.training import TimeBudget
+from sklearn_mfavb.training import Checkpoint, TimeBudget
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-@pytest.fixture
-def images():
-    """Thirty-two small images."""
-    return make_shape_images(32, n_clusters=2, image_size=8, random_state=0)[0]
 
 
 @pytest.fixture
@@ -34,61 +27,50 @@ class MoveClock(Callback):
         self.clock = clock
 
     def on_batch_end(self, net, **kwargs):
+        """Move it by a second."""
         self.clock.now += 1
 
 
-def fit(images, *callbacks):
-    """Train for five epochs of two batches, if nothing ends that."""
-    return MFAVBClustering(
-        2,
-        max_epochs=5,
-        batch_size=16,
-        embed_dim=16,
-        callbacks=list(callbacks),
-        random_state=0,
-    ).fit(images)
-
-
 @pytest.mark.parametrize(
-    ("seconds", "n_epochs"),
-    [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (7, 3), (100, 5)],
+    ("seconds", "n_epochs", "ends_at"),
+    [(0, 1, 3), (3, 1, 3), (4, 1, 4), (6, 2, 6), (10, 3, 10), (99, 5, 15)],
 )
-def test_epochs_within_the_budget_count(images, clock, seconds, n_epochs):
-    """An epoch that time cuts off is left out; the first is always whole."""
-    fitted = fit(images, MoveClock(clock), TimeBudget(seconds))
-    assert fitted.n_iter_ == n_epochs
-    assert fitted.labels_.shape == (32,)
+def test_epochs_within_the_budget_count(
+    run, make_network, make_stage, clock, seconds, n_epochs, ends_at
+):
+    """An epoch of three batches is cut off at a batch, and left out; not the first."""
+    callbacks = [MoveClock(clock), TimeBudget(seconds)]
+    history = run(make_network(), make_stage(5), callbacks=callbacks)
+    assert len(history) == n_epochs
+    assert clock.now == ends_at
 
 
-def test_an_epoch_is_cut_off_in_the_middle(images, clock):
-    """Time is looked at after every batch, not only after epochs."""
-    fit(images, MoveClock(clock), TimeBudget(3))
-    assert clock.now == 3
-
-
-def test_the_budget_is_that_of_all_stages(images, clock):
+def test_the_budget_is_that_of_all_stages(run, make_network, make_stage, clock):
     """Time that is over in one stage leaves nothing for the next."""
-    fitted = SCANClustering(
-        2,
-        backbone="resnet10t",
-        pretext_epochs=3,
-        max_epochs=3,
-        batch_size=16,
-        callbacks=[MoveClock(clock), TimeBudget(4)],
-        random_state=0,
-    ).fit(images)
-    assert [row["stage"] for row in fitted.history_] == ["pretext"] * 2
+    stages = make_stage(3, name="one"), make_stage(3, name="two")
+    callbacks = [MoveClock(clock), TimeBudget(6)]
+    history = run(make_network(), *stages, callbacks=callbacks)
+    assert [row["stage"] for row in history] == ["one"] * 2
 
 
-def test_a_short_budget_comes_further_every_time(images, clock, tmp_path):
+def test_a_short_budget_comes_further_every_time(
+    run, make_network, make_stage, clock, tmp_path
+):
     """Each fit with a checkpoint gains an epoch, to the end of a fit without budget."""
-    path = tmp_path / "training"
-    settings = {"max_epochs": 3, "batch_size": 16, "embed_dim": 16, "random_state": 0}
-    for n_epochs in (1, 2):
-        budget = TimeBudget(0)
-        fitted = MFAVBClustering(2, checkpoint=path, callbacks=[budget], **settings)
-        assert fitted.fit(images).n_iter_ == n_epochs
-    rest = MFAVBClustering(2, checkpoint=path, callbacks=[TimeBudget(0)], **settings)
-    whole = MFAVBClustering(2, **settings).fit(images)
-    assert (rest.fit(images).labels_ == whole.labels_).all()
-    assert not path.exists()
+    lengths, weights = [], []
+    for seconds in (0, 0, 0, 99):
+        keep = {"seed": 0, "device": torch.device("cpu")}
+        checkpoint = Checkpoint(tmp_path / "kept", {}, **keep)
+        network = make_network()  # seeds torch
+        callbacks = [MoveClock(clock), TimeBudget(seconds)]
+        stage = make_stage(3)
+        history = run(network, stage, checkpoint=checkpoint, callbacks=callbacks)
+        lengths.append(len(history))
+        weights.append(network.state_dict()["instance_head.layers.0.weight"])
+        checkpoint.close()
+    whole = make_network()
+    run(whole, make_stage(3))
+    assert lengths == [1, 2, 3, 3]
+    expected = whole.state_dict()["instance_head.layers.0.weight"]
+    assert torch.equal(weights[2], expected)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,226 @@
+"""Every method of the benchmark, and every constructor call of an estimator.
+
+`METHODS` maps a name to a function of the number of clusters, the seed, what the
+profile sets for the class, and whether there are features. It returns an estimator with
+`fit_predict`: one of ours, which takes images and ``features=``, or a pipeline of
+scikit-learn, which takes rows of pixels or features. Whatever is not said here is the
+default of the class. To add a method, add a line.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.cluster import AgglomerativeClustering, KMeans, SpectralClustering
+from sklearn.manifold import TSNE
+from sklearn.mixture import GaussianMixture
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
+
+import sklearn_mfavb
+from sklearn_mfavb import CLIPFeatures, NClustersSelector, Neighbors, ViT
+from sklearn_mfavb import estimators as family
+
+__all__ = [
+    "CLIP_MODEL",
+    "FAMILY",
+    "METHODS",
+    "PROFILE_SETTINGS",
+    "is_ours",
+    "make",
+    "make_encoder",
+    "make_sized",
+]
+
+FAMILY = tuple(
+    sorted(
+        (name for name in family.__all__ if name.endswith("Clustering")),
+        key=lambda name: name != "MFAVBClustering",  # ours comes first
+    )
+)
+N_INIT = 10
+CLIP_MODEL = "ViT-B-16-quickgelu"
+
+
+def ours(
+    name: str,
+    n_clusters: int,
+    seed: int,
+    settings: dict[str, Any],
+    has_features: bool,
+    **changes: Any,
+) -> BaseEstimator:
+    """Make an estimator of the package."""
+    estimator_class = getattr(sklearn_mfavb, name)
+    encoder = {"encoder": "precomputed"} if has_features else {}
+    estimator = estimator_class(n_clusters, **encoder, random_state=seed)
+    return estimator.set_params(**settings, **changes)
+
+
+def make_sized(
+    name: str, n_clusters: int, *, embed_dim: int | str = "auto", **parameters: Any
+) -> BaseEstimator:
+    """Make an estimator of a given width, whose speed is measured."""
+    if embed_dim != "auto":
+        parameters["backbone"] = ViT(embed_dim=embed_dim)
+    return getattr(sklearn_mfavb, name)(n_clusters, **parameters)
+
+
+def make_encoder(weights: Path, device: str) -> CLIPFeatures:
+    """Make the encoder whose speed is measured."""
+    return CLIPFeatures(CLIP_MODEL, weights, device=device)
+
+
+def centered() -> list[BaseEstimator]:
+    """Take the direction that all images share off unit rows."""
+    return [Normalizer(), StandardScaler(with_std=False), Normalizer()]
+
+
+def baseline(
+    final: Callable[[int, int], BaseEstimator],
+    before: Callable[[], list[BaseEstimator]] = list,
+) -> Callable[..., BaseEstimator]:
+    """Make the function of a pipeline that looks at rows."""
+    return lambda n_clusters, seed, *_: make_pipeline(
+        *before(), final(n_clusters, seed)
+    )
+
+
+def k_means(n_clusters: int, seed: int) -> KMeans:
+    """Take the best of ten starts."""
+    return KMeans(n_clusters, n_init=N_INIT, random_state=seed)
+
+
+def mixture(n_clusters: int, seed: int) -> GaussianMixture:
+    """Let Gaussians share one covariance."""
+    return GaussianMixture(
+        n_clusters,
+        covariance_type="tied",
+        n_init=3,
+        # A thousandth of the mean variance of a coordinate of unit rows, 512 wide.
+        reg_covar=2e-6,
+        random_state=seed,
+    )
+
+
+def spectral(n_clusters: int, seed: int) -> SpectralClustering:
+    """Cut the graph of each row and its 20 nearest neighbors."""
+    return SpectralClustering(
+        n_clusters,
+        affinity="nearest_neighbors",
+        n_neighbors=21,
+        n_init=N_INIT,
+        random_state=seed,
+    )
+
+
+def average_linkage(n_clusters: int, seed: int) -> AgglomerativeClustering:
+    """Merge by the mean cosine distance, whatever the seed."""
+    return AgglomerativeClustering(n_clusters, metric="cosine", linkage="average")
+
+
+def umap(n_clusters: int, seed: int, *_: Any) -> BaseEstimator:
+    """Cluster three dimensions of UMAP, which most people run today."""
+    from umap import UMAP
+
+    reduce = UMAP(n_components=3, n_neighbors=15, random_state=seed)
+    return make_pipeline(Normalizer(), reduce, k_means(n_clusters, seed))
+
+
+def t_sne(n_clusters: int, seed: int, *_: Any) -> BaseEstimator:
+    """Cluster three dimensions of t-SNE."""
+    reduce = FunctionTransformer(TSNE(3, random_state=seed).fit_transform)
+    return make_pipeline(Normalizer(), reduce, k_means(n_clusters, seed))
+
+
+def selector(n_clusters: int, seed: int, *_: Any) -> NClustersSelector:
+    """Propose a number of clusters, without being told the number of classes."""
+    return NClustersSelector(random_state=seed)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "float32": {"training__precision": "float32"},
+    "across_pairs": {"contrast": "across_pairs"},
+    "fused": {"shared_depth": 1, "fused_depth": 1},
+    "fused, within_pair": {
+        "shared_depth": 1,
+        "fused_depth": 1,
+        "contrast": "within_pair",
+    },
+    "no fusion": {"shared_depth": 2, "fused_depth": 0, "contrast": "within_pair"},
+    "with pixels": {"use_pixels": True},
+    "same-image positives": {"positives": "augmentation"},
+    "neighbors in the embedding": {"positives": Neighbors(space="embedding")},
+    "label by cluster head": {"assignment": "head"},
+    "balance 0": {"balance": 0.0},
+}
+
+METHODS: dict[str, Callable[..., BaseEstimator]] = {
+    "k-means": baseline(k_means),
+    "k-means, centered": baseline(k_means, centered),
+    "Gaussian mixture": baseline(mixture, centered),
+    "spectral clustering": baseline(spectral, centered),
+    "average linkage": baseline(average_linkage, centered),
+    **({"UMAP + k-means": umap} if importlib.util.find_spec("umap") else {}),
+    "t-SNE + k-means": t_sne,
+    **{name: partial(ours, name) for name in FAMILY},
+    **{
+        f"MFAVBClustering, {name}": partial(ours, "MFAVBClustering", **changes)
+        for name, changes in VARIANTS.items()
+    },
+    "NClustersSelector": selector,
+}
+
+RESNET = {"backbone": "resnet10t"}
+# From pixels every method of profile "cpu" passes 20 times over the images, all stages
+# together, at 16 pixels, with networks of about one cost: on one core an image and pass
+# take 1.4 ms with VTCC, 2 to 3 ms with MFAVB, 3.3 ms with CC on a ResNet-10 and 6.1 ms
+# on a ResNet-18.
+STAGES = {"pretext_epochs": 10, "max_epochs": 5, "self_label_epochs": 5}
+CPU: dict[str, dict[str, Any]] = {
+    "MFAVBClustering": {"max_epochs": 20},
+    "VTCCClustering": {"max_epochs": 20},
+    "ContrastiveClustering": {**RESNET, "max_epochs": 20},
+    "SCANClustering": {**RESNET, **STAGES},
+    "AnchorClustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
+    "CueCoClustering": {**RESNET, "max_epochs": 20},
+}
+# Profile, then class: settings from pixels. With features all have their defaults.
+PROFILE_SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
+    "smoke": {
+        name: {
+            key: 1 if key.endswith("epochs") else value
+            for key, value in settings.items()
+        }
+        for name, settings in CPU.items()
+    },
+    "cpu": CPU,
+    "cpu_half_batches": {
+        name: {**CPU[name], "batch_size": 128}
+        for name in ("VTCCClustering", "ContrastiveClustering")
+    },
+    # A class's REFERENCE goes before this.
+    "paper": {
+        name: {
+            "image_size": 224,
+            "max_epochs": 1000,
+            **getattr(getattr(family, name), "REFERENCE", {}),
+        }
+        for name in FAMILY
+    },
+}
+
+
+def is_ours(method: str) -> bool:
+    """Whether a method is an estimator of the package, and looks at images."""
+    return method.split(",")[0] in FAMILY
+
+
+def make(
+    method: str, n_clusters: int, seed: int, *, settings: dict, has_features: bool
+) -> BaseEstimator:
+    """Make the estimator of a method."""
+    return METHODS[method](n_clusters, seed, settings, has_features)

@@ -1,0 +1,110 @@
+"""Time steps of training and prediction of an estimator of the package.
+
+As a program, with the task as JSON, it does so for whatever checkout is on PYTHONPATH:
+it uses nothing that differs between versions of the package.
+"""
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from skorch.callbacks import Callback
+
+import sklearn_mfavb
+
+N_DIGITS = 6  # microseconds are kept
+N_WARM_UP = 3  # steps
+
+
+def make_images(n_images: int, side: int) -> NDArray[np.uint8]:
+    """Make noise: what an image shows changes no time."""
+    shape = (n_images, side, side, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def read_clock(device: str | torch.device = "cpu") -> float:
+    """Read the time, when all work that was given to a device is done."""
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+def time_call(function: Callable[[], Any], device: str | torch.device = "cpu") -> float:
+    """Time a call, in seconds."""
+    start = read_clock(device)
+    function()
+    return round(read_clock(device) - start, N_DIGITS)
+
+
+class EnoughSteps(Exception):
+    """All steps of a fit are timed, and nothing else of it is needed."""
+
+
+class StepClock(Callback):
+    """Read the clock at the end of each step, and end the fit after some.
+
+    Between two ends passes all that a step costs users: reading, views, forward and
+    backward pass, optimizer, callbacks, and what comes between two epochs.
+    """
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+        self.ends: list[float] = []
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        """Read the clock."""
+        self.ends.append(read_clock(net.device))
+        if len(self.ends) > self.n_steps:
+            self.n_parameters = sum(p.numel() for p in net.module_.parameters())
+            raise EnoughSteps
+
+
+def fit_steps(estimator: Any, images: Any, n_steps: int, n_warm_up: int) -> StepClock:
+    """Fit for some steps; the estimator stays unfitted."""
+    clock = StepClock(n_warm_up + n_steps - 1)
+    is_nested = "training" in estimator.get_params(deep=False)
+    name = "training__callbacks" if is_nested else "callbacks"
+    estimator.set_params(**{name: [clock]})
+    with suppress(EnoughSteps):
+        estimator.fit(images)
+    estimator.set_params(**{name: None})
+    return clock
+
+
+def time_steps(
+    estimator: Any, images: Any, n_steps: int, n_warm_up: int = N_WARM_UP
+) -> float:
+    """Time steps of a fit, in seconds, after some that warm up."""
+    clock = fit_steps(estimator, images, n_steps + 1, n_warm_up)
+    return round(clock.ends[-1] - clock.ends[-1 - n_steps], N_DIGITS)
+
+
+def fit_shortly(estimator: Any, images: Any) -> Any:
+    """Fit for one epoch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # noise has no clusters
+        return estimator.set_params(max_epochs=1).fit(images)
+
+
+def main() -> None:
+    """Do the task of the command line, and print the seconds."""
+    task = json.loads(sys.argv[1])
+    images = make_images(task["n_images"], task["image_size"])
+    estimator = getattr(sklearn_mfavb, task["estimator"])(**task["parameters"])
+    if task["what"] == "train":
+        print(time_steps(estimator, images, task["n_steps"]))
+    else:
+        fit_shortly(estimator, images[: task["parameters"]["batch_size"]])
+        estimator.predict(images[:8])
+        print(time_call(lambda: estimator.predict(images)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,217 @@
+"""The benchmarks: records become tables, pages show them, every method is there."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sklearn_mfavb import estimators
+
+ROOT = Path(__file__).parents[1]
+ACCURACY = """\
+ACC, pixels alone; seeds: 1 to 3.
+
+| method | digits |
+| --- | --- |
+| k-means | 0.990 |
+| MFAVBClustering | **0.700** ± 0.082 |
+
+### digits (cpu)
+
+Pixels alone; images: 1797; pixels: 8 x 8; clusters: 10; device: cpu; threads: 1.
+
+| method | ACC | lowest ACC | score | seeds | seconds |
+| --- | --- | --- | --- | --- | --- |
+| k-means | 0.990 | 0.990 | 0.700 | 1 | 1.0 |
+| MFAVBClustering | **0.700** ± 0.082 | 0.600 | 0.700 | 3 | 1.0 |
+
+Settings; all else has its default.
+
+| method | settings | data sets |
+| --- | --- | --- |
+| MFAVBClustering | `max_epochs=20` | digits |
+"""
+SPEED = """\
+| what | ours | against | ratio | target |
+| --- | --- | --- | --- | --- |
+| training, VTCC | 40 images/s | reference: 8 images/s | 5.00 x (4.00 to 6.00) \
+| at least 5 x |
+| operations | 300 GFLOP/s | square: 600 GFLOP/s | 50.0 % | at least 40 % |
+| neighbors | 50 s |  | 300 MiB | less than 1024 MiB |
+"""
+
+
+def run_program(name, *arguments):
+    """Run a program of the benchmarks as users do."""
+    return subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
+        capture_output=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        check=False,
+    )
+
+
+def write(path, records):
+    """Write records to a file."""
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+    return path
+
+
+def accuracy_record(method, seed, acc, **changes):
+    """Make a record whose scores are easy to average."""
+    record = {"method": method, "dataset": "digits", "seed": seed, "profile": "cpu"}
+    record |= {"features": None, "n_images": 1797, "image_size": [8, 8]}
+    record |= {"n_clusters": 10, "acc": acc, "score": 0.7, "seconds": 1.0}
+    record |= {"settings": {}, "device": "cpu", "n_threads": 1}
+    return {**record, **changes}
+
+
+@pytest.fixture
+def family():
+    """Return records of three seeds, one of them measured twice, and of a rival."""
+    settings = {"max_epochs": 20}
+    scores = ((0, 0.1), (1, 0.7), (2, 0.8), (0, 0.6))
+    return [
+        *(accuracy_record("MFAVBClustering", *s, settings=settings) for s in scores),
+        accuracy_record("k-means", 0, 0.99),
+    ]
+
+
+def test_accuracy_report_averages_the_last_records(family, tmp_path):
+    """Means, deviations, lowest and medians; a single seed is not the best."""
+    path = write(tmp_path / "accuracy.jsonl", family)
+    done = run_program("accuracy.report", "--results", path)
+    assert done.stdout[done.stdout.index("ACC, pixels") :] == ACCURACY, done.stderr
+
+
+def test_two_files_are_compared_by_the_seeds_of_both(family, tmp_path):
+    """The difference is that of equal method, set and seed."""
+    old = write(tmp_path / "old.jsonl", family)
+    faster = [{**r, "acc": r["acc"] + 0.1 * r["seed"], "seconds": 0.5} for r in family]
+    new = write(tmp_path / "new.jsonl", [r for r in faster if r["seed"] > 0])
+    done = run_program("accuracy.report", "--results", new, "--against", old)
+    (row,) = done.stdout.splitlines()[2:]
+    assert row.endswith("| cpu | 0.750 | 0.900 | +0.150 ± 0.050 | 2 | 0.50 |")
+
+
+def test_speed_report_compares_medians_with_targets(tmp_path):
+    """Rates, ratios and targets are those of the last record of each case."""
+    turns = {"ours": [0.8, 0.8, 0.8], "reference": [3.2, 4.0, 4.8]}
+    setting = {"quick": False, "device": "cpu", "n_threads": 2, "instructions": "AVX2"}
+    cases = [
+        ("train_vtcc", "comparison", "before", turns, {"n_images": 1}),
+        ("train_vtcc", "comparison", "training, VTCC", turns, {"n_images": 32}),
+        (
+            *("share_vtcc", "share", "operations", {"ours": [1.0], "square": [1.0]}),
+            {"flop": {"ours": 3e11, "square": 6e11}},
+        ),
+        ("neighbors", "neighbors", "neighbors", {"ours": [50.0]}, {"rise_mib": 300.0}),
+    ]
+    names = ("case", "kind", "what", "seconds")
+    records = [
+        {**setting, **dict(zip(names, case, strict=True)), **more}
+        for *case, more in cases
+    ]
+    path = write(tmp_path / "speed.jsonl", records)
+    done = run_program("speed.report", "--results", path)
+    assert done.stdout[done.stdout.index("| what |") :] == SPEED, done.stderr
+
+
+def tables(text):
+    """List the tables of a page that compare methods or clusters."""
+    return re.findall(r"(?:^\| (?:method|set) \|.*\n)(?:^\|.*\n)+", text, re.MULTILINE)
+
+
+def test_pages_show_what_the_reports_print():
+    """No table of results was typed by hand."""
+    for room in ("accuracy", "speed"):
+        printed = run_program(f"{room}.report").stdout
+        kept = ROOT / "benchmarks" / "results" / f"{room}.md"
+        assert printed == kept.read_text("utf-8")
+    accuracy = (ROOT / "benchmarks" / "results" / "accuracy.md").read_text("utf-8")
+    for page, n_tables in (
+        ("README.md", 2),
+        ("docs/measured.md", 6),
+        ("docs/n_clusters.md", 2),
+    ):
+        shown = tables((ROOT / page).read_text("utf-8"))
+        assert len(shown) >= n_tables
+        assert [table for table in shown if table not in accuracy] == []
+
+
+@pytest.mark.parametrize("name", ["accuracy", "speed"])
+def test_report_without_records_says_what_to_do(name, tmp_path):
+    """An empty file is an error that names the other program."""
+    done = run_program(f"{name}.report", "--results", tmp_path / "nothing.jsonl")
+    assert done.returncode == 2
+    assert "nothing.jsonl holds no records: run run.py first." in done.stderr
+
+
+@pytest.fixture
+def methods(monkeypatch):
+    """Import the table of methods."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks.accuracy import methods
+
+    return methods
+
+
+def test_table_of_methods_covers_every_estimator(methods):
+    """Each can be made, and its parameters are known to its class."""
+    made = {
+        name: methods.make(name, 3, 7, settings={}, has_features=True)
+        for name in methods.METHODS
+    }
+    classes = {type(estimator).__name__ for estimator in made.values()}
+    public = {name for name in estimators.__all__ if name.endswith("Clustering")}
+    assert public <= classes
+    for name in public:
+        assert made[name].get_params()["n_clusters"] == 3
+        assert made[name].get_params()["random_state"] == 7
+
+
+@pytest.mark.slow
+def test_runs_record_every_method_once(tmp_path):
+    """The smoke profile leaves a record of each, from pixels and from two encoders."""
+    path = tmp_path / "smoke.jsonl"
+    options = ["--profile", "smoke", "--results", path]
+    done = run_program("accuracy.run", *options)
+    assert done.returncode == 0, done.stderr
+    n_recorded = int(done.stdout.split()[-2])
+    assert f"{n_recorded} recorded\n" in done.stdout
+    again = run_program("accuracy.run", *options)
+    assert again.stdout == f"{n_recorded} there before\n"
+    for width in (5, 6):
+        rows = np.random.default_rng(width).normal(size=(1797, width))
+        np.save(tmp_path / f"{width}_digits.npy", rows)
+    named = [f"f{width}={tmp_path}/{width}_{{dataset}}.npy" for width in (5, 6)]
+    chosen = ["--methods", "k-means", "MFAVBClustering", "--features", *named]
+    done = run_program("accuracy.run", *options, *chosen)
+    assert done.stdout.endswith("2 recorded\n"), done.stderr
+    last = json.loads(path.read_text().splitlines()[-1])
+    assert last["features"] == ["f5", "f6"]
+    assert sum(last["cluster_sizes"]) == last["n_images"] == 200
+    assert last["versions"].keys() >= {"torch", "scikit-learn"}
+
+
+@pytest.mark.slow
+def test_quick_run_of_speed_records_what_takes_turns(tmp_path):
+    """Ours and the plain script, whose network has as many parameters."""
+    path = tmp_path / "speed.jsonl"
+    cases = ("train_mfavb", "predict_vtcc", "growth_batch_size", "share_vtcc")
+    options = ["--quick", "--results", path, "--only", *cases]
+    done = run_program("speed.run", *options)
+    assert done.stdout.endswith("4 recorded\n"), done.stderr
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [record["case"] for record in records] == list(cases)
+    assert {"ours", "reference"} == records[0]["seconds"].keys()
+    report = run_program("speed.report", "--results", path, "--output", tmp_path)
+    assert "quick: these numbers mean nothing" in report.stdout
+    assert (tmp_path / "speed_growth_0.png").read_bytes().startswith(b"\x89PNG")

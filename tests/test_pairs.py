@@ -1,0 +1,205 @@
+"""Pairs of views, what must agree, and the leak of the literal reading."""
+
+import pytest
+import torch
+
+from sklearn_mfavb.augmentation import FeatureNoise, Identity, ViewAugmentation
+from sklearn_mfavb.backbones import FusingAugmentingViT
+from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.losses import InstanceContrastiveLoss
+from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
+from sklearn_mfavb.pairs import (
+    AcrossPairs,
+    CleanAndAugmented,
+    SeparateViews,
+    WithinPair,
+)
+from sklearn_mfavb.views import View
+
+
+def unchanged(view):
+    """Augment nothing."""
+    return view
+
+
+def make_network(grid_size=(4, 4), feature_dims=()):
+    """Build two fusing blocks in evaluation mode, where batches do not mix images."""
+    backbone = FusingAugmentingViT(
+        grid_size,
+        n_channels=1,
+        patch_size=2,
+        embed_dim=32,
+        n_heads=2,
+        n_blocks=2,
+        shared_depth=1,
+        fused_depth=1,
+        feature_dims=feature_dims,
+    )
+    heads = InstanceHead(32, 16), ClusterHeads(32, 4)
+    n_channels = 0 if grid_size is None else 1
+    return ClusteringNetwork(backbone, *heads, n_channels=n_channels).eval()
+
+
+def largest_gradient(output, view):
+    """Return the largest derivative of all parts of an output to a view."""
+    total = sum(part.square().sum() for part in output)
+    (gradient,) = torch.autograd.grad(total, view, retain_graph=True)
+    return gradient.abs().max()
+
+
+def test_across_pairs_views_are_the_image_and_its_partner():
+    """P is made of the image twice, Q of its partner twice."""
+    images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
+    partners = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
+    pairs = AcrossPairs(unchanged, unchanged)
+    for view in pairs.draw({"images": images, "partner_images": partners}):
+        assert (view.images[:2] == 1).all()
+        assert (view.images[2:] == 0).all()
+
+
+def test_across_pairs_without_partner_shows_the_image_in_both_pairs():
+    """Positives by augmentation: P and Q show the same image."""
+    images = torch.rand(2, 1, 4, 4)
+    first, second = AcrossPairs(unchanged, unchanged).draw({"images": images})
+    torch.testing.assert_close(first.images, torch.cat([images, images]))
+    torch.testing.assert_close(second.images, torch.cat([images, images]))
+
+
+def test_within_pair_second_view_shows_the_partner():
+    """One pair per image, and each view has its own augmentation."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    pairs = WithinPair(lambda view: view, lambda view: View(1 - view.images))
+    first, second = pairs.draw({"images": images, "partner_images": partners})
+    torch.testing.assert_close(first.images, images)
+    torch.testing.assert_close(second.images, 1 - partners)
+    _, second = pairs.draw({"images": images})
+    torch.testing.assert_close(second.images, 1 - images)
+
+
+def draw_batch():
+    """Draw images and partners with their features, ready for gradients."""
+    names = ("images", "features", "partner_images", "partner_features")
+    shapes = ((3, 1, 8, 8), (3, 5)) * 2
+    drawn = [torch.rand(shape) for shape in shapes]
+    return {name: x.requires_grad_() for name, x in zip(names, drawn, strict=True)}
+
+
+# What a network looks at, and the names of that in a batch.
+LOOKS = {
+    "pixels": ({}, ["images"]),
+    "features": ({"grid_size": None, "feature_dims": (5,)}, ["features"]),
+    "both": ({"feature_dims": (2, 3)}, ["images", "features"]),
+}
+
+
+def couple(pairs, looks):
+    """Pass a batch through a network; return it with couples and names of its parts."""
+    parameters, names = LOOKS[looks]
+    network, batch = make_network(**parameters), draw_batch()
+    views = pairs.draw(batch)
+    return batch, pairs.positives(*network.forward_views(*views)), names
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+@pytest.mark.parametrize("kind", [AcrossPairs, SeparateViews])
+def test_no_half_depends_on_what_it_is_held_against(kind, looks):
+    """The leak is closed: the gradient to the other image is exactly zero."""
+    batch, couples, names = couple(kind(unchanged, unchanged), looks)
+    assert len(couples) == (2 if kind is AcrossPairs else 1)
+    for of_anchor, of_partner in couples:
+        for name in names:
+            own, other = batch[name], batch["partner_" + name]
+            assert largest_gradient(of_anchor, own) > 0
+            assert largest_gradient(of_anchor, other) == 0
+            assert largest_gradient(of_partner, other) > 0
+            assert largest_gradient(of_partner, own) == 0
+
+
+@pytest.mark.parametrize("looks", LOOKS)
+def test_within_pair_each_half_depends_on_what_it_is_held_against(looks):
+    """The literal reading leaks: a half has read the half it is compared to."""
+    batch, [(half_a, half_b)], names = couple(WithinPair(unchanged, unchanged), looks)
+    for name in names:
+        assert largest_gradient(half_a, batch["partner_" + name]) > 0
+        assert largest_gradient(half_b, batch[name]) > 0
+
+
+def test_features_of_partners_go_to_the_second_pair():
+    """P has the features of the image, Q those of its partner."""
+    batch = draw_batch()
+    for view in AcrossPairs(unchanged, unchanged).draw(batch):
+        assert torch.equal(view.features[:3], batch["features"])
+        assert torch.equal(view.features[3:], batch["partner_features"])
+    first, second = WithinPair(unchanged, unchanged).draw(batch)
+    assert torch.equal(first.features, batch["features"])
+    assert torch.equal(second.features, batch["partner_features"])
+
+
+def number_rows(view):
+    """Make an output whose embedding is the mean pixel of every row."""
+    rows = view.images.mean(dim=(1, 2, 3))[:, None]
+    return ViewOutput(rows, rows, rows)
+
+
+def test_separate_views_stack_images_on_partners():
+    """Each side has its own augmentation, and the couple is split where it was put."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    pairs = SeparateViews(lambda view: view, lambda view: View(1 - view.images))
+    [view] = pairs.draw({"images": images, "partner_images": partners})
+    torch.testing.assert_close(view.images, torch.cat([images, 1 - partners]))
+    [(of_images, of_partners)] = pairs.positives(number_rows(view))
+    torch.testing.assert_close(of_images, number_rows(View(images)))
+    torch.testing.assert_close(of_partners, number_rows(View(1 - partners)))
+    [view] = pairs.draw({"images": images})
+    torch.testing.assert_close(view.images, torch.cat([images, 1 - images]))
+
+
+def test_separate_views_carry_features_and_positions():
+    """What else is known of images and partners is stacked alike."""
+    batch = draw_batch()
+    batch |= {"index": torch.arange(3), "partner_index": torch.arange(3, 6)}
+    [view] = SeparateViews(unchanged, unchanged).draw(batch)
+    expected = torch.cat([batch["features"], batch["partner_features"]])
+    assert torch.equal(view.features, expected)
+    assert view.position.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("n_augmentations", [1, 2, 3])
+def test_clean_images_come_last(n_augmentations):
+    """Views in their order, then the image as it is; the partner is not looked at."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    factors = [0.5**i for i in range(1, n_augmentations + 1)]
+    augmentations = [
+        lambda view, factor=factor: View(factor * view.images) for factor in factors
+    ]
+    pairs = CleanAndAugmented(*augmentations)
+    [view] = pairs.draw({"images": images, "partner_images": partners})
+    expected = [factor * images for factor in [*factors, 1.0]]
+    torch.testing.assert_close(view.images, torch.cat(expected))
+    [outputs] = pairs.positives(number_rows(view))
+    assert len(outputs) == n_augmentations + 1
+    for output, part in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, number_rows(View(part)))
+
+
+def couple_projections(network, augment_features):
+    """Project features of images that are their own positives."""
+    augment = ViewAugmentation(Identity(), augment_features)
+    pairs = AcrossPairs(augment, augment)
+    views = pairs.draw({"features": torch.randn(8, 5)})
+    couples = pairs.positives(*network.forward_views(*views))
+    return [(one.projection, other.projection) for one, other in couples]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_shared_features_make_the_same_image_a_trivial_positive(seed):
+    """Whatever the weights, positives that share a feature are at cosine one."""
+    torch.manual_seed(seed)
+    network = make_network(grid_size=None, feature_dims=(5,))
+    loss = InstanceContrastiveLoss()
+    for one, other in couple_projections(network, Identity()):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-6)
+        torch.testing.assert_close(loss(one, other), loss(one, one))
+    for one, other in couple_projections(network, FeatureNoise()):
+        assert (one - other).abs().max() > 1e-2
+        assert loss(one, other) > loss(one, one)
