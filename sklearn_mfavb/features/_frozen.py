@@ -263,7 +263,7 @@ def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
             f"{name} has {len(rows)} rows, but there are {len(source)} images: there "
             "must be one row for each image, in the same order."
         )
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
     first = next((i for i in bad if source is None or _can_be_read(source, i)), None)
     if first is not None:
         raise ValueError(

@@ -4,13 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
 
-from sklearn_mfavb import AnchorClustering, VTCCClustering
+from sklearn_mfavb import VTCCClustering
 
 ASSIGNMENTS = {
     "mixture": "mixture",
@@ -57,23 +56,6 @@ def test_predict_repeats_the_labels(estimator_class, make, images, name):
         assert_array_equal(copy.predict(images), clusterer.labels_)
         again = clone(clusterer).fit(images)  # its seed is that of the fit
         assert_array_equal(again.labels_, clusterer.labels_)
-
-
-def test_kmeans_labels_by_the_nearest_mean(make, images):
-    """Each label is the nearest mean of the embeddings that have it."""
-    clusterer = make(AnchorClustering, assignment="kmeans")
-    clusterer.set_params(training__precision="float32").fit(images)
-    embedding, labels = clusterer.transform(images), clusterer.labels_
-    means = np.stack([embedding[labels == k].mean(axis=0) for k in range(3)])
-    centers = clusterer.model_.assigner.centers.numpy()
-    assert_allclose(centers, means, rtol=1e-3, atol=1e-3)
-    gaps = np.linalg.norm(embedding[:, None] - centers, axis=2)
-    assert_array_equal(labels, gaps.argmin(axis=1))
-    assert not torch.allclose(
-        clusterer.model_.assigner.centers,
-        clusterer.model_.network.cluster_heads[0].centers,
-        atol=1e-3,
-    )
 
 
 def test_a_clusterer_without_probabilities(make, images):

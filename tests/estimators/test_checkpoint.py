@@ -1,9 +1,5 @@
 """Training that was cut off goes on, to the same end."""
 
-import os
-import pickle
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -12,16 +8,12 @@ from numpy.testing import assert_array_equal
 from sklearn_mfavb import (
     AnchorClustering,
     Augmentation,
-    CLIPFeatures,
-    MFAVBClustering,
     Neighbors,
     SCANClustering,
     Training,
     VTCCClustering,
 )
-from sklearn_mfavb.images import ImageDataset, open_images
 from sklearn_mfavb.training import _checkpoint
-from sklearn_mfavb.training._checkpoint import describe_training
 
 
 class Killed(Exception):
@@ -176,29 +168,6 @@ def test_lambdas_are_refused_in_plain_words(build, images, tmp_path, name, value
     assert not path.exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 broken"])
-def test_what_is_no_checkpoint_is_not_overwritten(build, images, tmp_path, content):
-    """A file of the user's is refused by name, and stays as it is."""
-    path = tmp_path / "notes.txt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=r"notes\.txt"):
-        build(VTCCClustering, path).fit(images)
-    assert path.read_bytes() == content
-
-
-def test_code_in_a_file_is_not_run(build, images, tmp_path):
-    """A pickle that would run something is refused."""
-
-    class Bomb:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "was run"),)
-
-    torch.save({"format": Bomb()}, tmp_path / "bomb")
-    with pytest.raises(ValueError, match="bomb"):
-        build(VTCCClustering, tmp_path / "bomb").fit(images)
-    assert not (tmp_path / "was run").exists()
-
-
 def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
     """Without random_state, a fit goes on with the seed that it began with."""
     path = tmp_path / "training"
@@ -209,42 +178,3 @@ def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
     resumed = build(VTCCClustering, path, random_state=None).fit(images)
     assert resumed.n_iter_ == 2
     assert isinstance(seed, int)
-
-
-class Scale:
-    """Stand in for a callable of the user's that says nothing of itself."""
-
-    def __init__(self, factor):
-        self.factor = factor
-
-    def __call__(self, images):
-        """Scale the images."""
-        return images * self.factor
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "is_same"),
-    [
-        (Scale(2), Scale(2), True),
-        (Scale(2), Scale(3), False),
-        (Scale(np.arange(5000)), Scale(np.arange(5000) // 4999), False),
-        (Scale(torch.ones(2)), Scale(torch.ones(2)), True),
-        (Scale([Scale(2)]), Scale([Scale(3)]), False),
-        (partial(Scale, 0.48145), partial(Scale, 0.48149), False),
-        (np.float64(0.5), 0.5, True),
-        (Augmentation("cc"), Augmentation("cc"), True),
-        (Augmentation("cc"), Augmentation("cc", encoded_views=2), False),
-        (CLIPFeatures("a", cache_dir="here"), CLIPFeatures("a", batch_size=2), True),
-        (CLIPFeatures("a"), CLIPFeatures("b"), False),
-        ([CLIPFeatures("a")], [CLIPFeatures("b")], False),
-        (pickle.dumps, pickle.loads, False),
-    ],
-)
-def test_parameters_are_told_apart_by_what_they_do(images, first, second, is_same):
-    """Not by where they are in memory, nor by NumPy's type of a number."""
-    dataset = ImageDataset(open_images(images), (8, 8))
-    told = [
-        describe_training(MFAVBClustering(encoder=each).get_params(), dataset)
-        for each in (first, second)
-    ]
-    assert (told[0] == told[1]) is is_same

@@ -355,16 +355,6 @@ def test_fit_and_prediction_run_in_one_arithmetic(
     assert set(seen) == {precision == "bfloat16"}
 
 
-def test_verbosity(make, images, capsys):
-    """0 is silent, 1 shows a bar, 2 a table of the losses."""
-    make(VTCCClustering).fit(images)
-    assert capsys.readouterr() == ("", "")
-    make(VTCCClustering, verbose=1).fit(images)
-    assert "epoch" in capsys.readouterr().err
-    make(VTCCClustering, verbose=2).fit(images)
-    assert "instance_loss" in capsys.readouterr().out
-
-
 def test_empty_clusters_are_told_where_the_user_is(make):
     """Identical images have one cluster, and a warning that says so."""
     images = np.full((20, 8, 8), 7, dtype=np.uint8)

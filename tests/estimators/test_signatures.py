@@ -5,23 +5,15 @@ import inspect
 import re
 from collections import defaultdict
 
-import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_mfavb import (
-    Augmentation,
-    ContrastiveTerms,
     MFAVBClustering,
-    Neighbors,
-    Reading,
-    Training,
-    ViT,
     estimators,
 )
 from sklearn_mfavb.estimators import BaseImageClusterer
 
-GROUPS = [Augmentation, ContrastiveTerms, Neighbors, Reading, Training, ViT]
 # Texts that differ because the method does.
 OWN = {
     *("assignment", "backbone", "balance", "batch_size"),
@@ -92,13 +84,6 @@ def test_every_parameter_is_documented_with_its_default(estimator_class):
         shown = f'"{default}"' if isinstance(default, str) else repr(default)
         assert head.endswith(f"default={shown}"), name
     assert estimator_class._parameter_constraints.keys() >= parameters.keys()
-
-
-@pytest.mark.parametrize("group", GROUPS, ids=lambda each: each.__name__)
-def test_groups_are_documented(group):
-    """So are the parameters of groups, all of which are checked."""
-    assert list(documented(group)) == list(parameters_of(group))
-    assert group._parameter_constraints.keys() == parameters_of(group).keys()
 
 
 def test_shared_parameters_have_equal_texts():
