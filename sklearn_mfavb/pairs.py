@@ -47,17 +47,7 @@ class WithinPair:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw one pair per image; the second view shows the partner if there is one.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-
-        Returns
-        -------
-        tuple of two View
-            As many rows as the batch.
-        """
+        """Draw one pair per image; its second view shows the partner, if any."""
         anchors, partners = read_batch(batch)
         return self.first(anchors), self.second(partners)
 
@@ -85,18 +75,7 @@ class AcrossPairs:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View, View]:
-        """Draw both pairs of every image, P stacked on Q.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of two View
-            Twice as many rows as the batch.
-        """
+        """Draw both pairs of every image, P stacked on Q."""
         anchors, partners = read_batch(batch)
         both = anchors.stack(partners)
         return self.first(both), self.second(both)
@@ -120,18 +99,7 @@ class SeparateViews:
         self.second = second
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
-        """Draw a view of every image, and stack those of the partners below.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of one View
-            Twice as many rows as the batch.
-        """
+        """Draw a view of every image, and stack those of the partners below."""
         anchors, partners = read_batch(batch)
         return (self.first(anchors).stack(self.second(partners)),)
 
@@ -153,18 +121,7 @@ class CleanAndAugmented:
         self.augmentations = augmentations
 
     def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
-        """Draw all views of every image, and stack the clean images below.
-
-        Parameters
-        ----------
-        batch : dict of torch.Tensor
-            As for `WithinPair.draw`.
-
-        Returns
-        -------
-        tuple of one View
-            As many batches of rows as there are augmentations, and one more.
-        """
+        """Draw all views of every image, and stack the clean images below."""
         clean, _ = read_batch(batch)
         views = [augment(clean) for augment in self.augmentations]
         return (reduce(View.stack, [*views, clean]),)

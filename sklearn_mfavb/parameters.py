@@ -19,8 +19,8 @@ class ParameterGroup(BaseEstimator):
 class GroupedParameters(BaseEstimator):
     """Base of estimators some of whose parameters are a `ParameterGroup`.
 
-    A group is None by default, which stands for the group's own defaults. Its
-    parameters can be listed and set nevertheless.
+    A group is None by default, which stands for the group's own defaults, or has a
+    short form, such as a string. Its parameters can be set nevertheless.
 
     Examples
     --------
@@ -31,6 +31,8 @@ class GroupedParameters(BaseEstimator):
     """
 
     _groups: ClassVar[Mapping[str, Callable[[], ParameterGroup]]] = {}
+    # What makes a group from its short form.
+    _short_forms: ClassVar[Mapping[str, Callable[[Any], ParameterGroup]]] = {}
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the parameters.
@@ -66,9 +68,12 @@ class GroupedParameters(BaseEstimator):
         self : object
         """
         nested = {key.partition("__")[0] for key in params if "__" in key}
-        for name in nested & self._groups.keys():
-            if params.get(name, getattr(self, name)) is None:
+        for name in nested & {*self._groups, *self._short_forms}:
+            value = params.get(name, getattr(self, name))
+            if value is None:
                 params[name] = self._groups[name]()
+            elif not isinstance(value, ParameterGroup):
+                params[name] = self._short_forms[name](value)
         return super().set_params(**params)
 
     def _group(self, name: str) -> Any:

@@ -61,6 +61,11 @@ class Neighbors(ParameterGroup):
         self.space = space
         self.refresh = refresh
 
+    @classmethod
+    def of(cls, positives: Any) -> "Neighbors":
+        """Return neighbors in place of a short form, all at their defaults."""
+        return positives if isinstance(positives, Neighbors) else cls()
+
 
 def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None:
     """Return how neighbors are found, or None if positives are augmentations.
@@ -72,7 +77,7 @@ def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None
     if positives == "auto":
         is_gray = dataset.source is not None and dataset.source.n_channels == 1
         positives = "neighbors" if dataset.features is not None or is_gray else None
-    return Neighbors() if positives == "neighbors" else None
+    return Neighbors.of(positives) if positives == "neighbors" else None
 
 
 class NeighborSearch:

@@ -42,8 +42,7 @@ ALLOWED = {
     "inspection": "estimators images views",
     "report": "files images inspection",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo features files inspection persistence report "
-    "training",
+    "command_line": "__init__ demo files images inspection persistence report training",
     "__main__": "command_line",
 }
 

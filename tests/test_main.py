@@ -99,7 +99,6 @@ def test_a_reader_that_stops_does_not_end_the_program(names):
     [
         ({}, {-1: -1, -4: 0}),
         ({"MALLOC_TRIM_THRESHOLD_": "1000000"}, {}),
-        ({"MALLOC_MMAP_MAX_": "1000"}, {}),
         ({"GLIBC_TUNABLES": "glibc.malloc.arena_test=8"}, {}),
     ],
 )

@@ -8,8 +8,6 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +19,6 @@ from sklearn_mfavb.command_line._inputs import PROGRAM, path_option, say, seed
 from sklearn_mfavb.command_line._predict import predict, report
 
 __all__ = ["main"]
-
-_FAILED, _WRONG_USE, _INTERRUPTED = 1, 2, 130
 
 
 @click.group(
@@ -64,33 +60,35 @@ def main(arguments: list[str] | None = None) -> int:
     int
         0 for success, 1 for a file that cannot be read or written or another failure, 2
         for wrong use (an unknown option, more clusters than images), 130 for Ctrl-C.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.command_line import main
-    >>> main(["demo", "--out", "digits"])  # doctest: +SKIP
-    0
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        with _plain_warnings():
+        with warnings.catch_warnings():
+            warnings.showwarning = _say_warning
             code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
     except click.Abort as error:  # click's word for KeyboardInterrupt
-        return _end(error.__cause__, "ended by Ctrl-C", _INTERRUPTED)
+        return _end(error.__cause__, "ended by Ctrl-C", 130)
     except click.ClickException as error:
         return _end(error, _explain(error), error.exit_code)
-    except (OSError, FloatingPointError) as error:
-        return _end(error, _describe(error), _FAILED)
-    except ValueError as error:
-        return _end(error, _name_options(str(error)), _WRONG_USE)
+    except OSError as error:
+        has_place = error.strerror and error.filename is not None
+        text = f"{error.filename}: {error.strerror}" if has_place else str(error)
+        return _end(error, text, 1)
+    except (FloatingPointError, ValueError) as error:
+        return _end(error, str(error), 2 if isinstance(error, ValueError) else 1)
     except Exception:  # a bug: what is needed to find it
         traceback.print_exc()
-        return _FAILED
+        return 1
     return code or 0
 
 
 def _end(error: BaseException | None, text: str, code: int) -> int:
-    """Print why the program ends, with what was noted on the way."""
+    """Print why the program ends, with what was noted on the way.
+
+    Parameters of Python are replaced by the options that set them.
+    """
+    parameter = rf"\b(?:\w+__)?({'|'.join(OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
+    text = re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
     say("\n".join([text, *getattr(error, "__notes__", [])]))
     return code
 
@@ -105,26 +103,6 @@ def _explain(error: click.ClickException) -> str:
     return f"{text}\n{context.command.epilog}\nHelp: {context.command_path} --help"
 
 
-def _describe(error: Exception) -> str:
-    """Describe an error of the system without its number."""
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    return _name_options(str(error))
-
-
-def _name_options(text: str) -> str:
-    """Replace parameters of Python by the options that set them."""
-    parameter = rf"\b({'|'.join(OPTION_OF)})(?:=| (?=was \S+, now\b))"
-    return re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
-
-
-@contextmanager
-def _plain_warnings() -> Iterator[None]:
-    """Print warnings as sentences, without the line of code that they come from."""
-
-    def show(message: Warning | str, *where: Any, **more: Any) -> None:
-        say(str(message))
-
-    with warnings.catch_warnings():
-        warnings.showwarning = show
-        yield
+def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:
+    """Print a warning without the line of code that it comes from."""
+    say(str(message))

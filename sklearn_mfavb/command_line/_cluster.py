@@ -1,7 +1,9 @@
 """The command `cluster`: from images to a folder of results."""
 
+import inspect
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -12,15 +14,13 @@ from click import option
 
 import sklearn_mfavb
 from sklearn_mfavb.command_line import _inputs as inputs
-from sklearn_mfavb.command_line._inputs import (
-    PROGRAM,
-    Images,
-    at_least,
-    count,
-    path_option,
-    say,
+from sklearn_mfavb.command_line._inputs import PROGRAM, Images, count, path_option, say
+from sklearn_mfavb.command_line._results import (
+    ResultFolder,
+    sort_files,
+    write_page,
+    write_results,
 )
-from sklearn_mfavb.command_line._results import ResultFolder, write_page, write_results
 
 # Every estimator of the package, by its name without "Clustering".
 METHODS = {
@@ -32,21 +32,30 @@ _HELP = {
     "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
     "try several and compare their reports.",
     "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
-    "encoder_weights": "Its weights, of a tag downloaded once.  [default: openai]",
+    "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
+    "OpenAI's, or those that timm prefers]",
     "encoder_cache": "Folder for its features.  [default: features in --out]",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
+    "assignment": "What labels images after training: kmeans if kinds are of very "
+    "different numbers.  [default: the method's own]",
+    "balance": "How strongly clusters are kept equally large.  [default: 1]",
+    "budget": "End training after 90s, 20m or 1.5h.",
 }
+# Options that set a parameter of the same name; without them it keeps its default.
+_CHOICES = ("image_size", "max_epochs", "assignment", "balance")
 # Parameters that errors may name, and the options that set them.
 OPTION_OF = {
     "n_clusters": "--n-clusters",
-    "image_size": "--image-size",
-    "max_epochs": "--max-epochs",
+    **{name: f"--{name.replace('_', '-')}" for name in _CHOICES},
     "random_state": "--seed",
     "device": "--device",
+    "on_error": "--on-error",
+    "encoder": "--encoder",
     "model": "--encoder",
     "pretrained": "--encoder-weights",
+    "checkpoint": "--resume",
 }
 
 
@@ -54,7 +63,13 @@ OPTION_OF = {
     epilog="Example: sklearn-mfavb cluster photos -k 12 --encoder ViT-B-32 -o clusters"
 )
 @inputs.paths
-@option("-k", "--n-clusters", type=at_least(2), required=True, help=_HELP["n_clusters"])
+@option(
+    *("-k", "--n-clusters"),
+    type=click.IntRange(2),
+    metavar="N",
+    required=True,
+    help=_HELP["n_clusters"],
+)
 @inputs.output
 @option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
 @option("--no-report", is_flag=True, help="Write no report.html.")
@@ -62,11 +77,15 @@ OPTION_OF = {
 @option("--encoder", metavar="NAME", help=_HELP["encoder"])
 @option("--encoder-weights", metavar="TAG|FILE", help=_HELP["encoder_weights"])
 @path_option("--encoder-cache", help=_HELP["encoder_cache"])
-@option("--image-size", type=at_least(8), help=_HELP["image_size"])
-@option("--max-epochs", type=at_least(1), help=_HELP["max_epochs"])
 @option(
-    "--time-budget", type=inputs.duration, help="End training after 90s, 20m or 1.5h."
+    "--assignment",
+    type=click.Choice(["mixture", "kmeans", "head"]),
+    help=_HELP["assignment"],
 )
+@option("--balance", type=click.FloatRange(0), metavar="X", help=_HELP["balance"])
+@option("--image-size", type=click.IntRange(8), metavar="N", help=_HELP["image_size"])
+@option("--max-epochs", type=click.IntRange(1), metavar="N", help=_HELP["max_epochs"])
+@option("--time-budget", type=inputs.duration, metavar="TIME", help=_HELP["budget"])
 @inputs.seed
 @inputs.reading
 @click.pass_obj
@@ -81,13 +100,13 @@ def cluster(words: list[str], /, **given: Any) -> None:
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
+    estimator = make_estimator(options, results)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
     results.make()
     results.keep_earlier_training(resume=options.resume)
-    estimator = make_estimator(options, results)
     doing = "resuming with" if results.has_training else "clustering"
     say(f"{doing} {n_images} in {images.title}")
     with _advising_resume(results, words):
@@ -104,9 +123,9 @@ def cluster(words: list[str], /, **given: Any) -> None:
         if options.no_report:
             results.report.unlink(missing_ok=True)  # a page of other results
         else:
-            write_page(estimator, images, results.report, seed=options.seed)
+            write_page(estimator, found, results.report, images.title, options.seed)
         results.forget_replaced_training()
-    results.sort(images.paths, found, how=options.sort)
+    sort_files(images.paths, found, results.path, options.sort)
     if not is_complete:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 
@@ -122,59 +141,68 @@ def _check(options: SimpleNamespace) -> None:
 
 def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     """Make the estimator that the options describe."""
-    from sklearn_mfavb.features import CLIPFeatures
+    from sklearn_mfavb import CLIPFeatures, Reading, Training
     from sklearn_mfavb.training import TimeBudget
 
+    cls = getattr(sklearn_mfavb, METHODS[options.method])
+    chosen = {name: getattr(options, name) for name in _CHOICES}
+    chosen = {name: value for name, value in chosen.items() if value is not None}
+    for name in chosen.keys() - inspect.signature(cls).parameters.keys():
+        raise ValueError(
+            f"{OPTION_OF[name]} has no effect on --method {options.method}."
+        )
     encoder, callbacks = None, [_make_keeper(results)]
     if options.time_budget is not None:
         callbacks.append(TimeBudget(options.time_budget))
     if options.encoder is not None:
         encoder = CLIPFeatures(
             options.encoder,
-            options.encoder_weights or "openai",
+            options.encoder_weights,
             cache_dir=os.path.abspath(options.encoder_cache or results.features),
             device=options.device,
             verbose=1,
         )
-        try:
-            encoder.build_encoder()  # stays in memory for the fit
-        except RuntimeError as error:
-            raise OSError(f"{error}") from error
-    return getattr(sklearn_mfavb, METHODS[options.method])(
+    return cls(
         options.n_clusters,
-        clip=encoder,
-        image_size=options.image_size or "auto",
-        max_epochs=options.max_epochs or "auto",
-        on_error=options.on_error,
-        checkpoint=results.checkpoint,
-        callbacks=callbacks,
+        encoder=encoder,
+        reading=Reading(on_error=options.on_error),
+        training=Training(checkpoint=results.checkpoint, callbacks=callbacks),
         device=options.device,
         verbose=1,
         random_state=options.seed,
+        **chosen,
     )
 
 
 def _forget_run(estimator: Any) -> None:
     """Unset what belongs to this run: the model is for any machine."""
-    estimator.set_params(checkpoint=None, callbacks=None)
-    if estimator.clip is not None:
-        estimator.set_params(clip__cache_dir=None)
+    estimator.set_params(training__checkpoint=None, training__callbacks=None)
+    if estimator.encoder is not None:
+        estimator.set_params(encoder__cache_dir=None)
 
 
 def _make_keeper(results: ResultFolder) -> Any:
     """Make the callback that keeps training until there are results.
 
-    `fit` removes its checkpoint when training is complete. What comes after it may
-    fail, on a full disk say.
+    `fit` removes its checkpoint when training is complete, and what comes then may
+    fail, on a full disk say. So the file gets a second name.
     """
     from skorch.callbacks import Callback
 
+    last = results.last_checkpoint
+
     class KeepTraining(Callback):
         def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-            results.last_checkpoint.unlink(missing_ok=True)  # an earlier stage's
+            last.unlink(missing_ok=True)  # an earlier stage's
 
         def on_train_end(self, net: Any, **kwargs: Any) -> None:
-            results.keep_checkpoint()
+            last.unlink(missing_ok=True)
+            try:
+                os.link(results.checkpoint, last)
+            except FileNotFoundError:  # no epoch was complete
+                pass
+            except OSError:  # a file system without links
+                shutil.copyfile(results.checkpoint, last)
 
     return KeepTraining()
 
@@ -189,10 +217,9 @@ def _advising_resume(results: ResultFolder, words: Sequence[str]) -> Iterator[No
     try:
         yield
     except BaseException as error:
-        is_of_training = isinstance(error, ValueError | FloatingPointError)
-        if results.last_checkpoint.exists() or (
-            results.has_training and not is_of_training
-        ):
+        is_lasting = isinstance(error, ValueError | FloatingPointError)
+        is_after = results.last_checkpoint.exists()
+        if is_after or (results.has_training and not is_lasting):
             error.add_note(f"Training is kept in {results.path}. {_advice(words)}")
         elif results.checkpoint.name in str(error):
             error.add_note(

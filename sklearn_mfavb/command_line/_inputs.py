@@ -13,11 +13,13 @@ import click
 from click import option
 
 PROGRAM = "sklearn-mfavb"
+PATH = click.Path(path_type=Path)
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 
 _SORT = "Also make a folder of copies or links for each cluster, in --out."
 _EXCLUDE = "Leave out files and folders of such names, as '*thumb*'; repeatable."
 _READ = "What to do about files that cannot be read."
+_DEVICE = "cpu, cuda, cuda:1 or mps."
 
 
 def say(text: str) -> None:
@@ -28,17 +30,6 @@ def say(text: str) -> None:
 def count(number: int, noun: str) -> str:
     """Write a number of things."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def at_least(least: int) -> Callable[[str], int]:
-    """Make the type of an option whose numbers have a lower bound."""
-
-    def number(word: str) -> int:
-        if (value := click.INT(word)) < least:
-            raise click.BadParameter(f"{value} is too small: the least is {least}.")
-        return value
-
-    return number
 
 
 def duration(word: str) -> float:
@@ -58,8 +49,7 @@ def device(word: str) -> str:
 
 def path_option(*names: str, **settings: Any) -> Callable[..., Any]:
     """Make an option that takes a path."""
-    settings = {"metavar": "DIR", "type": click.Path(path_type=Path), **settings}
-    return option(*names, **settings)
+    return option(*names, type=PATH, **{"metavar": "DIR", **settings})
 
 
 def together(*options: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,8 +58,7 @@ def together(*options: Callable[..., Any]) -> Callable[..., Any]:
 
 
 paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
-model = click.argument("model", type=click.Path(path_type=Path))
-seed = option("--seed", type=click.IntRange(0, 2**32 - 1), default=0)
+seed = option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0)
 output = together(
     path_option("-o", "--out", required=True, help="Folder for results, new or empty."),
     option("--sort", type=click.Choice(["copy", "link"]), help=_SORT),
@@ -80,19 +69,15 @@ reading = together(
     option(
         "--on-error", type=click.Choice(["skip", "raise"]), default="skip", help=_READ
     ),
-    option("--device", type=device, default="auto", help="cpu, cuda, cuda:1 or mps."),
+    option("--device", type=device, metavar="NAME", default="auto", help=_DEVICE),
 )
 
 
 class Images:
     """The image files that PATHS of a command line stand for.
 
-    Parameters
-    ----------
-    words : sequence of str
-        Folders, files, and names of lists of them after an ``@``. `paths` of images are
-        absolute and sorted, so the same wherever the program is started; `root` is the
-        folder that holds all; `ignored` are files that are not looked at, and why.
+    `paths` are absolute and sorted, so the same wherever the program is started; `root`
+    is the folder that holds all; `ignored` are files that are not looked at, and why.
     """
 
     def __init__(self, words: Sequence[str]) -> None:
@@ -112,12 +97,12 @@ class Images:
         self, *, exclude: Sequence[str], on_error: str, out: Path | None = None
     ) -> None:
         """List the images, unless results in `out` would be among them next time."""
-        from sklearn_mfavb import images
+        from sklearn_mfavb.images import list_images, summarize_ignored
 
         found, empty = set(self.paths), None
         for folder in self.folders:
             try:
-                paths, ignored = _search_folder(folder, on_error)
+                paths, ignored = list_images(folder, on_error=on_error)
             except ValueError as error:  # one of several folders may have no images
                 empty = error
             else:
@@ -128,13 +113,12 @@ class Images:
         self.paths = sorted(path for path in found if not self._fits(path, exclude))
         if not self.paths:
             raise ValueError(f"--exclude leaves none of {len(found):,} images.")
-        for path in [each for each in self.ignored if self._fits(each, exclude)]:
+        for path in [path for path in self.ignored if self._fits(path, exclude)]:
             del self.ignored[path]
         if out is not None:
             self._check_apart(out)
         if self.ignored:
-            summarize = getattr(images, "summarize_ignored", _count_ignored)
-            say(f"{summarize(self.ignored)} See skipped.csv.")
+            say(f"{summarize_ignored(self.ignored)} See skipped.csv.")
 
     def name(self, path: str) -> str:
         """Name a file by its path below the root, with slashes on every system."""
@@ -177,17 +161,3 @@ def _why_ignored(path: str) -> str | None:
     if path.lower().endswith(".txt"):
         return f"is a text. For images whose paths are in it, write @{path}"
     return None
-
-
-def _search_folder(folder: str, on_error: str) -> tuple[list[str], dict[str, str]]:
-    """List the images below a folder, and other files with why they are not."""
-    from sklearn_mfavb import images
-
-    if search := getattr(images, "search_folder", None):
-        return search(folder, on_error=on_error)
-    return images.list_images(folder), {}
-
-
-def _count_ignored(ignored: dict[str, str]) -> str:
-    """Count files, until the images have a summary."""
-    return f"{count(len(ignored), 'file')} not looked at."

@@ -8,9 +8,15 @@ import click
 
 from sklearn_mfavb.command_line import _inputs as inputs
 from sklearn_mfavb.command_line._inputs import Images, count, say
-from sklearn_mfavb.command_line._results import ResultFolder, write_page, write_results
+from sklearn_mfavb.command_line._results import (
+    ResultFolder,
+    sort_files,
+    write_page,
+    write_results,
+)
 
-cache = inputs.path_option(
+_MODEL = click.argument("model", type=inputs.PATH)
+_CACHE = inputs.path_option(
     "--encoder-cache", help="Folder where features of the model's encoder are kept."
 )
 
@@ -18,11 +24,11 @@ cache = inputs.path_option(
 @click.command(
     epilog="Example: sklearn-mfavb predict clusters/model.mfavb new_photos -o new"
 )
-@inputs.model
+@_MODEL
 @inputs.paths
 @inputs.output
 @inputs.reading
-@cache
+@_CACHE
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.
@@ -39,13 +45,13 @@ def predict(words: list[str], /, **given: Any) -> None:
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}
     found = write_results(estimator, images, results, words=words, figures=figures)
-    results.sort(images.paths, found, how=options.sort)
+    sort_files(images.paths, found, results.path, options.sort)
 
 
 @click.command(
     epilog="Example: sklearn-mfavb report clusters/model.mfavb new_photos -o new.html"
 )
-@inputs.model
+@_MODEL
 @inputs.paths
 @inputs.path_option(
     "-o", "--out", required=True, metavar="FILE.html", help="File to write."
@@ -53,7 +59,7 @@ def predict(words: list[str], /, **given: Any) -> None:
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
 @inputs.seed
 @inputs.reading
-@cache
+@_CACHE
 def report(**given: Any) -> None:
     """Write an HTML report for images and a saved model.
 
@@ -69,7 +75,7 @@ def report(**given: Any) -> None:
         )
     estimator = _load(options)
     images.find(exclude=options.exclude, on_error=options.on_error)
-    write_page(estimator, images, options.out, seed=options.seed)
+    write_page(estimator, images.paths, options.out, images.title, options.seed)
 
 
 def _load(options: SimpleNamespace) -> Any:
@@ -80,10 +86,12 @@ def _load(options: SimpleNamespace) -> Any:
     from sklearn_mfavb.persistence import load
 
     estimator = load(options.model, device=options.device)
-    estimator.set_params(on_error=options.on_error)
+    estimator.set_params(reading__on_error=options.on_error)
     if options.encoder_cache is not None:
-        if estimator.clip is None:
+        encoders = estimator.model_.encoders
+        transformers = [each.transformer for each in encoders if each.transformer]
+        if not transformers:
             raise ValueError(f"{options.model} has no encoder: omit --encoder-cache.")
-        cache_dir = os.path.abspath(options.encoder_cache)
-        estimator.clip_extractor_.set_params(cache_dir=cache_dir)
+        for transformer in transformers:
+            transformer.set_params(cache_dir=os.path.abspath(options.encoder_cache))
     return estimator

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -45,21 +45,23 @@ class ResultFolder:
     def check(self, *, overwrite: bool, resume: bool | None = None) -> None:
         """Raise if results may not be written here. None: it cannot be resumed."""
         names = set(os.listdir(self.path)) if self.path.is_dir() else set()
-        # What a killed process was writing does not count.
+        # Features, and what a killed process was writing, do not count.
         names = {name for name in names if not name.startswith(".mfavb-")}
-        if resume and names - {self.features.name} and not self._kept():
+        names.discard(self.features.name)
+        can_resume = resume is not None and self._kept()
+        if not names or overwrite or (resume and can_resume):
+            return
+        if resume:
             seen = "results of a complete" if self.summary.exists() else "files, but no"
             raise ValueError(
                 f"--out {self.path} holds {seen} training: there is nothing to "
                 "--resume. Choose another folder, or add --overwrite to start over."
             )
-        if names and not resume and not overwrite:
-            can_resume = resume is not None and self._kept()
-            raise ValueError(
-                f"--out {self.path} is not empty. Choose another folder, or add "
-                "--overwrite to replace the results of an earlier run"
-                f"{', or --resume to continue it' if can_resume else ''}."
-            )
+        raise ValueError(
+            f"--out {self.path} is not empty. Choose another folder, or add "
+            "--overwrite to replace the results of an earlier run"
+            f"{', or --resume to continue it' if can_resume else ''}."
+        )
 
     def make(self) -> None:
         """Make the folder; if it cannot be written to, that is better known now."""
@@ -71,16 +73,6 @@ class ResultFolder:
             place = f"--out {self.path}"
             raise OSError(error.errno, error.strerror, place) from error
 
-    def keep_checkpoint(self) -> None:
-        """Give the checkpoint a second name, which the end of `fit` leaves alone."""
-        if not self.checkpoint.exists():
-            return
-        self.last_checkpoint.unlink(missing_ok=True)
-        try:
-            os.link(self.checkpoint, self.last_checkpoint)
-        except OSError:  # a file system without links
-            shutil.copyfile(self.checkpoint, self.last_checkpoint)
-
     def keep_earlier_training(self, *, resume: bool) -> None:
         """Make training of a run before that of this one, or set it aside."""
         if kept := self._kept():
@@ -91,22 +83,8 @@ class ResultFolder:
 
     def forget_replaced_training(self) -> None:
         """Remove training that results have replaced."""
-        self.last_checkpoint.unlink(missing_ok=True)
-        self.earlier_checkpoint.unlink(missing_ok=True)
-
-    def sort(self, paths: Sequence[str], found: Any, *, how: str | None) -> None:
-        """Sort files into folders, if that is wanted."""
-        if how is None:
-            return
-        try:
-            n_clusters = found.probabilities.shape[1]
-            folder = sort_files(
-                paths, found.labels, n_clusters=n_clusters, out=self.path, how=how
-            )
-        except OSError as error:
-            error.add_note(f"All other results are in {self.path}")
-            raise
-        print(f"sorted: {folder}")
+        for path in (self.last_checkpoint, self.earlier_checkpoint):
+            path.unlink(missing_ok=True)
 
     def _kept(self) -> list[Path]:
         """List the checkpoints that are there, the one to continue with first."""
@@ -132,10 +110,11 @@ def write_results(
     names = [images.name(path) for path in images.paths]
     unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
     ignored = {images.name(path): why for path, why in images.ignored.items()}
-    surest = found.probabilities.max(axis=1)
     rows = (
         (name, label, f"{probability:.6f}") if label >= 0 else (name, "", "")
-        for name, label, probability in zip(names, labels, surest, strict=True)
+        for name, label, probability in zip(
+            names, labels, found.probabilities.max(axis=1), strict=True
+        )
     )
     write_table(results.clusters, ("path", "cluster", "probability"), rows)
     left_out = sorted({**unreadable, **ignored}.items())
@@ -158,7 +137,7 @@ def write_results(
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
     _write_text(results.summary, text + "\n")
     _say_skipped(sorted(unreadable.items()))
-    space = "pixels" if estimator.clip is None else "features"
+    space = "pixels" if estimator.encoder is None else "features"
     print(
         f"{count(sum(sizes), 'image')} in {n_clusters:,} clusters of {min(sizes):,} to "
         f"{max(sizes):,}; neighbor agreement {found.score:.2f} "
@@ -168,13 +147,13 @@ def write_results(
     return found
 
 
-def write_page(estimator: Any, images: Images, page: Path, *, seed: int) -> None:
-    """Write the report on images."""
+def write_page(estimator: Any, X: Any, page: Path, name: str, seed: int) -> None:
+    """Write the report on images, or on what was found in them."""
     from sklearn_mfavb.report import write_report
 
     say("writing the report")
-    title = f"Clusters of {images.title}"
-    write_report(estimator, images.paths, page, title=title, random_state=seed)
+    title = f"Clusters of {name}"
+    write_report(estimator, X, page, title=title, random_state=seed)
     print(f"report: {page}")
 
 
@@ -210,40 +189,47 @@ def _say_skipped(reasons: Sequence[tuple[str, str]]) -> None:
         say("\n".join([f"{count(len(reasons), 'file')} skipped:", *lines]))
 
 
-def sort_files(
-    paths: Sequence[str], labels: Any, *, n_clusters: int, out: Path, how: str
-) -> Path:
-    """Make a folder with a folder for each cluster; nothing else is touched.
+def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> None:
+    """Copy or link files into a folder for each cluster; None sorts nothing.
 
-    It appears when it is complete. One of an earlier run stays: the new one has the
-    next free name. Files whose label is below 0 are left out.
+    The folder of all appears when it is complete. One of an earlier run stays: the new
+    one has the next free name. Files whose label is below 0 are left out.
     """
+    if how is None:
+        return
+    try:
+        # What is left of it is removed: of links, not what they lead to.
+        with tempfile.TemporaryDirectory(prefix=".mfavb-", dir=out) as unfinished:
+            whole = Path(unfinished, "clusters")
+            _fill(whole, paths, found, shutil.copy2 if how == "copy" else _link)
+            target = whole.rename(free_path(out / "clusters"))
+    except OSError as error:
+        error.add_note(f"All other results are in {out}")
+        raise
+    print(f"sorted: {target}")
+
+
+def _fill(
+    whole: Path, paths: Sequence[str], found: Any, place: Callable[[str, Path], Any]
+) -> None:
+    """Make the folders of clusters, with the files in them."""
     from tqdm.auto import tqdm
 
-    place = shutil.copy2 if how == "copy" else _link
-    unfinished = out / f".mfavb-{os.urandom(8).hex()}.tmp"
+    n_clusters = found.probabilities.shape[1]
     width = len(str(n_clusters - 1))  # zeros in front keep folders in order
-    folders = [unfinished / f"{label:0{width}}" for label in range(n_clusters)]
+    folders = [whole / f"{label:0{width}}" for label in range(n_clusters)]
     taken: list[set[str]] = [set() for _ in folders]
-    try:
-        for folder in folders:
-            folder.mkdir(parents=True)
-        members = [pair for pair in zip(paths, labels, strict=True) if pair[1] >= 0]
-        for path, label in tqdm(members, desc="sort", unit="file"):
-            name = _free_name(os.path.basename(path), taken[label])
-            try:
-                place(path, folders[label] / name)
-            except FileNotFoundError:
-                if os.path.exists(path):
-                    raise
-                say(f"{path!r} is no longer there, and was not sorted.")
-        target = free_path(out / "clusters")
-        unfinished.rename(target)
-    except BaseException:
-        # Of links, this removes the links, not what they lead to.
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
-    return target
+    for folder in folders:
+        folder.mkdir(parents=True)
+    members = [pair for pair in zip(paths, found.labels, strict=True) if pair[1] >= 0]
+    for path, label in tqdm(members, desc="sort", unit="file"):
+        name = _free_name(os.path.basename(path), taken[label])
+        try:
+            place(path, folders[label] / name)
+        except FileNotFoundError:
+            if os.path.exists(path):
+                raise
+            say(f"{path!r} is no longer there, and was not sorted.")
 
 
 def _link(path: str, target: Path) -> None:

@@ -14,6 +14,7 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
+    clone,
 )
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -35,10 +36,12 @@ from sklearn_mfavb.estimators._inputs import (
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.features import FrozenEncoder, fit_encoders
+from sklearn_mfavb.estimators._views import as_augmentation
+from sklearn_mfavb.features import FrozenEncoder, fit_encoders, is_precomputed
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
+from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
     LARGEST_BATCH,
     Runtime,
@@ -68,6 +71,11 @@ class BaseImageClusterer(
     """
 
     _groups: ClassVar[dict[str, Any]] = {"reading": Reading, "training": Training}
+
+    _short_forms: ClassVar[dict[str, Any]] = {
+        "augmentation": as_augmentation,
+        "positives": Neighbors.of,
+    }
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = COMMON_CONSTRAINTS
 
@@ -313,6 +321,8 @@ class BaseImageClusterer(
         size = resolve_image_size(self.image_size, source, looks)
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
+            if is_precomputed(self.encoder):
+                source.verify(size)  # features of broken files are not to count
         encoders, rows = fit_encoders(
             self.encoder,
             X,
@@ -333,11 +343,13 @@ class BaseImageClusterer(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
+        assignment = self._resolve_assignment(dataset)
+        is_name = isinstance(assignment, str)
         recipe = Recipe(
             n_clusters=self.n_clusters,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=self._resolve_assignment(dataset),
+            assignment=assignment if is_name else clone(assignment),
             balance=self.balance,
             head_loss=self._head_loss,
         )

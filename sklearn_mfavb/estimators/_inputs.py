@@ -65,10 +65,17 @@ def open_inputs(
     if image_format is None and not reset:
         raise ValueError(
             "This estimator was fitted on rows of features without images: pass rows "
-            f"of features, got a {type(X).__name__}."
+            f"of features, got {_describe(X)}. Reshape your data if it is one row: "
+            "X.reshape(1, -1)."
         )
     reading = estimator._group("reading")
     return X, open_images(X, reading=reading, format=image_format), features
+
+
+def _describe(X: Any) -> str:
+    """Return the type of X, and its shape if it has one."""
+    shape = f" of shape {tuple(X.shape)}" if hasattr(X, "shape") else ""
+    return f"a {type(X).__name__}{shape}"
 
 
 def resolve_image_size(

@@ -184,6 +184,11 @@ class MFAVBClustering(BaseImageClusterer):
         "objective": partial(ContrastiveTerms, information_weight=0.5),
     }
 
+    _short_forms: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._short_forms,
+        "backbone": lambda _: ViT(),
+    }
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "n_blocks": [Interval(Integral, 1, None, closed="left")],

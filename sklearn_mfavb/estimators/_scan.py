@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal, cast
 
 import numpy as np
 import torch
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
@@ -333,10 +334,9 @@ class SCANClustering(BaseImageClusterer):
         neighbors = self.positives
         if not isinstance(neighbors, Neighbors):
             neighbors = Neighbors(_N_NEIGHBORS)
-        search = setup.search(neighbors)
         if neighbors.space == "auto" and not setup.shape.feature_dims:
-            search.space = "embedding"
-        search.run()
+            neighbors = clone(neighbors).set_params(space="embedding")
+        setup.search(neighbors).run()
         # An image counts as one of its own neighbors.
         columns = [np.arange(len(setup.dataset))[:, None]]
         if setup.dataset.neighbors is not None:

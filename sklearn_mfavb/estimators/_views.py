@@ -144,9 +144,8 @@ def _make_banks(
             "encoded_views=1 leaves nothing for the second view of a pair: set it to 2 "
             "or more, or to 0."
         )
-    if dataset.source is None or not all(
-        isinstance(each.transformer, CLIPFeatures) for each in encoders
-    ):
+    are_ours = [isinstance(each.transformer, CLIPFeatures) for each in encoders]
+    if dataset.source is None or not are_ours or not all(are_ours):
         raise ValueError(
             f"encoded_views={n_views} encodes augmented images, which needs encoders "
             "given by name or as CLIPFeatures, such as encoder='ViT-B-32'. Or set "

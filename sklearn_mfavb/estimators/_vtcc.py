@@ -186,6 +186,11 @@ class VTCCClustering(BaseImageClusterer):
         "objective": ContrastiveTerms,
     }
 
+    _short_forms: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._short_forms,
+        "backbone": lambda _: ViT(),
+    }
+
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],

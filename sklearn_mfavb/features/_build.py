@@ -78,13 +78,13 @@ HUB_TIMEOUT = 10
 
 
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
-    """Build a tower with the weights of a tag; raise RuntimeError if that fails."""
+    """Build a tower with the weights of a tag; raise OSError if that fails."""
     failed = f"The weights pretrained={tag!r} of model={model!r} cannot be obtained"
-    remedy = "Without a connection, pass the path of a file as pretrained."
+    remedy = "Without a connection, pass the path of a file: pretrained='weights.pt'."
     repository = library.hub_repository(model, tag).partition("@")[0]
     reason = why_out_of_reach(repository) if repository else None
     if reason is not None:
-        raise RuntimeError(f"{failed} from {repository} on the hub: {reason}. {remedy}")
+        raise OSError(f"{failed} from {repository} on the hub: {reason}. {remedy}")
     handler = logging.NullHandler()
     try:
         # open_clip's logging gives the root logger a handler, unless it has one: then
@@ -93,13 +93,14 @@ def download_tower(library: Library, model: str, tag: str) -> nn.Module:
         return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
-        raise RuntimeError(f"{failed}: {error} {remedy}") from error
+        raise OSError(f"{failed}: {error} {remedy}") from error
     finally:
         logging.getLogger().removeHandler(handler)
 
 
 def why_out_of_reach(repository: str) -> str | None:
-    """Return why a repository cannot be had; None if it can. The hub would try for 47 s."""
+    """Return why a repository is out of reach; None if it is not, or is kept here."""
+    # The libraries themselves would try for 47 s, with a warning for every time.
     from huggingface_hub import get_hf_file_metadata, hf_hub_url, snapshot_download
     from huggingface_hub.utils import EntryNotFoundError, LocalEntryNotFoundError
 

@@ -1,7 +1,7 @@
 """Frozen encoders as an estimator holds them: transformer, mean and weight."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -62,7 +62,7 @@ class FrozenEncoder:
 
     name: str
     transformer: Any | None
-    mean: Rows
+    mean: Rows = field(repr=False)
     weight: float = 1.0
 
     @property
@@ -120,6 +120,8 @@ def fit_encoders(
         return encoders, _weigh(encoders, list(arrays.values()), n_clusters)
     _check_inputs(encoder, source, features)
     several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
+    if not several:
+        raise ValueError("encoder is an empty list: set encoder=None for pixels alone.")
     encoders, blocks = [], []
     for each in several:
         transformer = _as_transformer(each, device, verbose)
@@ -154,7 +156,7 @@ def _frozen(name: str, transformer: Any | None, rows: Rows) -> FrozenEncoder:
 
 def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
     """Make the transformer that a name stands for, or clone the user's."""
-    if isinstance(encoder, str):
+    if isinstance(encoder, str) and not is_precomputed(encoder):
         return CLIPFeatures(encoder, device=device, verbose=int(verbose > 0))
     if hasattr(encoder, "fit_transform") and hasattr(encoder, "transform"):
         return clone(encoder)
@@ -208,7 +210,7 @@ def _check_features(
     features: Any, source: ImageSource | None, dims: dict[str, int] | None = None
 ) -> dict[str, Rows]:
     """Return the user's features by name as float32, or raise for what is wrong."""
-    if features is None:
+    if features is None or (isinstance(features, Sequence | Mapping) and not features):
         raise ValueError(
             "encoder='precomputed' needs features: pass them as X, one row for each "
             "image, or beside the images as features=..., of shape (n_samples, "
@@ -224,16 +226,15 @@ def _check_features(
     sizes = {name: len(rows) for name, rows in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise ValueError(f"features must have equal numbers of rows, got {sizes}.")
+    if dims is None:
+        return arrays
     found = {name: rows.shape[1] for name, rows in arrays.items()}
-    if dims is not None and found != dims:
-        now, then = (
-            ", ".join(f"{n} columns" for n in each.values()) for each in (found, dims)
-        )
+    if found != dims:
         raise ValueError(
-            f"features have {now}, but those passed to fit had {then}: use the same "
-            "encoders in the same order."
+            f"features are of {_describe(found)}, but those passed to fit were of "
+            f"{_describe(dims)}: pass features of the same encoders, as in fit."
         )
-    return arrays
+    return {name: arrays[name] for name in dims}  # a dict may have another order
 
 
 def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
@@ -243,23 +244,34 @@ def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
     rows = check_array(
         features, dtype=np.float32, ensure_all_finite=False, input_name=name
     )
-    unreadable = [] if source is None else list(source.unreadable)
     if source is not None and len(rows) != len(source):
         raise ValueError(
             f"{name} has {len(rows)} rows, but there are {len(source)} images: there "
             "must be one row for each image, in the same order."
         )
-    readable = np.setdiff1d(np.arange(len(rows)), unreadable)
-    bad = readable[~np.isfinite(rows[readable]).all(axis=1)]
-    if len(bad):
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
+    first = next((i for i in bad if source is None or _can_be_read(source, i)), None)
+    if first is not None:
         raise ValueError(
             f"{name} has NaN or infinity in {len(bad)} rows, the first of them "
-            f"{bad[0]}: features must be finite."
+            f"{first}: features must be finite."
         )
-    if unreadable:
+    if source is not None and source.unreadable:
         rows = rows.copy()
-        rows[unreadable] = np.nan
+        rows[list(source.unreadable)] = np.nan
     return rows
+
+
+def _can_be_read(source: ImageSource, index: int) -> bool:
+    """Whether an image without features is there: only now is it decoded."""
+    if index not in source.unreadable:
+        source.read([index], source.image_size)
+    return index not in source.unreadable
+
+
+def _describe(dims: dict[str, int]) -> str:
+    """List the numbers of columns by name."""
+    return ", ".join(f"{n} columns ({name})" for name, n in dims.items())
 
 
 def _unit_rows(rows: Rows) -> Rows:

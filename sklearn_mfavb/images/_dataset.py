@@ -65,7 +65,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return {name: values[0] for name, values in batch.items()}
 
     def __getitems__(self, positions: list[int]) -> dict[str, torch.Tensor]:
-        """Return "index", "images" and "features" of positions, and those of partners."""
+        """Return "index", "images" and "features" of positions, and of partners."""
         index = np.asarray(positions, dtype=np.int64)
         batch = self.serve(index)
         if self.neighbors is not None:

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
-import joblib
 import numpy as np
 import torch
+from joblib.hashing import NumpyHasher
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor
@@ -232,6 +232,20 @@ def _check_identity(
         )
 
 
+class _Hasher(NumpyHasher):
+    """Hash values as `joblib.hash` does, and tensors by what they hold.
+
+    The pickle of a tensor tells where it is in memory, too.
+    """
+
+    def save(self, obj: Any) -> None:
+        """Add a value to the hash."""
+        if isinstance(obj, torch.Tensor):
+            content = obj.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            obj = ("tensor", str(obj.dtype), tuple(obj.shape), content.numpy())
+        super().save(obj)
+
+
 def describe_training(parameters: Mapping[str, Any], dataset: Any) -> dict[str, str]:
     """Describe a training, so that the checkpoint of another one is recognized.
 
@@ -263,7 +277,7 @@ def _describe(name: str, value: Any) -> str:
     if value is None or isinstance(value, str | bool | Number):
         return repr(value.item() if isinstance(value, np.generic) else value)
     try:
-        return f"{type(value).__name__} {joblib.hash(value)}"
+        return f"{type(value).__name__} {_Hasher('md5').hash(value)}"
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
             f"checkpoint needs to know {name} again, but {value!r} cannot be told from "

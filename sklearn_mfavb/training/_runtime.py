@@ -20,11 +20,6 @@ _EPOCHS, _LEAST_EPOCHS = 40, 10
 # 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
 _STEPS_WITH_FEATURES = {True: 400, False: 900}
 LARGEST_BATCH = 256  # images; ``"auto"`` does not go beyond
-# Small matrix products take kernels that are chosen row by row: with two threads a row
-# depended on its position in products of 5 to 11 rows, and products of up to 11 rows
-# differed from those of 256. From 12 rows on all were equal bit for bit; at width 384
-# multiples of 16 were.
-_MULTIPLE = 16
 
 
 @dataclass(frozen=True)
@@ -227,15 +222,7 @@ def apply_to_views(
     for positions in split_evenly(len(dataset), runtime.batch_size):
         batch = to_device(dataset.serve(positions), runtime.device)
         view = View(batch.get("images"), batch.get("features"))
-        output = function(View(*map(_fill_up, view)))[: len(positions)]
+        output = function(view)
         output = output.float() if output.is_floating_point() else output
         outputs.append(output.cpu().numpy())
     return np.concatenate(outputs)
-
-
-def _fill_up(part: Tensor | None) -> Tensor | None:
-    """Repeat the last row of a batch until there is a multiple of 16."""
-    if part is None:
-        return None
-    n_more = -len(part) % _MULTIPLE
-    return torch.cat([part, part[-1:].expand(n_more, *part.shape[1:])])

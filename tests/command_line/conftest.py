@@ -29,7 +29,7 @@ def words():
 
     def write(folder, out, *more, epochs=3):
         given = ["-k", "3", "--max-epochs", str(epochs), "--no-report"]
-        return ["cluster", str(folder), "-o", str(out), *given, *more]
+        return ["cluster", str(folder), "-o", str(out), *given, *map(str, more)]
 
     return write
 
@@ -56,8 +56,4 @@ def read_table():
 @pytest.fixture(scope="session")
 def read_summary():
     """Read the figures of a folder of results."""
-
-    def read(out):
-        return json.loads((out / "result.json").read_text("utf-8"))
-
-    return read
+    return lambda out: json.loads((out / "result.json").read_text("utf-8"))

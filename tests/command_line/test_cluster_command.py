@@ -4,23 +4,10 @@ import os
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from sklearn_mfavb import CLIPFeatures, load
+from sklearn_mfavb import load
 from sklearn_mfavb.command_line import main
 from sklearn_mfavb.images import list_images
-
-
-@pytest.fixture
-def pictures(tmp_path):
-    """Make a folder of twelve images."""
-    folder = tmp_path / "pictures"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(12):
-        pixels = generator.integers(0, 256, size=(8, 8), dtype=np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number}.png")
-    return folder
 
 
 def test_tables_hold_every_file(photos, clustered, read_table):
@@ -28,10 +15,8 @@ def test_tables_hold_every_file(photos, clustered, read_table):
     rows = read_table(clustered / "clusters.csv")
     files = [path for path in photos.rglob("*.*") if path.is_file()]
     names = {path.relative_to(photos).as_posix() for path in files}
-    assert {row["path"] for row in rows} == names
-    assert "ビーチ/07.png" in names
-    without = [row["path"] for row in rows if row["cluster"] == ""]
-    assert without == ["broken.jpg"]
+    assert {row["path"] for row in rows} == names > {"ビーチ/07.png"}
+    assert [row["path"] for row in rows if row["cluster"] == ""] == ["broken.jpg"]
     [skipped] = read_table(clustered / "skipped.csv")
     assert skipped["path"] == "broken.jpg"
     assert "cannot identify" in skipped["reason"]
@@ -76,63 +61,82 @@ def test_report_is_written_unless_it_is_not_wanted(photos, words, tmp_path, caps
     assert "24 images in 3 clusters" in printed.out
     assert "(0 = chance, 1 = perfect; by pixels)" in printed.out
     assert "1 file skipped" in printed.err
+    assert "Not saved" not in printed.err
     assert main([*given, "--no-report", "--overwrite"]) == 0
     assert not (tmp_path / "report.html").exists()  # it was of other results
 
 
-def test_broken_files_can_be_errors(photos, words, tmp_path, capsys):
-    """With --on-error raise, the first broken file ends the program by name."""
-    out = tmp_path / "out"
-    assert main(words(photos, out, "--on-error", "raise")) == 2
-    printed = capsys.readouterr().err
-    assert "broken.jpg" in printed
-    assert "Traceback" not in printed
-    assert os.listdir(out) == []
-
-
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
 def test_files_of_all_kinds_are_in_the_tables(
-    words, tmp_path, pictures, monkeypatch, read_table
+    photos, words, tmp_path, monkeypatch, read_table
 ):
     """Files that vanish, names that are no text, and files that are not looked at."""
 
     def search_and_lose(folder, on_error):
-        paths = list_images(folder)
+        paths, ignored = list_images(folder)
         os.remove(paths[3])
-        return paths, {os.path.join(folder, "raw.cr2"): "not an image"}
+        return paths, ignored
 
-    os.rename(pictures / "0.png", os.fsencode(pictures) + b"/caf\xe9.png")
-    (pictures / "a\nb,c.jpg").write_text("no image", encoding="utf-8")
-    search = "sklearn_mfavb.images.search_folder"
-    monkeypatch.setattr(search, search_and_lose, raising=False)
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    names = [f"{number}.png" for number in range(1, 12)]
+    for name in [*names, os.fsdecode(b"caf\xe9.png")]:
+        (pictures / name).write_bytes((photos / "00.png").read_bytes())
+    for name in ("a\nb,c.jpg", "raw.cr2"):
+        (pictures / name).write_text("no image", encoding="utf-8")
+    monkeypatch.setattr("sklearn_mfavb.images.list_images", search_and_lose)
     assert main(words(pictures, tmp_path / "out", epochs=1)) == 0
-    names = [row["path"] for row in read_table(tmp_path / "out" / "clusters.csv")]
-    assert r"caf\udce9.png" in names
-    assert "a\nb,c.jpg" in names
-    assert len(names) == 13
+    rows = read_table(tmp_path / "out" / "clusters.csv")
+    assert {row["path"] for row in rows} == {*names, r"caf\udce9.png", "a\nb,c.jpg"}
     skipped = read_table(tmp_path / "out" / "skipped.csv")
     reasons = {row["path"]: row["reason"] for row in skipped}
     assert reasons.keys() == {"2.png", "a\nb,c.jpg", "raw.cr2"}
     assert "FileNotFoundError" in reasons["2.png"]
-    assert reasons["raw.cr2"] == "not an image"
+    assert "no extension of images" in reasons["raw.cr2"]
 
 
-def test_more_clusters_than_images_are_refused(photos, words, tmp_path, capsys):
-    """Before anything is made."""
-    assert main(words(photos, tmp_path / "out", "-k", "500")) == 2
-    assert "--n-clusters 500 is more than 25 images" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_files_can_be_clustered_by_another_method(
-    photos, words, tmp_path, read_summary
+@pytest.mark.parametrize(
+    ("more", "code", "told", "is_made"),
+    [
+        (["-k", "500"], 2, "--n-clusters 500 is more than 25 images", False),
+        (["--method", "scan", "--balance", "0"], 2, "--balance has no effect", False),
+        (["--encoder", "ViT-B-23"], 2, "--encoder 'ViT-B-23'", True),
+        (["--on-error", "raise"], 2, "broken.jpg", True),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    photos, words, tmp_path, capsys, more, code, told, is_made
 ):
-    """`--method` chooses the estimator, and a shell's pattern the images."""
-    more = map(str, sorted(photos.glob("1*.png")))
-    given = words(photos / "00.png", tmp_path, *more, "--image-size", "12", epochs=1)
-    assert main([*given, "--method", "vtcc"]) == 0
-    assert read_summary(tmp_path)["estimator"] == "VTCCClustering"
-    assert read_summary(tmp_path)["n_images"] == 11
+    """In one message, and nothing is left that another run would stumble on."""
+    out = tmp_path / "out"
+    assert main(words(photos, out, *more)) == code
+    printed = capsys.readouterr().err
+    assert told in printed
+    assert "Traceback" not in printed
+    assert out.exists() == is_made
+    assert main(words(photos, out, epochs=1)) == 0  # what is left is not in the way
+
+
+@pytest.mark.parametrize(
+    ("more", "name", "expected"),
+    [
+        (["--method", "vtcc"], "VTCCClustering", {"random_state": 0}),
+        (
+            ["--assignment", "kmeans", "--balance", "0.5"],
+            "MFAVBClustering",
+            {"assignment": "kmeans", "balance": 0.5},
+        ),
+    ],
+)
+def test_options_set_method_and_parameters(
+    photos, words, tmp_path, read_summary, more, name, expected
+):
+    """They also work on the files that a shell makes of a pattern."""
+    given = words(photos / "00.png", tmp_path, *photos.glob("1*.png"), epochs=1)
+    assert main([*given, "--image-size", "12", *more]) == 0
+    summary = read_summary(tmp_path)
+    assert (summary["estimator"], summary["n_images"]) == (name, 11)
+    assert expected.items() <= summary["settings"].items()
     assert load(tmp_path / "model.mfavb").image_size_ == (12, 12)
 
 
@@ -142,9 +146,11 @@ def test_features_of_an_encoder_are_kept(
     """They are computed once, and the model is free of the place where they are."""
     out, cache = tmp_path / "out", tmp_path / "cache"
     tiny = ["--encoder", "tiny-clip-of-the-tests", "--encoder-weights", tiny_weights]
-    assert main(words(photos, out, *map(str, tiny), epochs=1)) == 0
+    assert main(words(photos, out, *tiny, epochs=1)) == 0
     assert list(out.glob("features/*/*.npz"))
-    assert "perfect; by features)" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "perfect; by features)" in printed.out
+    assert "Not saved" not in printed.err
     assert "CLIPFeatures(" in str(read_summary(out)["settings"])
     assert str(tmp_path).encode() not in (out / "model.mfavb").read_bytes()
     given = ["predict", str(out / "model.mfavb"), str(photos), "-o", f"{out}2"]
@@ -156,12 +162,11 @@ def test_weights_that_cannot_be_downloaded_are_no_bug(
     photos, words, tmp_path, monkeypatch, capsys
 ):
     """The message says what could not be obtained, without a traceback."""
-
-    def fail(self):
-        raise RuntimeError("The weights could not be obtained")
-
-    monkeypatch.setattr(CLIPFeatures, "build_encoder", fail)
+    reach = "sklearn_mfavb.features._build.why_out_of_reach"
+    monkeypatch.setattr(reach, lambda repository: "Name or service not known")
     assert main(words(photos, tmp_path, "--encoder", "ViT-B-32")) == 1
-    printed = capsys.readouterr().err
-    assert "could not be obtained" in printed
-    assert "Traceback" not in printed
+    *_, told = capsys.readouterr().err.strip().splitlines()
+    assert told.startswith(
+        "sklearn-mfavb: The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' "
+        "cannot be obtained"
+    )

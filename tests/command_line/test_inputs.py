@@ -16,12 +16,21 @@ def here(tmp_path, monkeypatch):
         os.makedirs(os.path.dirname(name), exist_ok=True)
         Image.new("L", (8, 8)).save(name)
     os.mkdir("empty")
-    for name in ("photos.zip", "notes.txt", "plain"):
+    for name in ("photos.zip", "notes.txt", "plain", "b/5.raw", "b/deep/6.raw"):
         (tmp_path / name).write_text("", encoding="utf-8")
     listed = f"\ufeffa/1.png\n\n{tmp_path}/b/2.png\r\nb/deep\n"
     (tmp_path / "list.txt").write_text(listed, encoding="utf-8", newline="")
     (tmp_path / "blank.txt").write_text("\n", encoding="utf-8")
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "old").symlink_to(tmp_path / "b")
     return tmp_path
+
+
+def find(words, *, exclude=(), out=None):
+    """Find the images of a command line."""
+    images = Images(words)
+    images.find(on_error="skip", exclude=exclude, out=out)
+    return images
 
 
 @pytest.mark.parametrize(
@@ -39,8 +48,7 @@ def here(tmp_path, monkeypatch):
 )
 def test_paths_may_be_of_any_kind(here, words, root, names):
     """Names are paths below the folder that holds all; each file is there once."""
-    images = Images(words)
-    images.find(on_error="skip", exclude=())
+    images = find(words)
     assert images.root == str(here / root).rstrip("/")
     assert images.paths == [os.path.join(images.root, name) for name in names]
     assert [images.name(path) for path in images.paths] == names
@@ -56,51 +64,35 @@ def test_paths_may_be_of_any_kind(here, words, root, names):
 )
 def test_names_can_be_excluded(patterns, names):
     """A pattern fits a path, a name, or a folder on the way."""
-    images = Images(["a", "b"])
-    images.find(on_error="skip", exclude=patterns)
+    images = find(["a", "b"], exclude=patterns)
     assert [images.name(path) for path in images.paths] == names
 
 
 @pytest.mark.parametrize(
-    ("words", "error", "told"),
+    ("words", "exclude", "error", "told"),
     [
-        (["missing"], FileNotFoundError, "There is no file or folder 'missing'"),
-        ([""], FileNotFoundError, "There is no file or folder ''"),
-        (["@missing"], FileNotFoundError, "missing"),
-        (["@blank.txt"], ValueError, "blank.txt names no file"),
-        (["photos.zip"], ValueError, "photos.zip: is an archive: unpack it"),
-        (["notes.txt"], ValueError, "notes.txt: is a text.* write @.*notes.txt"),
+        (["missing"], [], FileNotFoundError, "There is no file or folder 'missing'"),
+        ([""], [], FileNotFoundError, "There is no file or folder ''"),
+        (["@missing"], [], FileNotFoundError, "missing"),
+        (["@blank.txt"], [], ValueError, "blank.txt names no file"),
+        (["photos.zip"], [], ValueError, "photos.zip: is an archive: unpack it"),
+        (["notes.txt"], [], ValueError, "notes.txt: is a text.* write @.*notes.txt"),
+        (["empty"], [], ValueError, "No image"),
+        (["a", "b"], ["*"], ValueError, "--exclude leaves none of 5"),
     ],
 )
-def test_what_is_no_image_is_refused_in_plain_words(words, error, told):
-    """And before anything is listed."""
-    with pytest.raises(error, match=told):
-        Images(words)
-
-
-@pytest.mark.parametrize(
-    ("words", "exclude", "told"),
-    [(["empty"], [], "No image"), (["a", "b"], ["*"], "--exclude leaves none of 5")],
-)
-def test_no_images_are_told(words, exclude, told):
+def test_what_is_no_image_is_refused_in_plain_words(words, exclude, error, told):
     """An empty folder is different from one where all is excluded."""
-    with pytest.raises(ValueError, match=told):
-        Images(words).find(on_error="skip", exclude=exclude)
+    with pytest.raises(error, match=told):
+        find(words, exclude=exclude)
 
 
-def test_files_that_are_not_looked_at_are_told(here, monkeypatch, capsys):
+def test_files_that_are_not_looked_at_are_told(here, capsys):
     """Those of folders and those of a shell's pattern, in one line by kinds."""
-    names = ("1.HEIC", "2.HEIC", "scraped", "@eaDir/3.HEIC")
-    ignored = {str(here / "a" / name): "not an image" for name in names}
-
-    def search(folder, on_error):
-        return [str(here / "a" / "1.png")], ignored
-
-    monkeypatch.setattr("sklearn_mfavb.images.search_folder", search, raising=False)
-    images = Images(["a", "photos.zip"])
-    images.find(on_error="skip", exclude=["@eaDir"])
-    assert len(images.ignored) == 4
-    assert "not looked at" in capsys.readouterr().err
+    images = find(["b", "photos.zip"], exclude=["deep"])
+    assert {images.name(path) for path in images.ignored} == {"photos.zip", "b/5.raw"}
+    told = "2 files were not looked at: 1 .zip, 1 .raw. See skipped.csv."
+    assert capsys.readouterr().err == f"sklearn-mfavb: {told}\n"
 
 
 @pytest.mark.parametrize(
@@ -110,22 +102,15 @@ def test_files_that_are_not_looked_at_are_told(here, monkeypatch, capsys):
         (["a"], "a/results/deep", True),
         (["a", "b"], "b/results", True),
         (["b/deep"], "b", True),
+        (["linked"], "b", True),
         (["b/2.png"], "b/results", False),
         (["a"], "results", False),
     ],
 )
 def test_results_among_images_are_refused(here, words, out, overlap):
-    """They would be images the next time."""
-    images = Images(words)
+    """They would be images the next time; the search for images follows links."""
     if overlap:
         with pytest.raises(ValueError, match="overlap"):
-            images.find(on_error="skip", exclude=(), out=here / out)
+            find(words, out=here / out)
     else:
-        images.find(on_error="skip", exclude=(), out=here / out)
-
-
-def test_results_behind_a_link_are_refused(here):
-    """The search for images follows links."""
-    (here / "a" / "old").symlink_to(here / "b")
-    with pytest.raises(ValueError, match="overlap"):
-        Images(["a"]).find(on_error="skip", exclude=(), out=here / "b")
+        find(words, out=here / out)

@@ -3,11 +3,16 @@
 import csv
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from sklearn_mfavb.command_line._results import sort_files, write_table
+
+FOUND = SimpleNamespace(
+    labels=np.array([10, 2, 10, 10, -1]), probabilities=np.ones((5, 11))
+)
 
 
 @pytest.fixture
@@ -29,14 +34,12 @@ def out(tmp_path):
     return tmp_path / "out"
 
 
-LABELS = np.array([10, 2, 10, 10, -1])
-
-
 @pytest.mark.parametrize("how", ["copy", "link"])
-def test_every_cluster_has_its_files(files, out, how):
+def test_every_cluster_has_its_files(files, out, how, capsys):
     """Names that are taken are numbered, files without a cluster left out."""
-    folder = sort_files(files, LABELS, n_clusters=11, out=out, how=how)
-    assert folder == out / "clusters"
+    sort_files(files, FOUND, out, how)
+    folder = out / "clusters"
+    assert capsys.readouterr().out == f"sorted: {folder}\n"
     assert sorted(os.listdir(folder)) == [f"{label:02}" for label in range(11)]
     assert os.listdir(folder / "02") == ["two.png"]
     found = {path.name: path.read_text("utf-8") for path in (folder / "10").iterdir()}
@@ -56,18 +59,19 @@ def test_links_are_of_another_kind_where_there_are_none(files, out, monkeypatch)
         raise OSError("not permitted")
 
     monkeypatch.setattr("pathlib.Path.symlink_to", refuse)
-    folder = sort_files(files, LABELS, n_clusters=11, out=out, how="link")
-    assert os.path.samefile(folder / "02" / "two.png", files[1])
+    sort_files(files, FOUND, out, "link")
+    assert os.path.samefile(out / "clusters" / "02" / "two.png", files[1])
 
 
 def test_an_earlier_folder_stays(files, out):
     """The new one has the next name that is free."""
-    first = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
-    (first / "02" / "two.png").write_text("mine", encoding="utf-8")
-    second = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
-    third = sort_files(files, LABELS, n_clusters=11, out=out, how="link")
-    assert [second.name, third.name] == ["clusters-2", "clusters-3"]
-    assert (first / "02" / "two.png").read_text("utf-8") == "mine"
+    sort_files(files, FOUND, out, "copy")
+    first = out / "clusters" / "02" / "two.png"
+    first.write_text("mine", encoding="utf-8")
+    sort_files(files, FOUND, out, "copy")
+    sort_files(files, FOUND, out, "link")
+    assert set(os.listdir(out)) == {"clusters", "clusters-2", "clusters-3"}
+    assert first.read_text("utf-8") == "mine"
 
 
 def test_what_fails_leaves_nothing_half_done(files, out, monkeypatch):
@@ -79,8 +83,9 @@ def test_what_fails_leaves_nothing_half_done(files, out, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("shutil.copy2", fail)
-    with pytest.raises(OSError, match="No space"):
-        sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
+    with pytest.raises(OSError, match="No space") as caught:
+        sort_files(files, FOUND, out, "copy")
+    assert caught.value.__notes__ == [f"All other results are in {out}"]
     assert os.listdir(out) == []
     assert all(map(os.path.exists, files))
 
@@ -88,24 +93,23 @@ def test_what_fails_leaves_nothing_half_done(files, out, monkeypatch):
 def test_a_file_that_vanished_is_told(files, out, capsys):
     """The others are sorted."""
     os.remove(files[1])
-    folder = sort_files(files, LABELS, n_clusters=11, out=out, how="copy")
-    assert os.listdir(folder / "02") == []
-    assert len(os.listdir(folder / "10")) == 3
+    sort_files(files, FOUND, out, "copy")
+    assert os.listdir(out / "clusters" / "02") == []
+    assert len(os.listdir(out / "clusters" / "10")) == 3
     assert "two.png' is no longer there" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("how", ["copy", "link"])
-def test_long_names_are_shortened_when_they_are_numbered(tmp_path, out, how):
+def test_long_names_are_shortened_when_they_are_numbered(tmp_path, out):
     """Names of 255 bytes are the longest that file systems take."""
     names = ["y" * 251 + ".png", "ä" * 125 + ".jpeg"]
     paths = [tmp_path / folder / name for folder in "ab" for name in names]
     for path in paths:
         path.parent.mkdir(exist_ok=True)
         path.write_text("", encoding="utf-8")
-    words = list(map(str, paths))
-    folder = sort_files(words, np.zeros(4, int), n_clusters=1, out=out, how=how)
+    found = SimpleNamespace(labels=np.zeros(4, int), probabilities=np.ones((4, 1)))
+    sort_files(list(map(str, paths)), found, out, "copy")
     numbered = {"y" * 249 + "-2.png", "ä" * 124 + "-2.jpeg"}
-    assert set(os.listdir(folder / "0")) == {*names, *numbered}
+    assert set(os.listdir(out / "clusters" / "0")) == {*names, *numbered}
 
 
 def test_tables_are_read_as_they_were_written(tmp_path):

@@ -146,7 +146,7 @@ def test_hub_out_of_reach(monkeypatch, tmp_path, caplog, capfd):
     monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", nothing)
     expected = r"'openai' of model='ViT-B-32'.*hub: Name or service not known\. .*file"
-    with pytest.raises(RuntimeError, match=expected):
+    with pytest.raises(OSError, match=expected):
         load_encoder("ViT-B-32", "openai")
     assert len(asked) == 1
     assert not caplog.records
@@ -179,7 +179,7 @@ def test_failed_download(name, photos, monkeypatch):
     """A download that fails names the tag and what to do without a connection."""
     tags = {"gone": {"file": "/nowhere/weights.pt"}}
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
-    with pytest.raises(RuntimeError, match=r"'gone'.*pass the path of a file"):
+    with pytest.raises(OSError, match=r"'gone'.*pass the path of a file"):
         CLIPFeatures(name, "gone").transform(photos)
 
 

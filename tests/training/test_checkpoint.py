@@ -289,6 +289,7 @@ class Encoder(BaseEstimator):
     [
         (Scale(2), Scale(2), True),
         (Scale(2), Scale(3), False),
+        (Scale(torch.ones(2)), Scale(torch.ones(2)), True),
         (np.arange(5000), np.arange(5000) // 4000 + np.arange(5000), False),
         (Scale([scale, Scale(2)]), Scale([scale, Scale(2)]), True),
         (Scale([scale, Scale(2)]), Scale([scale, Scale(3)]), False),

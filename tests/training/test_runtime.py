@@ -140,9 +140,9 @@ def test_rows_are_split_evenly(n, most, sizes):
     assert np.concatenate(parts).tolist() == list(range(n))
 
 
-@pytest.mark.parametrize(("n_samples", "sizes"), [(10, [16]), (40, [32, 32])])
-def test_batches_are_filled_up(n_samples, sizes):
-    """Products of few rows take other kernels: a row would depend on its company."""
+@pytest.mark.parametrize(("n_samples", "sizes"), [(1, [1]), (10, [10]), (40, [20, 20])])
+def test_only_what_was_asked_for_is_computed(n_samples, sizes):
+    """One image is one row, and more are split into batches of nearly equal size."""
     dataset = ImageDataset(None, None, features=torch.rand(n_samples, 3))
     seen = []
 

@@ -1,0 +1,379 @@
+"""Fits that repeat, end early, fail or go on, and what they leave behind."""
+
+import io
+import os
+import pickle
+import threading
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback, EarlyStopping
+
+from sklearn_mfavb import (
+    AnchorClustering,
+    ContrastiveTerms,
+    CueCoClustering,
+    MFAVBClustering,
+    Neighbors,
+    SCANClustering,
+    Training,
+    VTCCClustering,
+)
+
+STAGED = {
+    AnchorClustering: {"pretrain_epochs": 3},
+    SCANClustering: {"pretext_epochs": 3, "self_label_epochs": 0},
+}
+
+
+class Watch(Callback):
+    """Note the net after every step."""
+
+    def __init__(self):
+        self.nets = []
+
+    def on_batch_end(self, net, **kwargs):
+        self.nets.append(net)
+
+
+def test_a_seed_replays_the_fit_and_leaves_the_process_alone(
+    estimator_class, make, fitted, images
+):
+    """One seed gives equal embeddings bit for bit; another differs (fault 18)."""
+    torch.manual_seed(5)
+    np.random.seed(5)
+    states = torch.get_rng_state(), np.random.get_state()[1].copy()
+    environment, threads = dict(os.environ), torch.get_num_threads()
+    again = clone(fitted).fit(images)
+    assert_array_equal(torch.get_rng_state(), states[0])
+    assert_array_equal(np.random.get_state()[1], states[1])
+    assert dict(os.environ) == environment
+    assert torch.get_num_threads() == threads
+    assert torch.is_grad_enabled()
+    assert_array_equal(again.labels_, fitted.labels_)
+    assert_array_equal(again.transform(images), fitted.transform(images))
+    other = clone(fitted).set_params(random_state=1).fit(images)
+    assert not np.allclose(other.transform(images), fitted.transform(images))
+
+
+def test_fits_on_the_cpu_leave_cuda_alone(estimator_class, make, images, monkeypatch):
+    """No generator of a device that is not used is seeded or read (fault 18)."""
+
+    def refuse(*arguments, **keywords):
+        raise AssertionError("a fit on the CPU touched a CUDA generator")
+
+    names = ("manual_seed", "manual_seed_all", "seed", "seed_all", "set_rng_state")
+    for name in (*names, "get_rng_state", "set_rng_state_all"):
+        monkeypatch.setattr(torch.cuda, name, refuse)
+    make(estimator_class, device="cpu").fit(images).predict(images)
+
+
+def test_fits_in_two_threads_repeat(make, images, features):
+    """Each is what it is alone, and torch's global state stays (fault 7)."""
+    problems = [(MFAVBClustering, 0), (SCANClustering, 1), (VTCCClustering, 2)] * 2
+    settings = {"encoder": "precomputed", "max_epochs": 4}
+
+    def fit(cls, seed):
+        return make(cls, random_state=seed, **settings).fit_transform(features)
+
+    alone = [fit(*problem) for problem in problems[:3]] * 2
+    torch.manual_seed(3)
+    state, together = torch.get_rng_state(), [None] * len(problems)
+
+    def run(number):
+        together[number] = fit(*problems[number])
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(len(problems))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for one, other in zip(alone, together, strict=True):
+        assert_array_equal(one, other)
+    assert_array_equal(torch.get_rng_state(), state)
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.fixture
+def float64():
+    """Make float64 the default type of tensors."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def test_another_default_type_changes_nothing(float64, fitted, images, tiny):
+    """Networks and results stay float32, and the default stays (fault 17)."""
+    again = clone(fitted).fit(images)
+    assert torch.get_default_dtype() == torch.float64
+    assert_array_equal(again.labels_, fitted.labels_)
+    assert again.transform(images).dtype == np.float32
+    assert again.predict_proba(images).dtype == np.float32
+    assert {p.dtype for p in again.model_.network.parameters()} == {torch.float32}
+    assert_array_equal(fitted.predict(images), fitted.labels_)
+
+
+def test_inference_mode_is_no_hindrance(fitted, images):
+    """A fit inside records gradients all the same (fault 17)."""
+    for mode in (torch.inference_mode, torch.no_grad):
+        with mode():
+            again = clone(fitted).fit(images)
+            assert_array_equal(again.predict(images), fitted.labels_)
+        assert_array_equal(again.labels_, fitted.labels_)
+        again.set_params(training__warm_start=True).fit(images)
+
+
+def test_history_has_named_terms_that_add_up(fitted):
+    """Epochs are counted over all stages; the terms of a row sum to its loss."""
+    n_epochs = len(fitted.history_)
+    assert [row["epoch"] for row in fitted.history_] == list(range(1, n_epochs + 1))
+    assert fitted.n_iter_ == fitted.max_epochs_ == n_epochs >= 2
+    for row in fitted.history_:
+        terms = [row[name] for name in row if name.endswith("_loss")]
+        assert terms
+        assert sum(terms) == pytest.approx(row["loss"], rel=1e-4, abs=1e-5)
+        assert row["seconds"] > 0
+
+
+def test_copies_predict_the_same_and_go_on(fitted, images, tmp_path):
+    """By pickle and joblib, bit for bit; a copy can be trained on."""
+    joblib.dump(fitted, tmp_path / "model")
+    for copy in (pickle.loads(pickle.dumps(fitted)), joblib.load(tmp_path / "model")):
+        assert_array_equal(copy.predict_proba(images), fitted.predict_proba(images))
+        assert_array_equal(copy.transform(images), fitted.transform(images))
+    copy.set_params(training__warm_start=True).fit(images)
+    assert copy.n_iter_ >= fitted.n_iter_ + 2
+
+
+def test_pickles_carry_weights_and_nothing_else(make, images):
+    """Neither the optimizer's state, nor images, nor a checkpoint."""
+    sizes = []
+    for repeats in (1, 20):
+        clusterer = make(VTCCClustering, max_epochs=1, batch_size=2000)
+        fitted = clusterer.fit(images.repeat(repeats, axis=0))
+        buffer = io.BytesIO()
+        pickle.dump(fitted, buffer)
+        sizes.append(buffer.tell() - fitted.labels_.nbytes)
+    network = fitted.model_.network
+    weights = sum(4 * weight.numel() for weight in network.parameters())
+    assert sizes[0] < 1.2 * weights + 80_000
+    assert sizes[1] < sizes[0] + 1000
+
+
+@pytest.mark.parametrize("at_its_end", [False, True])
+@pytest.mark.parametrize("epoch", [2, 5])
+def test_ctrl_c_ends_the_fit(estimator_class, make, images, stop_at, epoch, at_its_end):
+    """The stage that is cut is the last, and a warning counts what is complete."""
+    stages = STAGED.get(estimator_class, {})
+    training = stop_at(epoch, at_its_end=at_its_end)
+    clusterer = make(estimator_class, training=training, max_epochs=6, **stages)
+    n_complete = epoch - (not at_its_end)
+    n_before = 3 if stages and epoch > 3 else 0
+    n_wanted = 3 if stages and epoch < 3 else 6
+    wanted = rf"after {n_complete - n_before} of max_epochs={n_wanted} epochs"
+    with pytest.warns(ConvergenceWarning, match=wanted) as caught:
+        clusterer.fit(images)
+    assert clusterer.n_iter_ == len(clusterer.history_) == n_complete
+    assert_array_equal(clusterer.predict(images), clusterer.labels_)
+    [warning] = [each for each in caught if "max_epochs=" in str(each.message)]
+    assert warning.filename == __file__
+
+
+def test_ctrl_c_in_the_first_epoch_stops_the_fit(
+    estimator_class, make, fitted, images, stop_at
+):
+    """Nothing was learned: a fitted estimator stays what it was."""
+    copy = pickle.loads(pickle.dumps(fitted))
+    before = dict(vars(copy))
+    copy.set_params(training=stop_at(1))
+    with pytest.raises(KeyboardInterrupt):
+        copy.fit(images)
+    assert {**vars(copy), "training": before["training"]} == before
+    unfitted = make(estimator_class, training=stop_at(1))
+    with pytest.raises(KeyboardInterrupt):
+        unfitted.fit(images)
+    assert vars(unfitted).keys() == unfitted.get_params(deep=False).keys()
+
+
+def test_a_failed_fit_leaves_the_estimator_as_it_was(
+    estimator_class, fitted, images, stop_at
+):
+    """Whether the input was bad or training failed in the middle."""
+    copy = pickle.loads(pickle.dumps(fitted))
+    before = {name: value for name, value in vars(copy).items() if name[-1] == "_"}
+    failures = [
+        (copy, {"training": stop_at(2, ZeroDivisionError)}, images, ZeroDivisionError),
+        (copy, {"training": None}, images[:2], ValueError),
+        (
+            copy,
+            {"augmentation": lambda batch: batch * float("nan")},
+            images,
+            FloatingPointError,
+        ),
+    ]
+    for estimator, parameters, X, error in failures:
+        with pytest.raises(error):
+            estimator.set_params(**parameters).fit(X)
+        after = {n: value for n, value in vars(estimator).items() if n[-1] == "_"}
+        assert after.keys() == before.keys()
+        assert all(after[name] is before[name] for name in before)
+        assert_array_equal(estimator.predict(images), fitted.labels_)
+
+
+def test_callbacks_of_skorch_work(estimator_class, make, images):
+    """Early stopping on the training loss ends a fit, named or not."""
+    stop = EarlyStopping("train_loss", patience=1, threshold=10.0, sink=lambda _: None)
+    for callback in (stop, ("stop", stop)):
+        training = Training(callbacks=[callback])
+        with pytest.warns(ConvergenceWarning, match="stopped after"):
+            make(estimator_class, max_epochs=9, training=training).fit(images)
+    for callback in (3, len, ("name", 3)):
+        training = Training(callbacks=[callback])
+        with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
+            make(estimator_class, training=training).fit(images)
+
+
+def test_warm_start_continues(estimator_class, make, images):
+    """A second fit starts from the learned weights and adds to the history."""
+    training = Training(warm_start=True)
+    clusterer = make(estimator_class, training=training, max_epochs=8).fit(images)
+    weights = [w.clone() for w in clusterer.model_.network.backbone.parameters()]
+    n_before = clusterer.n_iter_
+    clusterer.set_params(max_epochs=1, training__learning_rate=1e-9).fit(images)
+    assert clusterer.n_iter_ > n_before
+    epochs = [row["epoch"] for row in clusterer.history_]
+    assert epochs == list(range(1, clusterer.n_iter_ + 1))
+    after = clusterer.model_.network.backbone.parameters()
+    for weight, other in zip(weights, after, strict=True):
+        torch.testing.assert_close(weight, other, atol=1e-4, rtol=1e-4)
+    with pytest.raises(ValueError, match="warm_start=True"):
+        clusterer.set_params(n_clusters=4).fit(images)
+
+
+def test_parameters_reach_the_loop_and_the_loss(estimator_class, make, images):
+    """Rate, decay and precision, temperatures and weights are those that were set."""
+    watch = Watch()
+    training = Training(
+        learning_rate=0.002,
+        weight_decay=0.3,
+        warmup_epochs=1,
+        schedule="constant",
+        precision="bfloat16",
+        callbacks=[watch],
+    )
+    settings = {"training": training, "max_epochs": 3}
+    has_terms = "objective" in estimator_class().get_params()
+    if has_terms:
+        terms = ContrastiveTerms(instance_temperature=0.2, cluster_weight=0.4)
+        settings.update(objective=terms, balance=0.25)
+    make(estimator_class, **settings).fit(images)
+    for net in watch.nets[: 3 * 3]:
+        groups = net.optimizer_.param_groups
+        assert {group["weight_decay"] for group in groups} == {0.3, 0.0}
+        assert net.autocast_dtype == torch.bfloat16
+    first = watch.nets[0]
+    assert first.lr == 0.002
+    assert first.optimizer_.param_groups[0]["lr"] == 0.002
+    if has_terms:
+        assert first.criterion_.instance_contrast.temperature == 0.2
+        assert first.criterion_.cluster_weight == 0.4
+        assert first.criterion_.balance_weight == 0.25
+
+
+@pytest.mark.parametrize(
+    "cls", [MFAVBClustering, VTCCClustering, CueCoClustering, SCANClustering]
+)
+def test_parameters_of_neighbors_reach_the_search(make, images, cls, monkeypatch):
+    """How many, where, and again after how many epochs."""
+    from sklearn_mfavb import positives
+
+    found, search = [], positives.nearest_neighbors
+
+    def note(rows, n_neighbors, **keywords):
+        found.append((len(rows[0]), n_neighbors))
+        return search(rows, n_neighbors, **keywords)
+
+    monkeypatch.setattr(positives, "nearest_neighbors", note)
+    neighbors = Neighbors(4, space="embedding", refresh=2)
+    make(cls, positives=neighbors, max_epochs=6).fit(images)
+    assert found == [(16, 4)] * (1 if cls is SCANClustering else 2)
+    found.clear()
+    make(cls, positives=Neighbors(7, space="pixels")).fit(images)
+    assert found == [(64, 7)]
+
+
+def test_weight_decay_spares_what_has_no_scale(estimator_class, make, images):
+    """Biases, normalizations, class tokens and centers do not decay (fault 4)."""
+    watch = Watch()
+    training = Training(callbacks=[watch])
+    make(estimator_class, training=training).fit(images)
+    for net in {id(net): net for net in watch.nets}.values():
+        decaying, spared = (
+            {id(weight) for weight in group["params"]}
+            for group in net.optimizer_.param_groups
+        )
+        names = {id(weight): n for n, weight in net.module_.named_parameters()}
+        for name in (names[each] for each in decaying):
+            assert name.endswith("weight"), name
+        shapes = {
+            names[id(w)]: w.ndim for w in net.module_.parameters() if id(w) in spared
+        }
+        assert any(name.endswith("bias") for name in shapes)
+        assert "backbone.class_token" in shapes
+        for name, n_dims in shapes.items():
+            is_named = name.rpartition(".")[2] in {"class_token", "centers"}
+            assert n_dims == 1 or is_named, name
+        if estimator_class is AnchorClustering:
+            assert "cluster_heads.0.centers" in shapes
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_fit_and_prediction_run_in_one_arithmetic(
+    estimator_class, make, images, precision
+):
+    """Between epochs and stages too, and the labels of fit are those of predict."""
+    seen = []
+
+    def build(**shape):
+        backbone = make(VTCCClustering).backbone(**shape)
+        backbone.register_forward_hook(
+            lambda *call: seen.append(torch.is_autocast_enabled("cpu"))
+        )
+        return backbone
+
+    training = Training(precision=precision)
+    clusterer = make(estimator_class, backbone=build, training=training).fit(images)
+    embedding = clusterer.transform(images)
+    assert_array_equal(clusterer.predict(images), clusterer.labels_)
+    assert embedding.dtype == np.float32
+    assert set(seen) == {precision == "bfloat16"}
+
+
+def test_empty_clusters_are_told_where_the_user_is(make):
+    """Identical images have one cluster, and a warning that says so."""
+    images = np.full((20, 8, 8), 7, dtype=np.uint8)
+    with pytest.warns(
+        ConvergenceWarning, match=r"Only 1 of n_clusters=3 .*sizes \["
+    ) as caught:
+        labels = make(MFAVBClustering).fit_predict(images)
+    assert len(set(labels)) == 1
+    assert caught[-1].filename == __file__
+
+
+def test_a_sound_fit_is_silent(features):
+    """No warning is shown when all is well."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        VTCCClustering(
+            3,
+            encoder="precomputed",
+            assignment="mixture",
+            max_epochs=10,
+            random_state=0,
+        ).fit(features).predict(features)
