@@ -11,18 +11,28 @@ from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.estimators import BaseImageClusterer
 
 
-def tiny_backbone(*, image_size, n_channels, feature_dims):
-    """Build a transformer of one layer, 16 wide, that sees features alone."""
-    assert image_size is None
-    return ConvStemViT(
-        None,
-        n_channels=n_channels,
-        patch_size=1,
-        embed_dim=16,
-        n_heads=2,
-        depth=1,
-        feature_dims=feature_dims,
-    )
+class TinyBackbone:
+    """Build a transformer of one layer, 16 wide, that sees features alone.
+
+    The name of a test shows it, and must be the same in every process.
+    """
+
+    def __call__(self, *, image_size, n_channels, feature_dims):
+        """Build it."""
+        assert image_size is None
+        return ConvStemViT(
+            None,
+            n_channels=n_channels,
+            patch_size=1,
+            embed_dim=16,
+            n_heads=2,
+            depth=1,
+            feature_dims=feature_dims,
+        )
+
+    def __repr__(self):
+        """Return the constructing expression."""
+        return "TinyBackbone()"
 
 
 def make_small(estimator_class):
@@ -32,7 +42,7 @@ def make_small(estimator_class):
     epochs is not ready for that, k-means on the embedding is.
     """
     is_fusing = estimator_class.__name__ == "MFAVBClustering"
-    backbone = ViT(embed_dim=16, n_heads=2) if is_fusing else tiny_backbone
+    backbone = ViT(embed_dim=16, n_heads=2) if is_fusing else TinyBackbone()
     return estimator_class(
         encoder="precomputed",
         assignment="kmeans",

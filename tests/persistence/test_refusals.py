@@ -58,7 +58,7 @@ def test_estimators_that_are_not_fitted(make, tmp_path):
             "augmentation, training__callbacks",
         ),
     ],
-    ids=str,
+    ids=range(8),
 )
 def test_what_only_training_needs(
     make, images, tmp_path, monkeypatch, parameters, named
