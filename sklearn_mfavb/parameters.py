@@ -20,7 +20,8 @@ class GroupedParameters(BaseEstimator):
     """Base of estimators some of whose parameters are a `ParameterGroup`.
 
     A group is None by default, which stands for the group's own defaults, or has a
-    short form, such as a string. Its parameters can be set nevertheless.
+    short form, such as a string. Setting ``group__parameter`` first replaces either by
+    a group.
 
     Examples
     --------
@@ -68,11 +69,11 @@ class GroupedParameters(BaseEstimator):
         self : object
         """
         nested = {key.partition("__")[0] for key in params if "__" in key}
-        for name in nested & {*self._groups, *self._short_forms}:
+        for name in nested & set(self._get_param_names()):
             value = params.get(name, getattr(self, name))
-            if value is None:
+            if value is None and name in self._groups:
                 params[name] = self._groups[name]()
-            elif not isinstance(value, ParameterGroup):
+            elif name in self._short_forms and not isinstance(value, ParameterGroup):
                 params[name] = self._short_forms[name](value)
         return super().set_params(**params)
 

@@ -64,7 +64,12 @@ class Neighbors(ParameterGroup):
     @classmethod
     def of(cls, positives: Any) -> "Neighbors":
         """Return neighbors in place of a short form, all at their defaults."""
-        return positives if isinstance(positives, Neighbors) else cls()
+        if positives not in ("auto", "neighbors"):
+            raise ValueError(
+                f"positives={positives!r} has no parameters: set it to 'neighbors' "
+                "or to Neighbors(...) first."
+            )
+        return cls()
 
 
 def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None:
@@ -77,7 +82,7 @@ def resolve_positives(positives: Any, dataset: ImageDataset) -> Neighbors | None
     if positives == "auto":
         is_gray = dataset.source is not None and dataset.source.n_channels == 1
         positives = "neighbors" if dataset.features is not None or is_gray else None
-    return Neighbors.of(positives) if positives == "neighbors" else None
+    return Neighbors() if positives == "neighbors" else None
 
 
 class NeighborSearch:

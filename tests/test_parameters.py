@@ -6,7 +6,15 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
-from sklearn_mfavb import CLIPFeatures, MFAVBClustering, Neighbors, Reading, Training
+from sklearn_mfavb import (
+    AnchorClustering,
+    CLIPFeatures,
+    MFAVBClustering,
+    Neighbors,
+    Reading,
+    SCANClustering,
+    Training,
+)
 from sklearn_mfavb.backbones import ViT
 from sklearn_mfavb.estimators import Augmentation, BaseImageClusterer
 from sklearn_mfavb.objectives import ContrastiveTerms
@@ -99,3 +107,15 @@ def test_parameters_of_every_estimator_can_be_set_to_what_they_are(estimator_cla
     nested = {key: value for key, value in params.items() if "__" in key}
     assert nested
     assert {key: estimator.get_params()[key] for key in nested} == nested
+
+
+def test_a_short_form_without_parameters_is_not_replaced():
+    """Setting a parameter of a group never gives up what the user chose."""
+    with pytest.raises(ValueError, match="positives='augmentation' has no parameters"):
+        MFAVBClustering(3, positives="augmentation").set_params(positives__refresh=3)
+    with pytest.raises(ValueError, match="backbone='resnet18' has no parameters"):
+        MFAVBClustering(3, backbone="resnet18").set_params(backbone__embed_dim=8)
+    with pytest.raises(ValueError, match="positives"):
+        AnchorClustering(3).set_params(positives__refresh=3)
+    scan = SCANClustering(3).set_params(positives__space="embedding")
+    assert scan.positives.n_neighbors == 20

@@ -6,6 +6,7 @@ from sklearn_mfavb.assignment._fit import (
     Evidence,
     HeadLoss,
     balanced_contrast,
+    check_assignment,
     choose_head,
     fit_assigner,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "HeadLoss",
     "MixtureAssigner",
     "balanced_contrast",
+    "check_assignment",
     "choose_head",
     "fit_assigner",
 ]

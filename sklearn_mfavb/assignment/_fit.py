@@ -56,6 +56,19 @@ class Evidence:
     device: torch.device
 
 
+def check_assignment(assignment: Any, n_clusters: int) -> None:
+    """Raise for an estimator that finds another number of clusters."""
+    if isinstance(assignment, str | type):  # `clone` refuses a class
+        return
+    params = assignment.get_params()
+    for name in ("n_clusters", "n_components"):
+        if params.get(name, n_clusters) != n_clusters:
+            raise ValueError(
+                f"assignment={assignment!r} has {name}={params[name]}, but "
+                f"n_clusters={n_clusters}: they must be equal."
+            )
+
+
 def fit_assigner(assignment: Any, evidence: Evidence) -> nn.Module:
     """Find how embeddings are assigned to clusters.
 

@@ -6,6 +6,7 @@ from sklearn_mfavb.backbones._build import (
     ViTSize,
     build_backbone,
     resolve_vit_size,
+    sizes_of,
 )
 from sklearn_mfavb.backbones._fusing import FusingAugmentingBlock, FusingAugmentingViT
 from sklearn_mfavb.backbones._layers import choose_attention
@@ -26,4 +27,5 @@ __all__ = [
     "choose_attention",
     "initialize_like_vtcc",
     "resolve_vit_size",
+    "sizes_of",
 ]

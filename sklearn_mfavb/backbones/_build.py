@@ -217,6 +217,16 @@ def _check_vit_size(size: ViTSize) -> None:
         )
 
 
+def sizes_of(backbone: Any) -> ViT:
+    """Return sizes in place of a short form, all at their defaults."""
+    if not isinstance(backbone, str) or backbone != "auto":
+        raise ValueError(
+            f"backbone={backbone!r} has no parameters: set it to 'auto' or to "
+            "ViT(...) first."
+        )
+    return ViT()
+
+
 def build_backbone(
     backbone: Any, shape: ViewShape, default: Callable[[], Backbone]
 ) -> Backbone:

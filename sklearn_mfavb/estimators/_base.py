@@ -20,7 +20,7 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb.assignment import balanced_contrast
+from sklearn_mfavb.assignment import balanced_contrast, check_assignment
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
     Recipe,
@@ -318,6 +318,12 @@ class BaseImageClusterer(
         """Open and encode what was passed to `fit`."""
         X, source, features = open_inputs(self, X, features, image_format=None)
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
+        if self.encoder is None and not looks:
+            raise ValueError(
+                "use_pixels=False leaves nothing to look at without an encoder: set "
+                "encoder='ViT-B-32', for example, or use_pixels=True."
+            )
+        check_assignment(self.assignment, self.n_clusters)
         size = resolve_image_size(self.image_size, source, looks)
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
@@ -343,6 +349,10 @@ class BaseImageClusterer(
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
+        continues = before is not None
+        if checkpoint is not None:
+            continues = checkpoint.continues_by(before)
+            before = None if checkpoint.kept else before  # it holds what was learned
         assignment = self._resolve_assignment(dataset)
         is_name = isinstance(assignment, str)
         recipe = Recipe(
@@ -363,6 +373,7 @@ class BaseImageClusterer(
             seed=seed if checkpoint is None else checkpoint.seed,
             checkpoint=checkpoint,
             before=before,
+            continues=continues,
             verbose=self.verbose,
         )
         earlier = self.history_ if before else []

@@ -46,9 +46,9 @@ class CueCoClustering(BaseImageClusterer):
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
         is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. Of several, the one that the others confirm most counts fully and
-        the others half. ``"precomputed"``: features are passed, as X or as `features`.
-        None: pixels only.
+        returns rows. Of several, the one whose clusters agree best with neighbors in
+        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
+        as X or as `features`. None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
         and as good on photographs. ``"auto"``: only without an encoder.

@@ -94,6 +94,7 @@ def fit_model(
     seed: int,
     checkpoint: Checkpoint | None = None,
     before: ClusteringModel | None = None,
+    continues: bool = False,
     verbose: int = 0,
 ) -> FitResult:
     """Train a network and find how its embeddings are assigned to clusters.
@@ -116,6 +117,8 @@ def fit_model(
         Where training is kept.
     before : ClusteringModel, default=None
         An earlier fit whose network is trained on.
+    continues : bool, default=False
+        Whether training continues an earlier fit; a checkpoint may hold its network.
     verbose : int, default=0
         1 shows a progress bar, 2 prints all losses.
 
@@ -135,7 +138,7 @@ def fit_model(
             shape=shape,
             runtime=runtime,
             n_clusters=recipe.n_clusters,
-            continues=before is not None,
+            continues=continues,
         )
         stages = recipe.plan(setup)
         history = train(

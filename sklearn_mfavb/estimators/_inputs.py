@@ -51,6 +51,8 @@ def open_inputs(
     features : object
         Features, from X or as they were passed.
     """
+    if is_precomputed(estimator.encoder) and features is None:
+        X = _rows_in_memory(X)
     table = is_table(X)
     if reset and not table:
         for learned in ("feature_names_in_", "n_features_in_"):
@@ -70,6 +72,15 @@ def open_inputs(
         )
     reading = estimator._group("reading")
     return X, open_images(X, reading=reading, format=image_format), features
+
+
+def _rows_in_memory(X: Any) -> Any:
+    """Return rows of features that are a tensor or on disk as an array."""
+    if getattr(X, "ndim", None) != 2 or isinstance(X, np.ndarray):
+        return X
+    if hasattr(X, "detach"):
+        return X.detach().float().cpu().numpy()
+    return X[:] if hasattr(X, "chunks") else X  # h5py and zarr
 
 
 def _describe(X: Any) -> str:

@@ -69,6 +69,10 @@ class ClusteringModel:
         -------
         ImageDataset
         """
+        if source is None and self.image_size is not None:
+            raise ValueError(
+                "This estimator was fitted on images and features: pass the images too."
+            )
         if source is not None and self.image_size is not None and self.encoders:
             source.keep(self.image_size)  # decoded once, seen twice
         rows = apply_encoders(self.encoders, X, source, features)

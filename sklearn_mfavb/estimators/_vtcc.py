@@ -14,6 +14,7 @@ from sklearn_mfavb.backbones import (
     build_backbone,
     initialize_like_vtcc,
     resolve_vit_size,
+    sizes_of,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import (
@@ -46,9 +47,9 @@ class VTCCClustering(BaseImageClusterer):
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
         is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. Of several, the one that the others confirm most counts fully and
-        the others half. ``"precomputed"``: features are passed, as X or as `features`.
-        None: pixels only.
+        returns rows. Of several, the one whose clusters agree best with neighbors in
+        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
+        as X or as `features`. None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
         and as good on photographs. ``"auto"``: only without an encoder.
@@ -188,7 +189,7 @@ class VTCCClustering(BaseImageClusterer):
 
     _short_forms: ClassVar[dict[str, Any]] = {
         **BaseImageClusterer._short_forms,
-        "backbone": lambda _: ViT(),
+        "backbone": sizes_of,
     }
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

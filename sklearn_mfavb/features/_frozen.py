@@ -240,7 +240,7 @@ def _check_features(
 def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
     """Return one array of features as float32; rows of unreadable images become NaN."""
     if hasattr(features, "detach"):  # a tensor that requires gradients, or of a GPU
-        features = features.detach().cpu()
+        features = features.detach().float().cpu()
     rows = check_array(
         features, dtype=np.float32, ensure_all_finite=False, input_name=name
     )

@@ -119,11 +119,11 @@ def release_pages(images: Array) -> None:
     They would count as memory of the process. They stay in the system's file cache.
     """
     owner: object = images
+    is_file = False  # other maps, and changes that are in no file, would be lost
     while isinstance(owner, np.ndarray):
-        if isinstance(owner, np.memmap) and owner.mode == "c":
-            return  # its changes are in no file
+        is_file = isinstance(owner, np.memmap) and owner.mode != "c"
         owner = owner.base
-    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+    if is_file and isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         owner.madvise(mmap.MADV_DONTNEED)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sklearn_mfavb.files import replace_file
 
-FORMAT = "sklearn_mfavb checkpoint 2"
+FORMAT = "sklearn_mfavb checkpoint 3"
 # After an epoch the file is written if the last writing took less than this share of
 # the time since.
 _SHARE_OF_TIME = 0.05
@@ -70,6 +70,7 @@ class Checkpoint:
         if self.kept is not None:
             _check_identity(path, self.kept["identity"], self.identity)
         self.seed: int = seed if self.kept is None else self.kept["seed"]
+        self.continues = self.kept is not None and bool(self.kept["continues"])
         self.is_complete = False
         self.written_at = time.monotonic()
         self.seconds_to_write = 0.0
@@ -78,6 +79,12 @@ class Checkpoint:
     def stage(self) -> int | None:
         """Number of the stage to resume; None if nothing was kept."""
         return None if self.kept is None else self.kept["stage"]
+
+    def continues_by(self, before: Any) -> bool:
+        """Whether the training that is kept, or a new one, continues an earlier fit."""
+        if self.kept is None:
+            self.continues = before is not None
+        return self.continues
 
     def past_epochs(self) -> Rows:
         """Return the epochs of the stages before the one to resume."""
@@ -90,14 +97,19 @@ class Checkpoint:
     def close(self) -> None:
         """Remove the file after a complete training."""
         if self.is_complete and os.path.exists(self.path):
-            os.remove(self.path)
+            os.remove(os.path.realpath(self.path))
 
     def write(self, state: dict[str, Any]) -> None:
         """Write the state of a training, unless writing would take too much time."""
         since = time.monotonic() - self.written_at
         if self.seconds_to_write > _SHARE_OF_TIME * since:
             return
-        about = {"format": FORMAT, "identity": self.identity, "seed": self.seed}
+        about = {
+            "format": FORMAT,
+            "identity": self.identity,
+            "seed": self.seed,
+            "continues": self.continues,
+        }
         started_at = time.monotonic()
         with replace_file(self.path) as file:
             # On a full disk torch's own writing ends in a RuntimeError that does not

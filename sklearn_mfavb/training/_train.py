@@ -41,7 +41,7 @@ class Stage:
     callbacks : tuple of (str, skorch.callbacks.Callback), default=()
         Callbacks of this stage.
     rate : float, default=1.0
-        Learning rate, in parts of that of the whole training.
+        Factor on ``Training.learning_rate``.
     """
 
     objective: nn.Module

@@ -78,3 +78,9 @@ def test_a_class_is_refused_before_training(make, images, stop_at):
     training = stop_at(1, RuntimeError("training has begun"))
     with pytest.raises(TypeError, match="instance"):
         make(VTCCClustering, assignment=KMeans, training=training).fit(images)
+
+
+def test_another_number_of_clusters_is_refused(make, images):
+    """An assignment that finds 8 clusters does not fit an estimator of 3."""
+    with pytest.raises(ValueError, match="n_clusters=8, but n_clusters=3"):
+        make(VTCCClustering, assignment=KMeans()).fit(images)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 
 from sklearn_mfavb import (
     AnchorClustering,
@@ -178,3 +180,26 @@ def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
     resumed = build(VTCCClustering, path, random_state=None).fit(images)
     assert resumed.n_iter_ == 2
     assert isinstance(seed, int)
+
+
+def test_a_warm_start_is_resumed_without_counting_epochs_twice(make, images, tmp_path):
+    """What the checkpoint holds takes the place of the interrupted fit."""
+    path = tmp_path / "training"
+    training = Training(warm_start=True, checkpoint=path, callbacks=[StopAfter(2)])
+    clusterer = make(VTCCClustering, max_epochs=5, training=training)
+    with pytest.warns(ConvergenceWarning, match="stopped after 2"):
+        clusterer.fit(images)
+    clusterer.set_params(training__callbacks=None).fit(images)
+    assert [row["epoch"] for row in clusterer.history_] == [1, 2, 3, 4, 5]
+    assert not path.exists()
+
+
+class StopAfter(Callback):
+    """Interrupt training after some epochs."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.n_epochs:
+            raise KeyboardInterrupt

@@ -318,3 +318,20 @@ def test_pipelines_route_features(make, images, features):
         )
         with pytest.raises(ValueError, match="features"):
             refusing.fit(images, features=features)
+
+
+def test_tensors_of_any_type_are_rows(make, features):
+    """NumPy has no bfloat16, but rows of features may come in it."""
+    rows = torch.from_numpy(features).to(torch.bfloat16)
+    clusterer = make(MFAVBClustering, encoder="precomputed").fit(rows)
+    assert_array_equal(clusterer.predict(rows), clusterer.labels_)
+
+
+def test_images_that_were_fitted_are_needed_again(make, images, features):
+    """A network that sees pixels cannot do without them."""
+    clusterer = make(MFAVBClustering, encoder="precomputed", use_pixels=True)
+    clusterer.fit(images, features=features)
+    with pytest.raises(ValueError, match="pass the images too"):
+        clusterer.predict(None, features=features)
+    with pytest.raises(ValueError, match="use_pixels=False leaves nothing"):
+        make(MFAVBClustering, use_pixels=False).fit(images)

@@ -61,7 +61,7 @@ def test_pixels(make, images, backbone, assert_same, tmp_path, name, assignment)
         KMeans(3, n_init=2),
         MiniBatchKMeans(3, n_init=2, random_state=1),
         GaussianMixture(3, reg_covar=1e-3),
-        GaussianMixture(2, covariance_type="tied", means_init=np.zeros((2, 16))),
+        GaussianMixture(3, covariance_type="tied", reg_covar=1e-3),
         BayesianGaussianMixture(n_components=3, reg_covar=1e-3),
         BayesianGaussianMixture(
             n_components=3,
