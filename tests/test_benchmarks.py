@@ -135,7 +135,13 @@ def test_pages_show_what_the_reports_print():
         printed = run_program(f"{room}.report").stdout
         kept = ROOT / "benchmarks" / "results" / f"{room}.md"
         assert printed == kept.read_text("utf-8")
-    accuracy = (ROOT / "benchmarks" / "results" / "accuracy.md").read_text("utf-8")
+    results = ROOT / "benchmarks" / "results"
+    rebuilt = ("--results", results / "rebuilt.jsonl")
+    compared = ("--against", results / "accuracy.jsonl")
+    printed = run_program("accuracy.report", *rebuilt, *compared).stdout
+    printed += "\n" + run_program("accuracy.report", *rebuilt).stdout
+    assert printed == (results / "rebuilt.md").read_text("utf-8")
+    accuracy = printed + (results / "accuracy.md").read_text("utf-8")
     for page, n_tables in (
         ("README.md", 2),
         ("docs/measured.md", 6),
