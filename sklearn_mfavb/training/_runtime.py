@@ -78,9 +78,11 @@ def resolve_device(device: str | torch.device) -> torch.device:
         resolved = torch.device(device)
         torch.empty(0, device=resolved).cpu()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
+        # torch's first sentence tells why; for a missing backend pages follow.
+        reason = str(error).splitlines()[0].partition(". ")[0]
         raise ValueError(
-            f"device={device!r} cannot be used here: {error} "
-            "Use 'auto', 'cpu' or a device that torch reports as available."
+            f"device={device!r} cannot be used here: {reason}. Use 'auto', 'cpu' or a "
+            "device that torch reports as available."
         ) from error
     return resolved
 

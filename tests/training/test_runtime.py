@@ -169,3 +169,10 @@ def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
     np.testing.assert_allclose(embedding, dataset.features.numpy(), rtol=1e-2)
     numbers = apply_to_views(lambda view: view.features.argmax(1), dataset, runtime)
     assert numbers.dtype == np.int64
+
+
+def test_a_device_that_is_missing_takes_one_sentence():
+    """torch lists its back-ends on pages."""
+    with pytest.raises(ValueError, match="cannot be used here") as caught:
+        resolve_device("meta:no" if torch.backends.mps.is_available() else "mps")
+    assert len(str(caught.value)) < 400
