@@ -172,7 +172,7 @@ def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
 
 
 def test_a_device_that_is_missing_takes_one_sentence():
-    """torch lists its back-ends on pages."""
+    """Only the first sentence of what torch says is passed on."""
     with pytest.raises(ValueError, match="cannot be used here") as caught:
         resolve_device("meta:no" if torch.backends.mps.is_available() else "mps")
     assert len(str(caught.value)) < 400
