@@ -1,6 +1,9 @@
 """scikit-learn's checks over every estimator of the table."""
 
+import numpy as np
 import pytest
+from numpy.testing import assert_allclose
+from sklearn.base import clone
 from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
     parametrize_with_checks,
@@ -62,11 +65,38 @@ ESTIMATORS = [
 ]
 
 
+# These two compare embeddings with an absolute tolerance of 1e-7, though entries near
+# zero are sums of float32 terms of size 1: products of one row and of twenty differ by
+# 1e-6. Whether they pass depends on the processor; the test below asks for rounding.
+BEYOND_FLOAT32 = {
+    name: "entries of float32 embeddings are compared with a tolerance of 1e-7"
+    for name in (
+        "check_methods_subset_invariance",
+        "check_methods_sample_order_invariance",
+    )
+}
+
+
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(ESTIMATORS)
+@parametrize_with_checks(
+    ESTIMATORS, expected_failed_checks=lambda estimator: BEYOND_FLOAT32
+)
 def test_scikit_learn_checks(estimator, check):
-    """The estimator is a good citizen of scikit-learn; nothing is expected to fail."""
+    """The estimator is a good citizen of scikit-learn."""
     check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: type(each).__name__)
+@pytest.mark.parametrize("method", ["predict_proba", "transform"])
+def test_rows_do_not_depend_on_the_others(estimator, method):
+    """One by one and in another order rows give the same, but for rounding."""
+    X = np.random.default_rng(0).normal(size=(20, 3))
+    apply = getattr(clone(estimator).set_params(random_state=1).fit(X), method)
+    together = apply(X)
+    one_by_one = np.concatenate([apply(X[i : i + 1]) for i in range(20)])
+    assert_allclose(one_by_one, together, atol=1e-4)
+    assert_allclose(apply(X[::-1])[::-1], together, atol=1e-4)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda each: type(each).__name__)
