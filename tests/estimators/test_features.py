@@ -17,6 +17,7 @@ from sklearn_mfavb import (
     MFAVBClustering,
     Neighbors,
     Reading,
+    Training,
     VTCCClustering,
 )
 from sklearn_mfavb.metrics import clustering_accuracy_scorer
@@ -284,7 +285,11 @@ def test_skipped_files_keep_features_aligned(precomputed, photos, features, n_by
     for value in (1.0, np.nan, -99.0):
         rows = features[:30].copy()
         rows[4] = value
-        clusterer = precomputed(use_pixels=True, reading=Reading(on_error="skip"))
+        clusterer = precomputed(
+            use_pixels=True,
+            reading=Reading(on_error="skip"),
+            training=Training(precision="float32"),
+        )
         clusterer.fit(photos, features=rows)
         assert list(clusterer.skipped_) == [4]
         assert np.flatnonzero(clusterer.labels_ == -1).tolist() == [4]
