@@ -185,15 +185,22 @@ def _weigh(encoders: list[FrozenEncoder], blocks: list[Rows], n_clusters: int) -
     """Set the weight of every encoder, and put their features side by side."""
     scaled = [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
     weights = weigh_encoders(scaled, n_clusters)
-    for each, weight in zip(encoders, weights, strict=True):
+    for each, rows, weight in zip(encoders, scaled, weights, strict=True):
         each.weight = weight
-    return _side_by_side(encoders, blocks)
+        rows *= weight
+    return _concatenate(scaled)
 
 
 def _side_by_side(encoders: Sequence[FrozenEncoder], blocks: Iterable[Rows]) -> Rows:
     """Scale the features of every encoder, and put them side by side."""
-    scaled = [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
-    return scaled[0] if len(scaled) == 1 else np.concatenate(scaled, axis=1)
+    return _concatenate(
+        [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
+    )
+
+
+def _concatenate(blocks: list[Rows]) -> Rows:
+    """Put blocks of columns side by side, without a copy of a single one."""
+    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
 
 
 def _check_inputs(encoder: Any, source: ImageSource | None, features: Any) -> None:
