@@ -219,6 +219,18 @@ def two_layer_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
     return ClusterHead(embed_dim, n_clusters, layers)
 
 
+def small_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
+    """Build an instance head of two layers, twice as wide between them."""
+    layers = make_mlp([embed_dim, 2 * embed_dim, projection_dim])
+    return InstanceHead(embed_dim, projection_dim, layers)
+
+
+def small_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build a cluster head of two layers, twice as wide between them."""
+    layers = make_mlp([embed_dim, 2 * embed_dim, n_clusters])
+    return ClusterHead(embed_dim, n_clusters, layers)
+
+
 def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
     """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer.
 

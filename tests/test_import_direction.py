@@ -27,14 +27,14 @@ ALLOWED = {
     "heads": "losses",
     "images": "parameters",
     "networks": "backbones heads views",
-    "assignment": "heads losses",
+    "assignment": "heads losses neighbors",
     "pairs": "networks views",
     "objectives": "losses pairs parameters",
     "training": "files parameters views warn",
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics neighbors networks objectives pairs parameters positives training views "
+    "metrics model_selection neighbors networks objectives pairs parameters positives training views "
     "warn",
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "

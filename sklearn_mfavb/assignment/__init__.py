@@ -11,6 +11,7 @@ from sklearn_mfavb.assignment._fit import (
     fit_assigner,
 )
 from sklearn_mfavb.assignment._mixture import MixtureAssigner
+from sklearn_mfavb.assignment._sizes import fit_sizes
 
 __all__ = [
     "ASSIGNMENTS",
@@ -22,4 +23,5 @@ __all__ = [
     "check_assignment",
     "choose_head",
     "fit_assigner",
+    "fit_sizes",
 ]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor, nn
 
 from sklearn_mfavb.assignment._mixture import MixtureAssigner
+from sklearn_mfavb.assignment._sizes import fit_sizes
 from sklearn_mfavb.heads import CenterHead, ClusterHeads
 from sklearn_mfavb.losses import ClusterContrastiveLoss, balance_loss
 
@@ -36,8 +37,11 @@ class Evidence:
         Cluster heads of the network.
     neighbors : ndarray of int64 of shape (n_samples, n_neighbors) or None
         Positives of each image, if they were neighbors.
-    balance : float
-        Extent to which a mixture has clusters of equal size, from 0 to 1.
+    features : ndarray of float32 of shape (n_samples, n_features) or None
+        Features of the training images.
+    balance : float or "auto"
+        Extent to which a mixture has clusters of equal size, from 0 to 1; ``"auto"``:
+        as the data have it.
     head_loss : callable
         Loss by which the best of several heads is chosen.
     seed : int
@@ -50,7 +54,8 @@ class Evidence:
     n_clusters: int
     heads: ClusterHeads
     neighbors: NDArray[np.int64] | None
-    balance: float
+    features: NDArray[np.float32] | None
+    balance: float | Literal["auto"]
     head_loss: HeadLoss
     seed: int
     device: torch.device
@@ -202,7 +207,14 @@ def choose_head(
 
 
 def _fit_mixture(evidence: Evidence) -> nn.Module:
-    """Fit a Gaussian mixture of balanced sizes."""
+    """Fit a Gaussian mixture."""
+    if evidence.balance == "auto":
+        return fit_sizes(
+            evidence.embedding,
+            evidence.features,
+            evidence.n_clusters,
+            seed=evidence.seed,
+        )
     n_dims = evidence.embedding.shape[1]
     balance = min(1.0, evidence.balance)
     mixture = MixtureAssigner(n_dims, evidence.n_clusters, balance=balance)

@@ -95,8 +95,17 @@ class MixtureAssigner(nn.Module):
         rows = functional.normalize(embedding.float() - self.center, dim=1)
         return torch.softmax(functional.linear(rows, self.weight, self.bias), dim=1)
 
+    def label(self, embedding: NDArray[np.float32]) -> NDArray[np.int64]:
+        """Return the likeliest cluster of each embedding, (n_samples,)."""
+        blocks = [torch.from_numpy(embedding[b]) for b in _blocks(len(embedding))]
+        return torch.cat([self(block).argmax(dim=1) for block in blocks]).numpy()
+
     def fit(
-        self, embedding: NDArray[np.float32], *, random_state: int
+        self,
+        embedding: NDArray[np.float32],
+        *,
+        random_state: int,
+        labels: NDArray[np.int64] | None = None,
     ) -> "MixtureAssigner":
         """Find the clusters of embeddings.
 
@@ -106,6 +115,8 @@ class MixtureAssigner(nn.Module):
             At least as many rows as clusters.
         random_state : int
             Seed of k-means.
+        labels : ndarray of int64 of shape (n_samples,), default=None
+            Clusters to start from. None: those of k-means.
 
         Returns
         -------
@@ -125,7 +136,8 @@ class MixtureAssigner(nn.Module):
         center = embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = normalize(embedding - center, copy=False)
         n_clusters = len(self.bias)
-        labels = _kmeans_labels(rows, n_clusters, random_state)
+        if labels is None:
+            labels = _kmeans_labels(rows, n_clusters, random_state)
         for _ in range(_MOST_ROUNDS):
             weight, bias = self._maximize(rows, labels)
             before, labels = labels, _likeliest(rows, weight, bias)
@@ -158,7 +170,7 @@ class MixtureAssigner(nn.Module):
         weight = precise / self.temperature
         offset = -0.5 * (precise * means).sum(axis=1) / self.temperature
         level = self.balance * _balancing_offset(rows, weight, offset)
-        share = (1 - self.balance) * np.log(mass / n_samples)
+        share = (1 - self.balance) * np.log(mass / n_samples) / self.temperature
         return weight, offset + level + share
 
 

@@ -10,6 +10,7 @@ from sklearn_mfavb.backbones._build import (
 )
 from sklearn_mfavb.backbones._fusing import FusingAugmentingBlock, FusingAugmentingViT
 from sklearn_mfavb.backbones._layers import choose_attention
+from sklearn_mfavb.backbones._mlp import FeatureMLP
 from sklearn_mfavb.backbones._timm import TimmBackbone
 from sklearn_mfavb.backbones._vit import ConvStem, ConvStemViT, initialize_like_vtcc
 
@@ -18,6 +19,7 @@ __all__ = [
     "ConvStem",
     "ConvStemViT",
     "FeatureBackbone",
+    "FeatureMLP",
     "FusingAugmentingBlock",
     "FusingAugmentingViT",
     "TimmBackbone",

@@ -33,8 +33,9 @@ class AnchorClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
@@ -104,6 +105,10 @@ class AnchorClustering(BaseImageClusterer):
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for files that were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to float or None
+        Support for every number that was tried; None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
@@ -178,7 +183,7 @@ class AnchorClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         encoder: Any = None,
         use_pixels: bool | Literal["auto"] = "auto",
@@ -226,7 +231,7 @@ class AnchorClustering(BaseImageClusterer):
         return ClusteringNetwork(
             backbone,
             two_layer_instance_head(backbone.embed_dim),
-            ClusterHeads(backbone.embed_dim, self.n_clusters, 1, CenterHead),
+            ClusterHeads(backbone.embed_dim, self.n_clusters_, 1, CenterHead),
             n_channels=shape.n_channels,
         )
 
@@ -261,6 +266,6 @@ class AnchorClustering(BaseImageClusterer):
         """Set the centers by k-means on the embeddings of the clean images."""
         embedding = setup.embed()
         seed = int(torch.randint(2**31 - 1, ()))  # torch's generator is seeded here
-        kmeans = KMeans(self.n_clusters, n_init=10, random_state=seed).fit(embedding)
+        kmeans = KMeans(self.n_clusters_, n_init=10, random_state=seed).fit(embedding)
         head = cast(CenterHead, setup.network.cluster_heads[0])
         head.set_centers(torch.from_numpy(kmeans.cluster_centers_))

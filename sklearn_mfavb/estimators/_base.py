@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -29,6 +29,7 @@ from sklearn_mfavb.estimators._fit import (
     warn_of_empty_clusters,
 )
 from sklearn_mfavb.estimators._inputs import (
+    find_n_clusters,
     make_dataset,
     open_inputs,
     resolve_image_size,
@@ -56,6 +57,8 @@ from sklearn_mfavb.views import ViewShape
 
 Rows = NDArray[np.float32]
 
+_USUAL_N_CLUSTERS = 10  # of which encoders are compared if their number is not known
+
 
 class BaseImageClusterer(
     ClassNamePrefixFeaturesOutMixin,
@@ -79,7 +82,7 @@ class BaseImageClusterer(
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = COMMON_CONSTRAINTS
 
-    n_clusters: int
+    n_clusters: int | Literal["auto"]
     encoder: Any
     use_pixels: Any
     image_size: Any
@@ -92,9 +95,11 @@ class BaseImageClusterer(
     device: Any
     random_state: Any
     verbose: int
-    balance: float = 1.0  # of the sizes of clusters in a mixture
+    balance: float | Literal["auto"] = "auto"  # of the sizes of clusters in a mixture
 
     labels_: NDArray[np.int64]
+    n_clusters_: int
+    n_clusters_scores_: dict[int, float] | None
     model_: ClusteringModel
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]
@@ -306,16 +311,20 @@ class BaseImageClusterer(
         before = dict(vars(self))
         try:
             with torch.inference_mode(mode=False):
-                dataset, encoders = self._read(X, features)
-                embedding = self._train(dataset, encoders)
+                largest = np.iinfo(np.int32).max
+                seed = check_random_state(self.random_state).randint(largest)
+                dataset, encoders = self._read(X, features, seed)
+                embedding = self._train(dataset, encoders, seed)
         except BaseException:
             self.__dict__ = before
             raise
-        warn_of_empty_clusters(self.labels_, self.n_clusters, self.n_iter_)
+        warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
         return dataset.expand(embedding)
 
-    def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
-        """Open and encode what was passed to `fit`."""
+    def _read(
+        self, X: Any, features: Any, seed: int
+    ) -> tuple[ImageDataset, list[FrozenEncoder]]:
+        """Open and encode what was passed to `fit`, and count the clusters."""
         X, source, features = open_inputs(self, X, features, image_format=None)
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
         if self.encoder is None and not looks:
@@ -323,30 +332,38 @@ class BaseImageClusterer(
                 "use_pixels=False leaves nothing to look at without an encoder: set "
                 "encoder='ViT-B-32', for example, or use_pixels=True."
             )
-        check_assignment(self.assignment, self.n_clusters)
         size = resolve_image_size(self.image_size, source, looks)
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
             if is_precomputed(self.encoder):
                 source.verify(size)  # features of broken files are not to count
+        asked = None if self.n_clusters == "auto" else self.n_clusters
         encoders, rows = fit_encoders(
             self.encoder,
             X,
             source,
             features,
-            n_clusters=self.n_clusters,
+            n_clusters=asked or _USUAL_N_CLUSTERS,
             device=self.device,
             verbose=self.verbose,
         )
-        return make_dataset(source, size, rows, self.n_clusters), encoders
+        dataset = make_dataset(source, size, rows, asked or 1)
+        self.n_clusters_, self.n_clusters_scores_ = (
+            find_n_clusters(dataset, self._runtime(resolve_device(self.device)), seed)
+            if asked is None
+            else (asked, None)
+        )
+        check_assignment(self.assignment, self.n_clusters_)
+        return dataset, encoders
 
-    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
+    def _train(
+        self, dataset: ImageDataset, encoders: list[FrozenEncoder], seed: int
+    ) -> Rows:
         """Fit a model, take over what it learned, and return the embeddings."""
         source, training = dataset.source, self._group("training")
         device = resolve_device(self.device)
         inference = self._runtime(device)
         runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
         continues = before is not None
@@ -356,7 +373,7 @@ class BaseImageClusterer(
         assignment = self._resolve_assignment(dataset)
         is_name = isinstance(assignment, str)
         recipe = Recipe(
-            n_clusters=self.n_clusters,
+            n_clusters=self.n_clusters_,
             make_network=self._make_network,
             plan=self._plan,
             assignment=assignment if is_name else clone(assignment),
@@ -414,7 +431,7 @@ class BaseImageClusterer(
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""
         if self.batch_size != "auto":
             return self.batch_size
-        return auto_batch_size(len(dataset), self.n_clusters)
+        return auto_batch_size(len(dataset), self.n_clusters_)
 
     @property
     def _n_features_out(self) -> int:

@@ -17,7 +17,7 @@ from sklearn_mfavb.training import Training
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 COMMON_CONSTRAINTS: dict[str, list[Any]] = {
-    "n_clusters": [_COUNT],
+    "n_clusters": [StrOptions({"auto"}), _COUNT],
     "encoder": [str, HasMethods(["fit_transform", "transform"]), list, tuple, None],
     "use_pixels": ["boolean", StrOptions({"auto"})],
     "image_size": [StrOptions({"auto"}), _COUNT, tuple, list],
@@ -28,7 +28,7 @@ COMMON_CONSTRAINTS: dict[str, list[Any]] = {
         tuple,
     ],
     "positives": [StrOptions({"auto", "augmentation", "neighbors"}), Neighbors],
-    "balance": [Interval(Real, 0, None, closed="left")],
+    "balance": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "assignment": [StrOptions(set(ASSIGNMENTS)), HasMethods(["fit", "predict"])],
     "backbone": [str, ViT, callable],
     "max_epochs": [StrOptions({"auto"}), _COUNT],

@@ -40,8 +40,9 @@ class CueCoClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
@@ -66,12 +67,13 @@ class CueCoClustering(BaseImageClusterer):
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
         with an encoder and for gray images, else augmentations.
-    balance : float, default=1.0
+    balance : float or "auto", default="auto"
         Extent, up to 1, to which ``assignment="mixture"`` has clusters of equal size.
+        ``"auto"``: of several mixtures, with and without equal sizes, the one that
+        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans"} or estimator, default="mixture"
         What labels an embedding when training is over. ``"mixture"``: a Gaussian
-        mixture with clusters of equal size, see
-        `sklearn_mfavb.assignment.MixtureAssigner`.
+        mixture, see `sklearn_mfavb.assignment.MixtureAssigner`.
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. Or any clusterer or mixture of scikit-learn with `predict`.
     queue_size : int, default=4096
@@ -119,6 +121,10 @@ class CueCoClustering(BaseImageClusterer):
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for files that were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to float or None
+        Support for every number that was tried; None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
@@ -185,14 +191,14 @@ class CueCoClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         encoder: Any = None,
         use_pixels: bool | Literal["auto"] = "auto",
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
-        balance: float = 1.0,
+        balance: float | Literal["auto"] = "auto",
         assignment: Any = "mixture",
         queue_size: int = 4096,
         momentum: float = 0.99,
@@ -236,7 +242,7 @@ class CueCoClustering(BaseImageClusterer):
         """Build a ResNet-18 with a projection of two layers, and its copy."""
         default = partial(TimmBackbone, "resnet18", **asdict(shape))
         backbone = build_backbone(self.backbone, shape, default)
-        centers = ClusterHeads(backbone.embed_dim, self.n_clusters, 1, CenterHead)
+        centers = ClusterHeads(backbone.embed_dim, self.n_clusters_, 1, CenterHead)
         return MomentumNetwork(
             backbone,
             two_layer_instance_head(backbone.embed_dim, _PROJECTION_DIM),
@@ -251,7 +257,7 @@ class CueCoClustering(BaseImageClusterer):
         queue_size = min(self.queue_size, max(1, n_samples // _PASSES_KEPT))
         n_centroids = self.n_centroids
         if n_centroids == "auto":
-            n_centroids = 2 * self.n_clusters
+            n_centroids = 2 * self.n_clusters_
         objective = CueCoObjective(
             n_centroids=max(1, min(n_centroids, queue_size // 2)),
             queue_size=queue_size,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ class Recipe:
         From a `FitSetup` to the stages of training.
     assignment : str or estimator
         How embeddings are labeled; see `fit_assigner`.
-    balance : float
+    balance : float or "auto"
         Extent to which a mixture has clusters of equal size.
     head_loss : callable
         Loss by which the best of several cluster heads is chosen.
@@ -57,7 +57,7 @@ class Recipe:
     make_network: Callable[[ViewShape], ClusteringNetwork]
     plan: Callable[[FitSetup], Sequence[Stage]]
     assignment: Any
-    balance: float
+    balance: float | Literal["auto"]
     head_loss: HeadLoss
 
 
@@ -156,6 +156,7 @@ def fit_model(
             n_clusters=recipe.n_clusters,
             heads=network.cluster_heads,
             neighbors=dataset.neighbors,
+            features=None if dataset.features is None else dataset.features.numpy(),
             balance=recipe.balance,
             head_loss=recipe.head_loss,
             seed=seed,

@@ -17,6 +17,7 @@ from sklearn_mfavb.images import (
     open_images,
 )
 from sklearn_mfavb.metrics import neighbor_agreement
+from sklearn_mfavb.model_selection import NClustersSelector
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 from sklearn_mfavb.training import Runtime, apply_to_views
 
@@ -153,16 +154,30 @@ def score_labels(
     readable = labels >= 0
     if not readable.any():
         raise ValueError(f"None of the {len(labels)} images can be read.")
-    if dataset.features is not None:
-        rows = dataset.features.numpy()
-    else:
-        source = cast(ImageSource, dataset.source)  # without features there are images
-        height, width = source.image_size
-        size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)
-        rows = apply_to_views(
-            lambda view: pixel_features(cast(Tensor, view.images)),
-            ImageDataset(source, size),
-            runtime,
-        )
+    rows = _comparable_rows(dataset, runtime)
     neighbors = nearest_neighbors(rows[readable], _SCORE_NEIGHBORS)
     return neighbor_agreement(labels[readable], neighbors)
+
+
+def find_n_clusters(
+    dataset: ImageDataset, runtime: Runtime, seed: int
+) -> tuple[int, dict[int, float]]:
+    """Estimate the number of clusters, and return the support for every number."""
+    selector = NClustersSelector(random_state=seed)
+    selector.fit(_comparable_rows(dataset, runtime))
+    values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
+    return selector.n_clusters_, dict(zip(values, scores, strict=True))
+
+
+def _comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
+    """Return features of the images, or their pixels if there are none."""
+    if dataset.features is not None:
+        return dataset.features.numpy()
+    source = cast(ImageSource, dataset.source)  # without features there are images
+    height, width = source.image_size
+    size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)
+    return apply_to_views(
+        lambda view: pixel_features(cast(Tensor, view.images)),
+        ImageDataset(source, size, dataset.indices),
+        runtime,
+    )

@@ -9,6 +9,8 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mfavb.backbones import (
+    Backbone,
+    FeatureMLP,
     FusingAugmentingViT,
     ViT,
     build_backbone,
@@ -17,7 +19,13 @@ from sklearn_mfavb.backbones import (
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
-from sklearn_mfavb.heads import ClusterHeads, InstanceHead
+from sklearn_mfavb.heads import (
+    ClusterHead,
+    ClusterHeads,
+    InstanceHead,
+    small_cluster_head,
+    small_instance_head,
+)
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
@@ -42,8 +50,9 @@ class MFAVBClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
@@ -68,14 +77,14 @@ class MFAVBClustering(BaseImageClusterer):
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
         with an encoder and for gray images, else augmentations.
-    balance : float, default=1.0
-        Weight of the term that keeps clusters equally large, and (up to 1) extent to
-        which a mixture has clusters of equal size. Lower it if classes are of very
-        different sizes.
+    balance : float or "auto", default="auto"
+        Weight of the term that keeps clusters equally large while the network learns,
+        and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
+        weight 1, and of several mixtures, with and without equal sizes, the one that
+        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
         What labels an embedding when training is over. ``"mixture"``: a Gaussian
-        mixture with clusters of equal size, see
-        `sklearn_mfavb.assignment.MixtureAssigner`.
+        mixture, see `sklearn_mfavb.assignment.MixtureAssigner`.
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. ``"head"``: the cluster head of lowest loss. Or any clusterer or
         mixture of scikit-learn with `predict`.
@@ -131,6 +140,10 @@ class MFAVBClustering(BaseImageClusterer):
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for files that were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to float or None
+        Support for every number that was tried; None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
@@ -202,14 +215,14 @@ class MFAVBClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         encoder: Any = None,
         use_pixels: bool | Literal["auto"] = "auto",
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
-        balance: float = 1.0,
+        balance: float | Literal["auto"] = "auto",
         assignment: Any = "mixture",
         n_blocks: int = 2,
         shared_depth: int | Literal["auto"] = "auto",
@@ -250,14 +263,29 @@ class MFAVBClustering(BaseImageClusterer):
         self.verbose = verbose
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
-        """Build the chain of fusing-augmenting blocks, and three-layer heads."""
-        backbone = build_backbone(self.backbone, shape, partial(self._blocks, shape))
+        """Build the chain of fusing-augmenting blocks, and three-layer heads.
+
+        An MLP on features alone has two-layer heads, or these would be most of it.
+        """
+        if self._is_mlp(shape.image_size is None):
+            backbone: Backbone = FeatureMLP(shape.feature_dims)
+            instance_head, make_head = small_instance_head, small_cluster_head
+        else:
+            own = partial(self._blocks, shape)
+            backbone = build_backbone(self.backbone, shape, own)
+            instance_head, make_head = InstanceHead, ClusterHead
+        width = backbone.embed_dim
         return ClusteringNetwork(
             backbone,
-            InstanceHead(backbone.embed_dim),
-            ClusterHeads(backbone.embed_dim, self.n_clusters, self.n_cluster_heads),
+            instance_head(width),
+            ClusterHeads(width, self.n_clusters_, self.n_cluster_heads, make_head),
             n_channels=shape.n_channels,
         )
+
+    def _is_mlp(self, without_pixels: bool) -> bool:
+        """Whether the network is an MLP: without pixels there is nothing to fuse."""
+        depths = self.shared_depth, self.fused_depth
+        return without_pixels and self.backbone == "auto" and depths == ("auto",) * 2
 
     def _blocks(self, shape: ViewShape) -> FusingAugmentingViT:
         """Build the fusing-augmenting blocks."""

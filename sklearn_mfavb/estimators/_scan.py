@@ -68,8 +68,9 @@ class SCANClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
@@ -147,6 +148,10 @@ class SCANClustering(BaseImageClusterer):
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for files that were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to float or None
+        Support for every number that was tried; None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
@@ -230,7 +235,7 @@ class SCANClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         encoder: Any = None,
         use_pixels: bool | Literal["auto"] = "auto",
@@ -287,7 +292,7 @@ class SCANClustering(BaseImageClusterer):
             two_layer_instance_head(backbone.embed_dim),
             ClusterHeads(
                 backbone.embed_dim,
-                self.n_clusters,
+                self.n_clusters_,
                 self.n_cluster_heads,
                 linear_cluster_head,
             ),
@@ -354,7 +359,9 @@ class SCANClustering(BaseImageClusterer):
         embedding = setup.embed()
         for head in heads:
             seed = int(torch.randint(2**31 - 1, ()))  # torch's generator is seeded here
-            kmeans = KMeans(self.n_clusters, n_init=1, random_state=seed).fit(embedding)
+            kmeans = KMeans(self.n_clusters_, n_init=1, random_state=seed).fit(
+                embedding
+            )
             centers = torch.from_numpy(kmeans.cluster_centers_)
             spread = max(kmeans.inertia_ / len(embedding), 1e-6)
             start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)

@@ -41,8 +41,9 @@ class VTCCClustering(BaseImageClusterer):
 
     Parameters
     ----------
-    n_clusters : int, default=8
-        Number of clusters.
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
         Pretrained encoders of images, whose features join the tokens of every view. A
         string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
@@ -67,10 +68,11 @@ class VTCCClustering(BaseImageClusterer):
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
         with an encoder and for gray images, else augmentations.
-    balance : float, default=1.0
-        Weight of the term that keeps clusters equally large, and (up to 1) extent to
-        which a mixture has clusters of equal size. Lower it if classes are of very
-        different sizes.
+    balance : float or "auto", default="auto"
+        Weight of the term that keeps clusters equally large while the network learns,
+        and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
+        weight 1, and of several mixtures, with and without equal sizes, the one that
+        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
         lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
@@ -117,6 +119,10 @@ class VTCCClustering(BaseImageClusterer):
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for files that were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to float or None
+        Support for every number that was tried; None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
@@ -205,14 +211,14 @@ class VTCCClustering(BaseImageClusterer):
 
     def __init__(
         self,
-        n_clusters: int = 8,
+        n_clusters: int | Literal["auto"] = 8,
         *,
         encoder: Any = None,
         use_pixels: bool | Literal["auto"] = "auto",
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
-        balance: float = 1.0,
+        balance: float | Literal["auto"] = "auto",
         assignment: Any = "auto",
         depth: int | Literal["auto"] = "auto",
         backbone: Any = "auto",
@@ -252,7 +258,7 @@ class VTCCClustering(BaseImageClusterer):
         return ClusteringNetwork(
             backbone,
             InstanceHead(backbone.embed_dim),
-            ClusterHeads(backbone.embed_dim, self.n_clusters, self.n_cluster_heads),
+            ClusterHeads(backbone.embed_dim, self.n_clusters_, self.n_cluster_heads),
             n_channels=shape.n_channels,
         )
 

@@ -44,11 +44,20 @@ LEARNED: dict[str, Callable[[Any], bool]] = {
     "paths_": lambda v: v is None or (isinstance(v, list) and _are(str, v)),
     "skipped_": lambda v: _are(int, v) and _are(str, v.values()),
     "max_epochs_": lambda v: type(v) is int,
+    "n_clusters_": lambda v: type(v) is int and v > 0,
+    "n_clusters_scores_": lambda v: v is None or _are(float, v.values()),
     "n_features_in_": lambda v: type(v) is int,
     "feature_names_in_": lambda v: v.dtype == object,
     "_sklearn_output_config": lambda v: _are(str, v.values()),
 }
-_ALWAYS_LEARNED = ("labels_", "history_", "max_epochs_", "paths_", "skipped_")
+_ALWAYS_LEARNED = (
+    "labels_",
+    "n_clusters_",
+    "history_",
+    "max_epochs_",
+    "paths_",
+    "skipped_",
+)
 
 BackboneFunction = Callable[..., Backbone]
 
@@ -164,10 +173,10 @@ def _set_learned(
     for name in (*_ALWAYS_LEARNED, *learned):
         if name not in LEARNED or not LEARNED[name](learned[name]):
             raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+    vars(estimator).update(learned)  # networks are built by the number of clusters
     model = read_model(document["model"], tensors, estimator, device)
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
-    vars(estimator).update(learned)
     estimator.model_ = model
     estimator.image_size_ = model.image_size
     estimator.n_iter_ = len(estimator.history_)

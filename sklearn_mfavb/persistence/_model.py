@@ -211,8 +211,8 @@ def _read_assigner(
         return assigner
     module = {
         "head": lambda: deepcopy(network.cluster_heads[0]),
-        "mixture": lambda: MixtureAssigner(embed_dim, estimator.n_clusters),
-        "centers": lambda: CenterHead(embed_dim, estimator.n_clusters),
+        "mixture": lambda: MixtureAssigner(embed_dim, estimator.n_clusters_),
+        "centers": lambda: CenterHead(embed_dim, estimator.n_clusters_),
     }[kind]()
     module.load_state_dict(_take(tensors, "assigner."))
     return module.requires_grad_(False)

@@ -46,13 +46,13 @@ def auto_batch_size(n_samples: int, n_clusters: int) -> int:
     return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
 
 
-def auto_epochs(dataset: Any, runtime: Runtime) -> int:
+def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:
     """Return 40 epochs, or with features as many as a number of steps takes."""
     if dataset.features is None:
         return _EPOCHS
-    n_steps = math.ceil(len(dataset) / runtime.batch_size)
-    wanted = _STEPS_WITH_FEATURES[dataset.size is not None]
-    return max(_LEAST_EPOCHS, math.ceil(wanted / n_steps))
+    wanted = n_steps or _STEPS_WITH_FEATURES[dataset.size is not None]
+    steps_per_epoch = math.ceil(len(dataset) / runtime.batch_size)
+    return max(_LEAST_EPOCHS, math.ceil(wanted / steps_per_epoch))
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

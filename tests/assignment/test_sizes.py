@@ -1,0 +1,99 @@
+"""Mixtures with and without equal sizes, of which the neighbors choose."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from sklearn_mfavb.assignment import MixtureAssigner, fit_sizes
+from sklearn_mfavb.assignment import _sizes as sizes_module
+from sklearn_mfavb.metrics import clustering_accuracy
+
+
+def draw_blobs(sizes, distance, seed=0, n_dims=32):
+    """Draw Gaussian blobs of unit variance around random centers."""
+    rng = np.random.default_rng(seed)
+    kinds = np.repeat(np.arange(len(sizes)), sizes)
+    centers = distance * rng.standard_normal((len(sizes), n_dims))
+    rows = centers[kinds] + rng.standard_normal((len(kinds), n_dims))
+    return rows.astype(np.float32), kinds
+
+
+def accuracy(kinds, assigner, rows):
+    """Score the likeliest clusters."""
+    return clustering_accuracy(kinds, assigner.label(rows))
+
+
+def test_a_long_tail_is_found_where_equal_sizes_split_it():
+    """A class of 200 is not cut into the sizes of those of 20."""
+    ours, equal = [], []
+    for seed in range(3):
+        rows, kinds = draw_blobs([200, 126, 80, 50, 32, 20], distance=0.9, seed=seed)
+        ours.append(accuracy(kinds, fit_sizes(rows, None, 6, seed=seed), rows))
+        mixture = MixtureAssigner(32, 6, balance=1.0).fit(rows, random_state=seed)
+        equal.append(accuracy(kinds, mixture, rows))
+    assert np.mean(ours) > 0.93
+    assert np.mean(ours) > np.mean(equal) + 0.2
+
+
+def test_equal_classes_keep_what_equal_sizes_find():
+    """Where classes overlap and are of one size, little is lost to the free choice."""
+    lost = []
+    for seed in range(5):
+        rows, kinds = draw_blobs([60] * 6, distance=0.35, seed=seed)
+        mixture = MixtureAssigner(32, 6, balance=1.0).fit(rows, random_state=seed)
+        chosen = fit_sizes(rows, None, 6, seed=seed)
+        lost.append(accuracy(kinds, mixture, rows) - accuracy(kinds, chosen, rows))
+    assert np.mean(lost) < 0.03
+
+
+def test_clusters_of_the_features_are_tried_too():
+    """An embedding that hides the tail is read by the clusters of the features."""
+    features, kinds = draw_blobs([300, 30, 30], distance=1.0)
+    found = []
+    for given in (None, features):
+        noisy, _ = draw_blobs([300, 30, 30], distance=0.45, seed=0)
+        found.append(accuracy(kinds, fit_sizes(noisy, given, 3, seed=0), noisy))
+    assert found[1] >= found[0]
+
+
+def test_the_same_seed_gives_the_same_clusters():
+    """Bit for bit, also where images are drawn."""
+    rows, _ = draw_blobs([50, 20], distance=0.5)
+    first, second = (fit_sizes(rows, rows, 2, seed=3) for _ in range(2))
+    assert_array_equal(first.weight, second.weight)
+    assert_array_equal(first.bias, second.bias)
+
+
+def test_many_images_are_clustered_by_some_and_labeled_all(monkeypatch):
+    """Images that were not drawn for the linkages are labeled as well."""
+    monkeypatch.setattr(sizes_module, "_MOST_ROWS", 150)
+    rows, kinds = draw_blobs([300, 150, 100], distance=1.0)
+    assert accuracy(kinds, fit_sizes(rows, None, 3, seed=0), rows) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("rows", "n_clusters"),
+    [
+        (np.ones((12, 4), np.float32), 3),
+        (np.zeros((12, 4), np.float32), 2),
+        (np.eye(4, dtype=np.float32), 4),
+        (np.eye(2, dtype=np.float32), 2),
+        (np.ones((1, 4), np.float32), 1),
+        (np.repeat(np.eye(3, dtype=np.float32), 20, axis=0), 3),
+    ],
+    ids=["equal", "zeros", "as many", "two", "one", "duplicates"],
+)
+def test_little_or_nothing_to_tell_apart_is_no_error(rows, n_clusters):
+    """Probabilities are finite and sum to one."""
+    assigner = fit_sizes(rows, rows, n_clusters, seed=0)
+    probabilities = assigner(torch.from_numpy(rows))
+    assert probabilities.shape == (len(rows), n_clusters)
+    assert torch.allclose(probabilities.sum(dim=1), torch.ones(len(rows)))
+
+
+def test_duplicates_fall_into_their_clusters():
+    """Three pictures, twenty times each."""
+    rows = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
+    kinds = np.repeat(np.arange(3), 20)
+    assert accuracy(kinds, fit_sizes(rows, None, 3, seed=0), rows) == 1
