@@ -34,8 +34,8 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives pairs parameters positives training views "
-    "warn",
+    "metrics model_selection neighbors networks objectives pairs parameters positives "
+    "training views warn",
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "
     "images networks objectives parameters positives training views warn",
