@@ -199,10 +199,9 @@ def test_deep_images_share_one_scale(tmp_path, dtype, tops, white, are_files):
     for number, image in enumerate(images):
         image.save(tmp_path / f"{number}.tiff")
     source = open_images(tmp_path if are_files else images)
-    assert source.format.deep_range is None  # opening decodes nothing
+    assert source.format.deep_range == pytest.approx((0, white))
     expected = np.array(tops) * 255 / white
     np.testing.assert_allclose(brightest(source), expected, atol=0.51)
-    assert source.format.deep_range == pytest.approx((0, white))
     new = deep_images(dtype, [tops[0] / 2, 2 * white if white < 2**15 else white])
     read = brightest(open_images(new, format=source.format))
     np.testing.assert_allclose(read, [expected[0] / 2, 255], atol=0.51)
@@ -212,9 +211,9 @@ def test_pixel_range_reaches_deep_images():
     """An explicit or observed range of deep images replaces the convention."""
     images = deep_images(np.float32, [-1, 3])
     with pytest.raises(ValueError, match=r"image 0.*-1 to .*black is 0.*pixel_range="):
-        open_images(images).complete_format()
+        open_images(images)
     observed = open_images(images, reading=Reading(pixel_range="data"))
-    assert observed.complete_format().deep_range == (-1, 3)
+    assert observed.format.deep_range == (-1, 3)
     assert brightest(observed) == [64, 255]
     fixed = open_images(images, reading=Reading(pixel_range=(-1, 4)))
     assert brightest(fixed) == [51, 204]

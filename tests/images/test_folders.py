@@ -31,9 +31,7 @@ def test_folder(tmp_path):
     save(tmp_path / ".cache" / "c.png")
     assert list_images(tmp_path) == (sorted(paths), {})
     for folder in (tmp_path, str(tmp_path)):
-        source = open_images(folder)
-        assert source.paths == sorted(paths)
-        assert source.ignored == {}
+        assert open_images(folder).paths == sorted(paths)
 
 
 def test_refused_folders(tmp_path):
@@ -81,8 +79,10 @@ def test_files_that_are_not_looked_at(tmp_path):
     with pytest.warns(UserWarning, match=summary):
         source = open_images(tmp_path)
     assert source.paths == paths
-    assert set(source.ignored) == {str(tmp_path / name) for name in names}
-    assert source.ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"
+    found, ignored = list_images(tmp_path)
+    assert found == paths
+    assert set(ignored) == {str(tmp_path / name) for name in names}
+    assert ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"
     assert summarize_ignored({"a.txt": ""}) == "1 file was not looked at: 1 .txt."
 
 
@@ -122,7 +122,8 @@ def test_a_subfolder_that_cannot_be_opened(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="1 unreadable folder"):
         source = open_images(tmp_path, reading=Reading(on_error="skip"))
     assert source.paths == [path]
-    assert "Permission denied" in source.ignored[theirs]
+    _, ignored = list_images(tmp_path, on_error="skip")
+    assert "Permission denied" in ignored[theirs]
 
 
 def test_only_decodable_extensions_are_listed():

@@ -177,7 +177,7 @@ def test_late_item_with_other_channels():
     """An item with other channels than the probed ones is an error with its number."""
     items = [COLOR[0]] * 100
     items[1] = pixels(4, 6)
-    with pytest.raises(ValueError, match=r"image 1: .*1 channels, not 3"):
+    with pytest.raises(ValueError, match=r"image 1: .*not have the 3 channel"):
         open_images(Items(items)).verify((4, 6))
 
 

@@ -44,7 +44,7 @@ def test_files_are_read_once(paths, monkeypatch, in_memory):
     with pytest.raises(FileNotFoundError):
         source.read([1], (9, 9))
     assert source.read([1], (4, 6)).any()  # another size drops nothing
-    is_map = isinstance(source._kept._images, np.memmap)
+    is_map = isinstance(source._kept, np.memmap)
     assert is_map is not in_memory
 
 

@@ -181,7 +181,7 @@ def test_refused_types(X, seen):
         ([None], "its path is missing"),
         (torch.zeros(3), "1 dimension"),
         (np.zeros((2, 2, 2, 2, 2)), "5 dimension"),
-        ([[1, 2], [3]], "do not make an array"),
+        ([[1, 2], [3]], "inhomogeneous"),
         (np.zeros((2, 4), dtype=complex), "Complex data not supported"),
         (torch.zeros((2, 4), dtype=torch.complex64), "Complex data not supported"),
     ],
