@@ -25,44 +25,36 @@ Layout = tuple[tuple[int, ...], int | None]
 CHANNEL_COUNTS = (1, 3, 4)
 
 
-def open_array(
-    array: Array, reading: Reading, format: ImageFormat | None
-) -> ImageSource:
-    """Open rows or images in one array, whose values are checked."""
-    images = as_numbers(array)
-    shape, dtype = tuple(images.shape), images.dtype
-    if len(shape) not in (2, 3, 4):
-        raise ValueError(
-            f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, n_features) "
-            "or images (n, height, width), (n, height, width, n_channels) or "
-            "(n, n_channels, height, width) are expected. Reshape your data: "
-            "one row is X.reshape(1, -1)."
-        )
-    if 0 in shape:
-        raise ValueError(describe_empty(shape))
-    measure = cache(lambda: measure_range(iterate_chunks(images)))
-    layout = find_layout(shape, reading, format)
-    are_rows = format is None and len(shape) == 2 and not reading.image_shape
-    if format is None:
-        rule = learn_rule(reading.pixel_range, dtype, measure)
-        format = ImageFormat(*layout, *rule, reading.resize)
-    format.pixels.check(dtype, measure, are_rows=are_rows)
-    return ArraySource(images, format, layout)
-
-
 class ArraySource(ImageSource):
-    """Images from an array or memory map, which is never copied whole."""
+    """Images, or rows of their pixels, in one array, which is never copied whole."""
 
     has_one_size = True
 
-    def __init__(self, images: Array, format: ImageFormat, layout: Layout) -> None:
-        super().__init__(len(images))
-        self._was_read[:] = True  # arrays are checked when they are opened
-        self.images = images
+    def __init__(
+        self, array: Array, reading: Reading, format: ImageFormat | None
+    ) -> None:
+        self.images = as_numbers(array)
+        shape, dtype = tuple(self.images.shape), self.images.dtype
+        if len(shape) not in (2, 3, 4):
+            raise ValueError(
+                f"X has {len(shape)} dimension(s), shape {shape}, but rows (n, "
+                "n_features) or images (n, height, width), (n, height, width, "
+                "n_channels) or (n, n_channels, height, width) are expected. Reshape "
+                "your data: one row is X.reshape(1, -1)."
+            )
+        if 0 in shape:
+            raise ValueError(describe_empty(shape))
+        super().__init__(len(self.images))
+        self._layout = find_layout(shape, reading, format)
+        measure = cache(lambda: measure_range(iterate_chunks(self.images)))
+        if format is None:
+            rule = learn_rule(reading.pixel_range, dtype, measure)
+            format = ImageFormat(*self._layout, *rule, reading.resize)
         self.format = format
-        self._layout = layout
-        self.image_size = self._as_images(take(images, slice(0, 1))).shape[2:]
-        is_bytes = format.pixels.keeps_bytes(images.dtype)
+        format.pixels.check(dtype, measure)
+        self._was_read[:] = True
+        self.image_size = self._as_images(take(self.images, slice(0, 1))).shape[2:]
+        is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
 
     def keep(self, size: Size) -> None:
@@ -166,14 +158,10 @@ def find_channel_axis(
         return format.channel_axis if format.channel_axis in fitting else fitting[0]
     if len(fitting) == 1:
         return fitting[0]
-    seen = (
-        "are ambiguous: the first and the last axis could both hold 1, 3 or 4 channels"
-        if fitting
-        else "have no channel axis: neither the first nor last has 1, 3 or 4 entries"
-    )
     raise ValueError(
-        f"Images of shape {image_shape} {seen}. Pass channel_axis=1 for channels first "
-        "or channel_axis=-1 for channels last."
+        f"Images of shape {image_shape} have {len(fitting) or 'no'} axes, first or "
+        "last, of 1, 3 or 4 channels: pass channel_axis=1 for channels first or "
+        "channel_axis=-1 for channels last."
     )
 
 

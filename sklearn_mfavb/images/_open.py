@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from sklearn_mfavb.images._arrays import describe_empty, open_array
+from sklearn_mfavb.images._arrays import ArraySource, describe_empty
 from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._pictures import PictureSource
@@ -71,7 +71,7 @@ def open_images(
     if items is not None:
         return _open_sequence(items, reading, format)
     if array is not None:
-        return open_array(array, reading, format)
+        return ArraySource(array, reading, format)
     if not _is_dataset(X):
         raise TypeError(_describe_unknown(X))
     if len(X) == 0:
@@ -92,11 +92,11 @@ def _open_sequence(
     if kinds == {"array"}:
         items = [np.asarray(as_array(item)) for item in items]
         if len({item.shape for item in items}) == 1:
-            return open_array(np.stack(items), reading, format)
+            return ArraySource(np.stack(items), reading, format)
     if kinds in ({"array"}, {"PIL image"}):
         return PictureSource(items, reading, format)
     if kinds in ({"number"}, {"list"}):
-        return open_array(np.asarray(items), reading, format)
+        return ArraySource(np.asarray(items), reading, format)
     raise TypeError(
         f"X is a sequence of {' and '.join(sorted(kinds))}, but expected {ACCEPTED}; "
         "all items must be of one kind."

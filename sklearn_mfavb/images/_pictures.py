@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,19 +25,19 @@ from sklearn_mfavb.images._pixels import (
     BYTE_RANGE,
     UNIT_RANGE,
     Range,
-    full_scale,
     join_ranges,
     learn_rule,
     measure_range,
 )
 from sklearn_mfavb.images._source import ImageSource, Target
 
-Result = TypeVar("Result")
-
 BYTE = np.dtype(np.uint8)
 
 # Pillow releases the interpreter while it decodes; beyond this, disks are the limit.
 N_THREADS = min(8, os.cpu_count() or 1)
+
+# Bits of the sensors whose values are stored in 16 bits.
+FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
 
 # Enough items to learn the kind and the usual size of a dataset's images.
 N_PROBES = 32
@@ -57,7 +57,7 @@ class Header:
 class PictureSource(ImageSource):
     """Images that are opened one by one: files by their paths, or items.
 
-    Items that are not constant are those of a data set, and may come out changed.
+    Items that are not constant come out changed every time, as those of data sets may.
     """
 
     def __init__(
@@ -106,20 +106,15 @@ class PictureSource(ImageSource):
 
     def _scan(self) -> list[Header]:
         """Return headers: of a data set those of some items, or of all if need be."""
-        step = 1 if self._are_constant else max(1, len(self) // N_PROBES)
         indices = np.arange(len(self))
-        headers = self._read_headers(indices[::step])
+        step = 1 if self._are_constant else max(1, len(self) // N_PROBES)
+        headers = self._map(self._read_header, indices[::step])
         learns_range = self._fitted is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.
-        if learns_range or all(
-            each.is_pil and each.n_channels == 1 for each in headers
-        ):
-            headers += self._read_headers(np.delete(indices, indices[::step]))
-        return headers
-
-    def _read_headers(self, indices: np.ndarray) -> list[Header]:
-        """Return the headers of the images that can be opened."""
-        return [each for each in self._map(self._read_header, indices) if each]
+        if learns_range or all(h.is_pil and h.n_channels == 1 for h in headers if h):
+            rest = np.delete(indices, indices[::step])
+            headers += self._map(self._read_header, rest)
+        return list(filter(None, headers))
 
     def _read_header(self, index: int) -> Header:
         """Return the header of an image; the values of an array are checked."""
@@ -195,17 +190,15 @@ class PictureSource(ImageSource):
             else open_file(item, side)
         )
 
-    def _map(
-        self, function: Callable[[int], Result], indices: np.ndarray
-    ) -> list[Result | None]:
-        """Call a function with indices, with None for what it cannot read."""
+    def _map(self, function: Callable[[int], Any], indices: np.ndarray) -> list[Any]:
+        """Call a function with indices; it gives None for those it cannot read."""
         read = partial(self._try, function)
         if self.paths is None:
             return list(map(read, indices.tolist()))
         with ThreadPoolExecutor(N_THREADS) as threads:
             return list(threads.map(read, indices.tolist()))
 
-    def _try(self, function: Callable[[int], Result], index: int) -> Result | None:
+    def _try(self, function: Callable[[int], Any], index: int) -> Any:
         """Call a function with an index; an error names the image, or is noted."""
         if index in self.unreadable:
             return None
@@ -266,8 +259,9 @@ def learn_deep_range(headers: list[Header], reading: Reading) -> Range:
     low, high = join_ranges(header.limits for header in headers)
     if reading.pixel_range == "data":
         return low, high
-    are_integers = all(header.dtype.kind != "f" for header in headers)
-    return 0.0, full_scale(high, are_integers=are_integers)
+    are_floats = any(header.dtype.kind == "f" for header in headers)
+    scales = [1] if are_floats else FULL_SCALES
+    return 0.0, float(next((white for white in scales if high <= white), high))
 
 
 def median_size(headers: list[Header]) -> Size:

@@ -12,9 +12,6 @@ Range = tuple[float, float]
 BYTE_RANGE: Range = (0.0, 255.0)
 UNIT_RANGE: Range = (0.0, 1.0)
 
-# Bits of the sensors whose values are stored in 16 bits.
-FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
-
 
 class PixelRule(NamedTuple):
     """Values of black and white, and which others are allowed: see `ImageFormat`."""
@@ -30,9 +27,7 @@ class PixelRule(NamedTuple):
         """Whether images can stay bytes on their way to the device."""
         return dtype == np.uint8 and self.range_of(dtype) == BYTE_RANGE
 
-    def check(
-        self, dtype: np.dtype, measure: Callable[[], Range], *, are_rows: bool = False
-    ) -> Range:
+    def check(self, dtype: np.dtype, measure: Callable[[], Range]) -> Range:
         """Return the range of the values; raise if they cannot be pixels.
 
         They are not measured where the type alone says that they are right.
@@ -50,24 +45,22 @@ class PixelRule(NamedTuple):
         seen = f"X holds {dtype} values from {smallest:g} to {largest:g}"
         if self.kind == "fixed":
             raise ValueError(f"{seen}, but pixel_range is ({low:g}, {high:g}).")
-        expected = (
-            'which do not look like images: pass encoder="precomputed" to cluster rows '
-            "of features. If they are images"
-            if are_rows
-            else "but images are read from uint8 (0 to 255) or floats in [0, 1]"
+        raise ValueError(
+            f"{seen}, but images are read from uint8 (0 to 255) or floats in [0, 1]: "
+            f"{_advice(dtype, smallest, largest)}. For rows of features pass "
+            'encoder="precomputed".'
         )
-        raise ValueError(f"{seen}, {expected}: {_advice(dtype, smallest, largest)}.")
 
     def scale(self, images: np.ndarray) -> torch.Tensor:
         """Return bytes as they are if they can stay, else floats with white as 1."""
         if self.keeps_bytes(images.dtype):
-            return torch.from_numpy(np.require(images, requirements="CW"))
+            return torch.from_numpy(np.require(images, requirements=["C", "W"]))
         low, high = self.range_of(images.dtype)
         if (low, high) != UNIT_RANGE:
             # In double precision: values far from zero would cancel in single.
             width = high - low if high > low else 1.0
             images = np.subtract(images, low, dtype=np.float64) / width
-        return torch.from_numpy(np.require(images, np.float32, "CW"))
+        return torch.from_numpy(np.require(images, np.float32, ["C", "W"]))
 
 
 def learn_rule(given: Any, dtype: np.dtype, measure: Callable[[], Range]) -> PixelRule:
@@ -99,12 +92,6 @@ def join_ranges(ranges: Iterable[Range]) -> Range:
     """Return the smallest and the largest value of all."""
     lows, highs = zip(*ranges, strict=True)
     return min(lows), max(highs)
-
-
-def full_scale(largest: float, *, are_integers: bool) -> float:
-    """Return white of files with more than 8 bits, from their largest value."""
-    scales = FULL_SCALES if are_integers else [1]
-    return float(next((white for white in scales if largest <= white), largest))
 
 
 def _advice(dtype: np.dtype, smallest: float, largest: float) -> str:
