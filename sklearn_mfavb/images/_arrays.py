@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +20,21 @@ from sklearn_mfavb.images._values import (
     take,
 )
 
-Layout = tuple[tuple[int, ...], int | None]
-
 # Grayscale, color, and color with transparency.
 CHANNEL_COUNTS = (1, 3, 4)
+
+
+class Layout(NamedTuple):
+    """Shape of each image in an array, and the axis of the channels in a batch."""
+
+    image_shape: tuple[int, ...]
+    channel_axis: int | None
+
+    def view(self, batch: np.ndarray) -> np.ndarray:
+        """View a batch as (batch_size, n_channels, height, width)."""
+        images = batch.reshape(len(batch), *self.image_shape)
+        axis = self.channel_axis
+        return images[:, None] if axis is None else np.moveaxis(images, axis, 1)
 
 
 class ArraySource(ImageSource):
@@ -53,7 +65,7 @@ class ArraySource(ImageSource):
         self.format = format
         format.pixels.check(dtype, measure)
         self._was_read[:] = True
-        self.image_size = self._as_images(take(self.images, slice(0, 1))).shape[2:]
+        self.image_size = self._layout.view(take(self.images, slice(0, 1))).shape[2:]
         is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
 
@@ -68,13 +80,8 @@ class ArraySource(ImageSource):
         """Load images and return the batch for each target."""
         batch = take(self.images, indices)
         release_pages(self.images)
-        images = self.format.pixels.scale(self._as_images(batch))
+        images = self.format.pixels.scale(self._layout.view(batch))
         return {(size, resize): resize(images, size) for size, resize in targets}
-
-    def _as_images(self, batch: np.ndarray) -> np.ndarray:
-        """View a batch as (batch_size, n_channels, height, width)."""
-        image_shape, channel_axis = self._layout
-        return channels_first(batch.reshape(len(batch), *image_shape), channel_axis)
 
 
 def describe_empty(shape: tuple[int, ...]) -> str:
@@ -88,7 +95,7 @@ def describe_empty(shape: tuple[int, ...]) -> str:
 def find_layout(
     shape: tuple[int, ...], reading: Reading, format: ImageFormat | None
 ) -> Layout:
-    """Return the shape of each image in an array, and the channels' axis in a batch."""
+    """Return the layout of an array, or of rows, that has a shape."""
     if format is None and len(shape) == 3 and shape[-1] in (3, 4):
         raise ValueError(
             f"X of shape {shape} looks like one color image: pass X[None] for a batch "
@@ -101,17 +108,17 @@ def find_layout(
         return square_layout(shape[1])
     else:
         image_shape = complete_shape(given, shape[1])
-    return image_shape, find_channel_axis(image_shape, reading, format)
+    return Layout(image_shape, find_channel_axis(image_shape, reading, format))
 
 
 def square_layout(n_features: int) -> Layout:
     """Return the layout of square images, grayscale or RGB, in rows."""
     side = math.isqrt(n_features)
     if side * side == n_features:
-        return (side, side), None
+        return Layout((side, side), None)
     side = math.isqrt(n_features // 3)
     if 3 * side * side == n_features:
-        return (side, side, 3), -1
+        return Layout((side, side, 3), -1)
     raise ValueError(
         f"Rows of {n_features} features are neither square grayscale nor square RGB: "
         "pass reading=Reading(image_shape=(height, width)) or (height, width, 3), or "
@@ -163,10 +170,3 @@ def find_channel_axis(
         "last, of 1, 3 or 4 channels: pass channel_axis=1 for channels first or "
         "channel_axis=-1 for channels last."
     )
-
-
-def channels_first(images: np.ndarray, channel_axis: int | None) -> np.ndarray:
-    """View a batch as (batch_size, n_channels, height, width)."""
-    if channel_axis is None:
-        return images[:, None]
-    return np.moveaxis(images, channel_axis, 1)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from sklearn_mfavb.images._arrays import channels_first, find_channel_axis
+from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
 from sklearn_mfavb.images._folders import (
     HEIF_ADVICE,
@@ -174,7 +174,7 @@ class PictureSource(ImageSource):
         """View an array as (n_channels, height, width); check and return its range."""
         axis = find_channel_axis(image.shape, self._reading, format)
         limits = self.format.pixels.check(image.dtype, lambda: measure_range([image]))
-        return channels_first(image[None], axis)[0], limits
+        return Layout(image.shape, axis).view(image[None])[0], limits
 
     def _open(
         self, index: int, side: int | None = None
