@@ -41,25 +41,18 @@ def damaged(tmp_path):
     return [good, str(truncated), str(text), missing, save(tmp_path / "last.png", 90)]
 
 
-def test_grayscale_only_if_all_are(tmp_path):
-    """Files are read as grayscale if every one is, as RGB otherwise."""
+def test_files_are_gray_or_rgb(tmp_path):
+    """Gray if all those in fit are, else RGB, to which new files are converted."""
     gray = save(tmp_path / "gray.png", 50, mode="L")
     color = save(tmp_path / "color.png", 90)
-    assert open_images([gray, gray]).n_channels == 1
-    source = open_images([gray, color])
-    assert source.n_channels == 3
-    assert source.read([0], (4, 6)).unique().tolist() == [50]
-
-
-def test_files_are_converted_to_the_fitted_channels(tmp_path):
-    """New files become grayscale or RGB as the fitted ones were; nothing else."""
-    gray = save(tmp_path / "gray.png", 50, mode="L")
-    color = save(tmp_path / "color.png", 90)
-    as_gray = open_images([color], format=open_images([gray]).format)
-    as_color = open_images([gray], format=open_images([color]).format)
+    as_gray, as_color = open_images([gray, gray]), open_images([gray, color])
+    assert (as_gray.n_channels, as_color.n_channels) == (1, 3)
+    assert as_color.read([0], (4, 6)).unique().tolist() == [50]
     luma = np.asarray(Image.open(color).convert("L"))
-    np.testing.assert_array_equal(as_gray.read([0], (4, 6))[0, 0], luma)
-    assert as_color.read([0], (4, 6)).shape == (1, 3, 4, 6)
+    read = open_images([color], format=as_gray.format).read([0], (4, 6))
+    np.testing.assert_array_equal(read[0, 0], luma)
+    read = open_images([gray], format=as_color.format).read([0], (4, 6))
+    assert read.shape == (1, 3, 4, 6)
     five = open_images(np.zeros((2, 4, 6, 5)), reading=Reading(channel_axis=-1))
     with pytest.raises(ValueError, match="5 channels"):
         open_images([gray], format=five.format)
@@ -147,35 +140,36 @@ def test_folder(tmp_path):
         assert open_images(folder).paths == sorted(paths)
 
 
-def test_refused_folders(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("notes", ValueError, r"No image.*notes.*1 \.txt"),
+        ("nowhere", FileNotFoundError, "no folder .*nowhere"),
+        (None, FileNotFoundError, "''"),  # not the working folder
+        ("a.png", ValueError, r"pass \[path\]"),
+    ],
+)
+def test_refused_folders(tmp_path, name, error, message):
     """A folder that is none, or holds no images, is refused by name."""
-    (tmp_path / "notes.txt").write_text("not an image")
-    with pytest.raises(ValueError, match=rf"No image.*{tmp_path.name}.*1 \.txt"):
-        open_images(tmp_path)
-    with pytest.raises(FileNotFoundError, match=r"no folder .*nowhere"):
-        open_images(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="''"):  # not the working folder
-        open_images("")
-    with pytest.raises(ValueError, match=r"pass \[path\]"):
-        open_images(save(tmp_path / "a.png"))
+    save(tmp_path / "a.png")
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("not an image")
+    with pytest.raises(error, match=message):
+        open_images(tmp_path / name if name else "")
 
 
 def test_every_real_folder_is_searched_once(tmp_path):
     """Links that lead back or up add nothing; files are named by their own folder."""
     root, elsewhere = tmp_path / "up" / "root", tmp_path / "elsewhere"
     paths = [save(root / "z" / f"{number}.png") for number in range(3)]
-    paths.append(save(root / "linked" / "a.png"))
-    save(elsewhere / "linked" / "a.png")
+    save(elsewhere / "a.png")
     save(tmp_path / "up" / "above.png")
-    os.remove(root / "linked" / "a.png")
-    os.rmdir(root / "linked")
-    os.symlink(elsewhere / "linked", root / "linked")
-    for name, target in (("all", root), ("latest", root), ("a", root / "z")):
+    targets = {"linked": elsewhere, "all": root, "a": root / "z", "self": root / "self"}
+    for name, target in targets.items():
         os.symlink(target, root / name)
     os.symlink(root.parent, root / "z" / "up")
-    os.symlink(root / "self", root / "self")
     found, ignored = list_images(root)
-    assert found == sorted(paths)
+    assert found == sorted([*paths, str(root / "linked" / "a.png")])
     assert list(ignored) == [str(root / "self")]
 
 
@@ -190,10 +184,8 @@ def test_files_that_are_not_looked_at(tmp_path):
         r"\(install pillow-heif to read HEIC files\)"
     )
     with pytest.warns(UserWarning, match=summary):
-        source = open_images(tmp_path)
-    assert source.paths == paths
-    found, ignored = list_images(tmp_path)
-    assert found == paths
+        assert open_images(tmp_path).paths == paths
+    _, ignored = list_images(tmp_path)
     assert set(ignored) == {str(tmp_path / name) for name in names}
     assert ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"
     assert summarize_ignored({"a.txt": ""}) == "1 file was not looked at: 1 .txt."
