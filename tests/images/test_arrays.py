@@ -38,26 +38,21 @@ def test_channel_axis_resolves_what_the_shape_does_not(shape, message):
     assert (last.n_channels, last.image_size) == (shape[3], shape[1:3])
 
 
-def test_square_rows():
-    """Rows without image_shape are square grayscale, else square RGB, images."""
-    gray, color = pixels(2, 36), pixels(2, 4, 4, 3)
-    np.testing.assert_array_equal(read_all(gray), gray.reshape(2, 1, 6, 6))
-    rows = color.reshape(2, -1)
-    np.testing.assert_array_equal(read_all(rows), color.transpose(0, 3, 1, 2))
-
-
 @pytest.mark.parametrize(
-    ("image_shape", "size", "n_channels"),
+    ("n_features", "image_shape", "size", "n_channels"),
     [
-        ((5, 6), (5, 6), 1),
-        ((-1, 6), (5, 6), 1),
-        ((2, 5, 3), (2, 5), 3),
-        ((3, 2, -1), (2, 5), 3),
+        (30, (5, 6), (5, 6), 1),
+        (30, (-1, 6), (5, 6), 1),
+        (30, (2, 5, 3), (2, 5), 3),
+        (30, (3, 2, -1), (2, 5), 3),
+        (36, None, (6, 6), 1),
+        (48, None, (4, 4), 3),
     ],
 )
-def test_rows_with_image_shape(image_shape, size, n_channels):
-    """Rows are read by image_shape, with one length inferred."""
-    source = open_images(pixels(2, 30), reading=Reading(image_shape=image_shape))
+def test_rows(n_features, image_shape, size, n_channels):
+    """Rows are read by image_shape, one length inferred, or else as square images."""
+    rows = pixels(2, n_features)
+    source = open_images(rows, reading=Reading(image_shape=image_shape))
     assert (source.image_size, source.n_channels) == (size, n_channels)
 
 
@@ -95,13 +90,6 @@ def test_new_images_keep_the_channel_axis():
     assert open_images(pixels(2, 3, 4, 3), format=fitted).image_size == (4, 3)
 
 
-def test_new_arrays_for_a_format_of_rows():
-    """A format learned from rows reads the same images given as images."""
-    rows = pixels(2, 36)
-    read = read_all(rows.reshape(2, 6, 6), format=open_images(rows).format)
-    np.testing.assert_array_equal(read, rows.reshape(2, 1, 6, 6))
-
-
 @pytest.mark.parametrize(
     ("values", "advice"),
     [
@@ -137,11 +125,8 @@ def test_data_range_is_learned_and_extrapolated(offset):
     assert fitted.pixel_range == (offset - 2, offset + 2)
     assert (read_all(np.full((1, 4, 8), offset + 6), format=fitted) == 2.0).all()
     assert len(np.unique(read_all(images, reading=DATA))) == 64
-
-
-def test_constant_data():
-    """Constant images are read as zeros rather than divided by zero."""
-    assert not read_all(np.full((3, 4, 8), 7.0), reading=DATA).any()
+    # Constant images are zeros rather than divided by zero.
+    assert not read_all(np.full((3, 4, 8), offset), reading=DATA).any()
 
 
 @pytest.mark.parametrize("reading", [Reading(), DATA])

@@ -103,15 +103,6 @@ def test_large_photographs(tmp_path, monkeypatch):
         open_images([path])
 
 
-def test_opening_decodes_nothing(tmp_path, monkeypatch):
-    """Files whose pixels nobody asks for are not decoded."""
-    path = save(tmp_path / "a.png")
-    monkeypatch.setattr(Image.Image, "load", None)
-    source = open_images([path])
-    source.keep((4, 6))
-    assert len(source) == 1
-
-
 def test_one_decoding_serves_two_sizes(tmp_path, monkeypatch):
     """A JPEG is decoded once, at a scale for the kept size and the one asked for."""
     path = save(tmp_path / "a.jpg", 50, size=(512, 512))

@@ -82,10 +82,9 @@ KINDS = {
 @pytest.fixture
 def paths(tmp_path):
     """Return the images' files."""
-    files = [tmp_path / f"{index}.png" for index in range(len(IMAGES))]
-    for file, image in zip(files, IMAGES, strict=True):
-        Image.fromarray(image).save(file)
-    return files
+    for number, image in enumerate(IMAGES):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    return sorted(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)
