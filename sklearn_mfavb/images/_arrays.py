@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sklearn_mfavb.images._format import ImageFormat, Reading, Size
+from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._pixels import learn_rule, measure_range
-from sklearn_mfavb.images._source import ImageSource, Target
+from sklearn_mfavb.images._source import Batches, ImageSource, Target
 from sklearn_mfavb.images._values import (
     Array,
     as_numbers,
@@ -66,17 +66,12 @@ class ArraySource(ImageSource):
         format.pixels.check(dtype, measure)
         self._was_read[:] = True
         self.image_size = self._layout.view(take(self.images, slice(0, 1))).shape[2:]
+        if not is_on_disk(self.images):
+            self._size_at_hand = self.image_size
         is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
 
-    def keep(self, size: Size) -> None:
-        """Keep images at a size, unless the array already has it."""
-        if tuple(size) != self.image_size or is_on_disk(self.images):
-            super().keep(size)
-
-    def _load(
-        self, indices: np.ndarray, targets: set[Target]
-    ) -> dict[Target, torch.Tensor]:
+    def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load images and return the batch for each target."""
         batch = take(self.images, indices)
         release_pages(self.images)
@@ -161,7 +156,6 @@ def find_channel_axis(
                 "channel(s) of the images given to fit. A batch of one image is "
                 "image[None]."
             )
-        # Files passed to fit have no axis; where both fit, the last one is usual.
         return format.channel_axis if format.channel_axis in fitting else fitting[0]
     if len(fitting) == 1:
         return fitting[0]

@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
+from sklearn_mfavb.images._folders import HEIF_ADVICE, HEIF_EXTENSIONS
 from sklearn_mfavb.images._values import as_array, as_numbers
 
 
@@ -61,3 +62,13 @@ def find_image(item: Any) -> Image.Image | np.ndarray:
             "(height, width, n_channels) or (n_channels, height, width) is expected"
         )
     return image
+
+
+def explain(error: Exception, name: str) -> str:
+    """Return why an image cannot be opened, and what would help."""
+    reason = f"{type(error).__name__}: {error}".rstrip(".")
+    if isinstance(error, Image.DecompressionBombError):
+        return f"{reason}. If it is yours, raise PIL.Image.MAX_IMAGE_PIXELS"
+    is_heif = name.lower().rstrip(")").endswith(HEIF_EXTENSIONS)
+    is_unknown = isinstance(error, UnidentifiedImageError)
+    return f"{reason}; {HEIF_ADVICE}" if is_heif and is_unknown else reason

@@ -76,7 +76,7 @@ def open_images(
         raise TypeError(_describe_unknown(X))
     if len(X) == 0:
         raise ValueError(describe_empty((0,)))
-    return PictureSource(X, reading, format, are_constant=False)
+    return PictureSource(X, reading, format, is_constant=False)
 
 
 def _open_sequence(

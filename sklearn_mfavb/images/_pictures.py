@@ -10,17 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
-from sklearn_mfavb.images._folders import (
-    HEIF_ADVICE,
-    HEIF_EXTENSIONS,
-    readable_formats,
-)
+from sklearn_mfavb.images._folders import readable_formats
 from sklearn_mfavb.images._format import ImageFormat, Reading, Size
-from sklearn_mfavb.images._items import find_image, open_file
+from sklearn_mfavb.images._items import explain, find_image, open_file
 from sklearn_mfavb.images._pixels import (
     BYTE_RANGE,
     UNIT_RANGE,
@@ -29,7 +25,7 @@ from sklearn_mfavb.images._pixels import (
     learn_rule,
     measure_range,
 )
-from sklearn_mfavb.images._source import ImageSource, Target
+from sklearn_mfavb.images._source import Batches, ImageSource, Target
 
 BYTE = np.dtype(np.uint8)
 
@@ -67,12 +63,12 @@ class PictureSource(ImageSource):
         format: ImageFormat | None,
         *,
         are_paths: bool = False,
-        are_constant: bool = True,
+        is_constant: bool = True,
     ) -> None:
         super().__init__(len(items), items if are_paths else None)
         readable_formats()  # registers what Pillow can read
         self._items = items
-        self._are_constant = are_constant
+        self._is_constant = is_constant
         self._reading = reading
         self._fitted = format
         rule = learn_rule(reading.pixel_range, BYTE, lambda: UNIT_RANGE)
@@ -94,20 +90,10 @@ class PictureSource(ImageSource):
         are_bytes = all(each.is_pil or keeps_bytes(each.dtype) for each in headers)
         self._dtype = torch.uint8 if are_bytes else torch.float32
 
-    def keep(self, size: Size) -> None:
-        """Keep images at a size, unless they may come out changed."""
-        if self._are_constant:
-            super().keep(size)
-
-    def verify(self, size: Size) -> None:
-        """Read what has not been read yet, so that broken images show now."""
-        super().verify(size)
-        self._raise_if_none()
-
     def _scan(self) -> list[Header]:
         """Return headers: of a data set those of some items, or of all if need be."""
         indices = np.arange(len(self))
-        step = 1 if self._are_constant else max(1, len(self) // N_PROBES)
+        step = 1 if self._is_constant else max(1, len(self) // N_PROBES)
         headers = self._map(self._read_header, indices[::step])
         learns_range = self._fitted is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.
@@ -136,13 +122,11 @@ class PictureSource(ImageSource):
             n_channels = 1 if is_grayscale(image) else 3
             return Header(upright_size(image), n_channels, dtype, limits, True)
 
-    def _load(
-        self, indices: np.ndarray, targets: set[Target]
-    ) -> dict[Target, torch.Tensor]:
+    def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load each image once and return the batch for each target."""
         side = max(max(size) for size, _ in targets)
 
-        def load(index: int) -> dict[Target, torch.Tensor]:
+        def load(index: int) -> Batches:
             pixels = self._load_pixels(index, side)[None]
             return {(size, resize): resize(pixels, size)[0] for size, resize in targets}
 
@@ -179,10 +163,7 @@ class PictureSource(ImageSource):
     def _open(
         self, index: int, side: int | None = None
     ) -> AbstractContextManager[Image.Image | np.ndarray]:
-        """Open an image: as PIL has it, or as an array of two or three dimensions.
-
-        It may be scaled down as long as both sides are at least twice `side`.
-        """
+        """Open an image, whose sides may be scaled down to twice `side`."""
         item = self._items[index]
         return (
             nullcontext(find_image(item))
@@ -206,7 +187,7 @@ class PictureSource(ImageSource):
             return function(index)
         # Pillow's readers and users' datasets raise errors of any kind.
         except Exception as error:
-            reason = _reason(error, self._name(index))
+            reason = explain(error, self._name(index))
             if self._reading.on_error == "skip":
                 self.unreadable[index] = reason
                 return None
@@ -216,20 +197,6 @@ class PictureSource(ImageSource):
                 f"Cannot read {self._name(index)}: {reason}. Remove it, or pass "
                 "on_error='skip'."
             ) from error
-
-    def _name(self, index: int) -> str:
-        """Return what an image is called in an error."""
-        name = "" if self.paths is None else f" ({self.paths[index]})"
-        return f"image {index}{name}"
-
-    def _raise_if_none(self) -> None:
-        """Raise if not one image can be read."""
-        if len(self.unreadable) == len(self):
-            index, reason = next(iter(self.unreadable.items()))
-            raise ValueError(
-                f"None of the {len(self)} images can be read; {self._name(index)}: "
-                f"{reason}."
-            )
 
 
 def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
@@ -247,11 +214,11 @@ def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:
         given = "auto"  # it is for files with more than 8 bits
     dtype = arrays[0].dtype if arrays else BYTE
     measure = partial(join_ranges, [header.limits for header in arrays])
-    axis = None if n_channels == 1 else reading.channel_axis
-    size = median_size(headers)
-    shape = (n_channels, *size) if axis == 1 else (*size, n_channels)
     rule = learn_rule(given, dtype, measure)
-    return ImageFormat(size if n_channels == 1 else shape, axis, *rule, reading.resize)
+    size = median_size(headers)
+    is_gray = n_channels == 1
+    layout = Layout(size, None) if is_gray else Layout((*size, n_channels), -1)
+    return ImageFormat(*layout, *rule, reading.resize)
 
 
 def learn_deep_range(headers: list[Header], reading: Reading) -> Range:
@@ -268,13 +235,3 @@ def median_size(headers: list[Header]) -> Size:
     """Return the median height and the median width."""
     height, width = np.median([header.size for header in headers], axis=0)
     return int(height), int(width)
-
-
-def _reason(error: Exception, name: str) -> str:
-    """Return why an image cannot be read, and what would help."""
-    reason = f"{type(error).__name__}: {error}".rstrip(".")
-    if isinstance(error, Image.DecompressionBombError):
-        return f"{reason}. If it is yours, raise PIL.Image.MAX_IMAGE_PIXELS"
-    is_heif = name.lower().rstrip(")").endswith(HEIF_EXTENSIONS)
-    is_unknown = isinstance(error, UnidentifiedImageError)
-    return f"{reason}; {HEIF_ADVICE}" if is_heif and is_unknown else reason

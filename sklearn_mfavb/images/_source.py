@@ -16,6 +16,7 @@ from sklearn_mfavb.warn import warn_user
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 Target = tuple[Size, Resize]
+Batches = dict[Target, torch.Tensor]
 
 # More is kept in a file: it would compete with the network for the memory of a small
 # machine. These are about 60,000 RGB images of 76 x 76 pixels.
@@ -46,6 +47,10 @@ class ImageSource(ABC):
     format: ImageFormat
     image_size: Size
     _dtype: torch.dtype
+    #: The size at which images are at hand already.
+    _size_at_hand: Size | None = None
+    #: Whether an image is the same each time it is read.
+    _is_constant = True
 
     def __init__(self, n_images: int, paths: list[str] | None = None) -> None:
         self.paths = paths
@@ -66,9 +71,7 @@ class ImageSource(ABC):
         return self.format.n_channels
 
     @abstractmethod
-    def _load(
-        self, indices: np.ndarray, targets: set[Target]
-    ) -> dict[Target, torch.Tensor]:
+    def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load each image once and return the batch for each target."""
 
     def read(
@@ -106,6 +109,8 @@ class ImageSource(ABC):
         Up to 1 GiB is kept in memory, more in a temporary file that is removed with the
         source. Nothing is kept of datasets, whose items may change.
         """
+        if tuple(size) == self._size_at_hand or not self._is_constant:
+            return
         shape = (len(self), self.n_channels, *size)
         if self._kept is not None and self._kept.shape == shape:
             return
@@ -126,6 +131,21 @@ class ImageSource(ABC):
         unread = np.flatnonzero(~self._was_read)
         for start in range(0, len(unread), VERIFY_BATCH_SIZE):
             self.read(unread[start : start + VERIFY_BATCH_SIZE], size)
+        self._raise_if_none()
+
+    def _raise_if_none(self) -> None:
+        """Raise if not one image can be read."""
+        if len(self.unreadable) == len(self):
+            index, reason = next(iter(self.unreadable.items()))
+            raise ValueError(
+                f"None of the {len(self)} images can be read; {self._name(index)}: "
+                f"{reason}."
+            )
+
+    def _name(self, index: int) -> str:
+        """Return what an image is called in an error."""
+        name = "" if self.paths is None else f" ({self.paths[index]})"
+        return f"image {index}{name}"
 
 
 def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> np.ndarray:
