@@ -37,34 +37,26 @@ def list_images(
         raise FileNotFoundError(f"There is no folder {root!r}.")
     ignored: dict[str, str] = {}
 
-    def refuse(error: OSError) -> None:
+    def leave_out(error: OSError) -> None:
+        reason = f"the folder cannot be opened: {error.strerror}"
         if on_error == "raise":
-            reason = f"a folder cannot be opened ({error.strerror}): on_error='skip' "
-            message = f"{reason}leaves it out"
+            message = f"{reason}; on_error='skip' leaves it out"
             raise OSError(error.errno, message, error.filename) from error
-        ignored[error.filename] = f"the folder cannot be opened: {error.strerror}"
+        ignored[error.filename] = reason
 
-    files = list(_visible_files(root, refuse))
+    files = sorted(_visible_files(root, leave_out))
     ignored.update((path, why) for path in files if (why := _why_no_image(path)))
-    paths = sorted(set(files) - ignored.keys())
+    paths = [path for path in files if path not in ignored]
     if not paths:
         raise ValueError(
             f"No image files are below the folder {root!r}: files with the extensions "
-            "known to Pillow (.png, .jpg, .webp, ...) are read. "
-            f"{summarize_ignored(ignored)}"
+            f"known to Pillow (.png, .jpg, ...) are read. {summarize_ignored(ignored)}"
         )
     return paths, dict(sorted(ignored.items()))
 
 
 def summarize_ignored(ignored: dict[str, str]) -> str:
-    """Summarize in one line what was not looked at; empty if there is nothing.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.images import summarize_ignored
-    >>> summarize_ignored({"a.txt": "", "b.txt": "", "c": ""})
-    '3 files were not looked at: 2 .txt, 1 without an extension.'
-    """
+    """Summarize in one line what was not looked at; empty if there is nothing."""
     if not ignored:
         return ""
     kinds = Counter(_kind(path) for path in ignored)
@@ -86,12 +78,12 @@ def readable_formats() -> dict[str, str]:
     return {end: name for end, name in extensions.items() if name in decodable}
 
 
-def _visible_files(root: str, refuse: Callable[[OSError], None]) -> Iterator[str]:
+def _visible_files(root: str, on_error: Callable[[OSError], None]) -> Iterator[str]:
     """Yield the visible files below a folder, each real folder's once."""
     seen = set(map(str, Path(root).resolve().parents))
     to_search = deque([root])
     while to_search:
-        for folder, subfolders, files in os.walk(to_search.popleft(), onerror=refuse):
+        for folder, subfolders, files in os.walk(to_search.popleft(), onerror=on_error):
             real = os.path.realpath(folder)
             if real in seen:
                 subfolders.clear()
@@ -118,8 +110,8 @@ def _why_no_image(path: str) -> str | None:
     # Pillow's readers raise errors of any kind for files that are no images.
     with suppress(Exception):
         if os.path.isfile(path):  # a pipe would be waited for
-            with open(path, "rb") as file, Image.open(file, formats=names):
-                return None
+            Image.open(path, formats=names).close()
+            return None
     return "it has no extension and is no image"
 
 

@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
@@ -176,8 +176,8 @@ class PictureSource(ImageSource):
         read = partial(self._try, function)
         if self.paths is None:
             return list(map(read, indices.tolist()))
-        with ThreadPoolExecutor(N_THREADS) as threads:
-            return list(threads.map(read, indices.tolist()))
+        with ThreadPool(N_THREADS) as threads:
+            return list(threads.imap(read, indices.tolist()))
 
     def _try(self, function: Callable[[int], Any], index: int) -> Any:
         """Call a function with an index; an error names the image, or is noted."""

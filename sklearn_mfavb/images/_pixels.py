@@ -33,10 +33,9 @@ class PixelRule(NamedTuple):
         They are not measured where the type alone says that they are right.
         """
         low, high = self.range_of(dtype)
-        if self.kind != "data" and dtype.kind in "bu" and dtype.itemsize == 1:
-            darkest, brightest = natural_range(dtype)
-            if low <= darkest and brightest <= high:
-                return low, high
+        is_told_by_type = dtype in (np.uint8, np.bool_) and self.kind != "data"
+        if is_told_by_type and low <= 0 and natural_range(dtype)[1] <= high:
+            return low, high
         smallest, largest = measure()
         is_inside = low <= smallest and largest <= high
         is_integer_image = self.kind == "auto" and dtype.kind in "iu"
