@@ -25,11 +25,18 @@ def paths(tmp_path):
     return paths
 
 
+def grays(source):
+    """Return the gray of each image."""
+    return source.read([0, 1, 2], (4, 6))[:, 0, 0, 0].tolist()
+
+
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_files_are_read_once(paths, monkeypatch, in_memory):
-    """What was read at any size is kept at one, in memory or in a file."""
+def test_files_are_read_once(paths, monkeypatch, tmp_path_factory, in_memory):
+    """What was read at any size is kept at one, in memory or in a temporary file."""
     if not in_memory:
         monkeypatch.setattr(_source, "MEMORY_BYTES", 0)
+    folder = tmp_path_factory.mktemp("temporary")
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
     source = open_images(paths)
     source.keep((4, 6))
     first = source.read([2, 0, 2], (4, 6))
@@ -39,13 +46,15 @@ def test_files_are_read_once(paths, monkeypatch, in_memory):
     again = source.read([2, 0, 2], (4, 6))
     assert torch.equal(again, first)
     again.zero_()  # a batch is a copy
-    assert source.read([0, 1, 2], (4, 6))[:, 0, 0, 0].tolist() == [10, 20, 30]
+    assert grays(source) == [10, 20, 30]
     source.verify((4, 6))
     with pytest.raises(FileNotFoundError):
         source.read([1], (9, 9))
-    assert source.read([1], (4, 6)).any()  # another size drops nothing
-    is_map = isinstance(source._kept, np.memmap)
-    assert is_map is not in_memory
+    assert grays(source) == [10, 20, 30]  # another size drops nothing
+    assert isinstance(source._kept, np.memmap) is not in_memory
+    del source
+    gc.collect()
+    assert list(folder.iterdir()) == []
 
 
 def test_verify_reads_what_was_not_read(paths):
@@ -57,7 +66,7 @@ def test_verify_reads_what_was_not_read(paths):
     source.verify((2, 2))
     for path in paths[1:]:
         os.remove(path)
-    assert source.read([0, 1, 2], (4, 6))[:, 0, 0, 0].tolist() == [10, 20, 30]
+    assert grays(source) == [10, 20, 30]
 
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="needs POSIX")
@@ -73,20 +82,6 @@ def test_a_full_disk_is_no_error(paths, monkeypatch):
     with pytest.warns(UserWarning, match="No space left .*TMPDIR"):
         source.keep((4, 6))
     assert source.read([0], (4, 6)).any()
-
-
-def test_the_temporary_file_goes_with_the_source(paths, tmp_path, monkeypatch):
-    """No file is left in the temporary folder, not even while it is used."""
-    folder = tmp_path / "temporary"
-    folder.mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(folder))
-    monkeypatch.setattr(_source, "MEMORY_BYTES", 0)
-    source = open_images(paths)
-    source.keep((4, 6))
-    source.verify((4, 6))
-    del source
-    gc.collect()
-    assert list(folder.iterdir()) == []
 
 
 def test_arrays_are_resized_once(monkeypatch):
