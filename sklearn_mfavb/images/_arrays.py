@@ -123,15 +123,13 @@ def square_layout(n_features: int) -> Layout:
 
 def complete_shape(image_shape: Sequence[int], n_features: int) -> tuple[int, ...]:
     """Return a shape with -1 replaced; raise if rows are not of that length."""
-    known = math.prod(length for length in image_shape if length != -1)
-    shape = tuple(n_features // known if n == -1 else int(n) for n in image_shape)
-    if math.prod(shape) != n_features:
-        multiple = "a multiple of " if -1 in image_shape else ""
+    try:
+        return np.empty(n_features, dtype=np.bool_).reshape(image_shape).shape
+    except ValueError as error:
         raise ValueError(
-            f"The rows of X have {n_features} features, but image_shape={image_shape}, "
-            f"given or learned in fit, holds {multiple}{known} numbers."
-        )
-    return shape
+            f"The rows of X have {n_features} features, which do not make an image of "
+            f"image_shape={image_shape}, given or learned in fit."
+        ) from error
 
 
 def find_channel_axis(
@@ -141,26 +139,24 @@ def find_channel_axis(
 
     With a format it is the axis with as many channels, that of the format first.
     """
-    is_flat = len(image_shape) == 2
     counts = CHANNEL_COUNTS if format is None else (format.n_channels,)
-    if is_flat and 1 in counts:
+    if len(image_shape) == 2 and 1 in counts:
         return None
     if format is None and reading.channel_axis is not None:
         return reading.channel_axis
-    lengths = {-1: image_shape[-1], 1: image_shape[0]}
+    lengths = {-1: image_shape[-1], 1: image_shape[0]} if len(image_shape) > 2 else {}
     fitting = [axis for axis, length in lengths.items() if length in counts]
-    if format is not None:
-        if is_flat or not fitting:
-            raise ValueError(
-                f"Images of shape {image_shape} do not have the {format.n_channels} "
-                "channel(s) of the images given to fit. A batch of one image is "
-                "image[None]."
-            )
-        return format.channel_axis if format.channel_axis in fitting else fitting[0]
     if len(fitting) == 1:
         return fitting[0]
-    raise ValueError(
-        f"Images of shape {image_shape} have {len(fitting) or 'no'} axes, first or "
-        "last, of 1, 3 or 4 channels: pass channel_axis=1 for channels first or "
-        "channel_axis=-1 for channels last."
-    )
+    if format is None:
+        raise ValueError(
+            f"Images of shape {image_shape} have {len(fitting) or 'no'} axes, first or "
+            "last, of 1, 3 or 4 channels: pass channel_axis=1 for channels first or "
+            "channel_axis=-1 for channels last."
+        )
+    if not fitting:
+        raise ValueError(
+            f"Images of shape {image_shape} do not have the {format.n_channels} "
+            "channel(s) of the images given to fit. Pass one image as image[None]."
+        )
+    return format.channel_axis or -1

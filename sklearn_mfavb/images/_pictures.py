@@ -70,7 +70,7 @@ class PictureSource(ImageSource):
         self._items = items
         self._is_constant = is_constant
         self._reading = reading
-        self._fitted = format
+        self._learned = format
         rule = learn_rule(reading.pixel_range, BYTE, lambda: UNIT_RANGE)
         self.format = format or ImageFormat((), None, *rule, reading.resize)
         headers = self._scan()
@@ -86,6 +86,7 @@ class PictureSource(ImageSource):
             deep_range = learn_deep_range(deep, reading)
             self.format = replace(self.format, deep_range=deep_range)
         self.image_size = median_size(headers) if headers else self.format.image_size
+        self._learned = self.format
         keeps_bytes = self.format.pixels.keeps_bytes
         are_bytes = all(each.is_pil or keeps_bytes(each.dtype) for each in headers)
         self._dtype = torch.uint8 if are_bytes else torch.float32
@@ -95,7 +96,7 @@ class PictureSource(ImageSource):
         indices = np.arange(len(self))
         step = 1 if self._is_constant else max(1, len(self) // N_PROBES)
         headers = self._map(self._read_header, indices[::step])
-        learns_range = self._fitted is None and self._reading.pixel_range == "data"
+        learns_range = self._learned is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.
         if learns_range or all(h.is_pil and h.n_channels == 1 for h in headers if h):
             rest = np.delete(indices, indices[::step])
@@ -107,7 +108,7 @@ class PictureSource(ImageSource):
         learns_deep = not self.format.deep_range and self.format.pixel_rule != "fixed"
         with self._open(index) as image:
             if not isinstance(image, Image.Image):
-                planes, limits = self._as_planes(image, self._fitted)
+                planes, limits = self._as_planes(image)
                 return Header(planes.shape[1:], len(planes), image.dtype, limits, False)
             dtype, limits = BYTE, BYTE_RANGE
             if is_deep(image) and learns_deep:  # which no header tells
@@ -144,7 +145,7 @@ class PictureSource(ImageSource):
             if isinstance(image, Image.Image):
                 pixels = decode(image, self.n_channels, self.format.deep_pixels)
             else:
-                planes, _ = self._as_planes(image, self.format)
+                planes, _ = self._as_planes(image)
                 pixels = self.format.pixels.scale(planes)
         if pixels.dtype == self._dtype:
             return pixels
@@ -152,11 +153,9 @@ class PictureSource(ImageSource):
             return pixels.mul(255).round().clamp(0, 255).byte()
         return pixels.float() / 255
 
-    def _as_planes(
-        self, image: np.ndarray, format: ImageFormat | None
-    ) -> tuple[np.ndarray, Range]:
+    def _as_planes(self, image: np.ndarray) -> tuple[np.ndarray, Range]:
         """View an array as (n_channels, height, width); check and return its range."""
-        axis = find_channel_axis(image.shape, self._reading, format)
+        axis = find_channel_axis(image.shape, self._reading, self._learned)
         limits = self.format.pixels.check(image.dtype, lambda: measure_range([image]))
         return Layout(image.shape, axis).view(image[None])[0], limits
 
@@ -165,11 +164,9 @@ class PictureSource(ImageSource):
     ) -> AbstractContextManager[Image.Image | np.ndarray]:
         """Open an image, whose sides may be scaled down to twice `side`."""
         item = self._items[index]
-        return (
-            nullcontext(find_image(item))
-            if self.paths is None
-            else open_file(item, side)
-        )
+        if self.paths is None:
+            return nullcontext(find_image(item))
+        return open_file(item, side)
 
     def _map(self, function: Callable[[int], Any], indices: np.ndarray) -> list[Any]:
         """Call a function with indices; it gives None for those it cannot read."""
