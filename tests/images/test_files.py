@@ -174,8 +174,9 @@ def test_files_that_are_not_looked_at(tmp_path):
         r"7 files were not looked at: 4 \.HEIC, 2 \.txt, 1 without an extension "
         r"\(install pillow-heif to read HEIC files\)"
     )
-    with pytest.warns(UserWarning, match=summary):
+    with pytest.warns(UserWarning, match=summary) as caught:
         assert open_images(tmp_path).paths == paths
+    assert caught[0].filename == __file__
     _, ignored = list_images(tmp_path)
     assert set(ignored) == {str(tmp_path / name) for name in names}
     assert ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"

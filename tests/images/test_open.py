@@ -20,14 +20,6 @@ def read_all(source):
     return source.read(range(len(source)), source.image_size)
 
 
-class ArrayLike:
-    """Something that only knows how to become an array."""
-
-    def __array__(self, dtype=None, copy=None):
-        """Return the images."""
-        return IMAGES
-
-
 class OnDisk:
     """An array as h5py has it: slices or ascending indices, and slow if read whole."""
 
@@ -58,14 +50,11 @@ def objects(items):
 KINDS = {
     "NHWC": lambda paths: IMAGES,
     "NCHW": lambda paths: EXPECTED,
-    "Fortran order": lambda paths: np.asfortranarray(IMAGES),
-    "big endian": lambda paths: IMAGES.astype(">u1"),
     "tensor": lambda paths: torch.from_numpy(IMAGES),
     "on disk": lambda paths: OnDisk(IMAGES),
     "rows": lambda paths: ROWS,
     "rows on disk": lambda paths: OnDisk(ROWS),
     "dataframe": lambda paths: pd.DataFrame(ROWS),
-    "array-like": lambda paths: ArrayLike(),
     "list of arrays": lambda paths: list(IMAGES),
     "tuple of tensors": lambda paths: tuple(torch.from_numpy(EXPECTED)),
     "object array": lambda paths: objects(list(IMAGES)),
