@@ -72,7 +72,8 @@ def open_images(
         return _open_sequence(items, reading, format)
     if array is not None:
         return ArraySource(array, reading, format)
-    if not _is_dataset(X):
+    is_indexed = hasattr(X, "__getitem__") and hasattr(X, "__len__")
+    if not is_indexed or isinstance(X, (Mapping, bytes, bytearray, Image.Image, type)):
         raise TypeError(_describe_unknown(X))
     if len(X) == 0:
         raise ValueError(describe_empty((0,)))
@@ -119,19 +120,11 @@ def _kind(item: Any) -> str:
     return type(item).__name__ if as_array(item) is None else "array"
 
 
-def _is_dataset(X: Any) -> bool:
-    """Whether X is a map-style dataset: items by number, and a length."""
-    is_indexed = hasattr(X, "__getitem__") and hasattr(X, "__len__")
-    is_other = isinstance(X, (Mapping, bytes, bytearray, Image.Image, type))
-    return is_indexed and not is_other
-
-
 def _describe_unknown(X: Any) -> str:
     """Return what was seen, and how the same images can be passed."""
     seen = f"X is of type {type(X).__name__}, but expected {ACCEPTED}."
     if isinstance(X, Image.Image):
         return f"{seen} Pass one image as [image]."
-    if isinstance(X, Mapping) and X and all(map(_is_dataset, X.values())):
-        name = next(iter(X))
-        return f"{seen} It holds the datasets {list(X)}: pass one, as X[{name!r}]."
+    if isinstance(X, Mapping) and X:
+        return f"{seen} Pass one of its values, as X[{next(iter(X))!r}]."
     return seen

@@ -132,7 +132,7 @@ def test_missing_paths(paths):
         (TypeError, None, "NoneType"),
         (TypeError, 3, "type int"),
         (TypeError, {"a": 1}, "type dict"),
-        (TypeError, {"train": [1], "test": [2]}, r"datasets \['train', .*X\['train'\]"),
+        (TypeError, {"train": [1], "test": [2]}, r"type dict.*X\['train'\]"),
         (TypeError, iter([1, 2]), "list_iterator.*map-style"),
         (TypeError, Image.new("L", (4, 4)), r"Pass one image as \[image\]"),
         (TypeError, ["a.png", 3], "number and path"),
