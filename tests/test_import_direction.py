@@ -25,7 +25,7 @@ ALLOWED = {
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
-    "images": "parameters",
+    "images": "parameters warn",
     "networks": "backbones heads views",
     "assignment": "heads losses neighbors",
     "pairs": "networks views",

@@ -126,7 +126,7 @@ def fit_model(
     -------
     FitResult
     """
-    image_format = None if dataset.source is None else dataset.source.complete_format()
+    image_format = None if dataset.source is None else dataset.source.format
     shape = view_shape(encoders, image_format, dataset.size)
     with isolated(seed, runtime.device):
         network = recipe.make_network(shape)

@@ -235,12 +235,13 @@ class CLIPFeatures(
             for learned in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(learned, None)
         reading, fitted = self._group("reading"), getattr(self, "image_format_", None)
-        if is_fit or not (fitted and (fitted.accepts_any_value or fitted.deep_range)):
+        has_range = fitted and (fitted.pixel_rule == "data" or fitted.deep_range)
+        if is_fit or not has_range:
             fitted = None
         source = open_images(X, reading=reading, format=fitted)
         check_channels(source)
         if is_fit:
-            self.image_format_ = source.complete_format()
+            self.image_format_ = source.format
         return source
 
     def _own(self, encoder: Encoder) -> None:

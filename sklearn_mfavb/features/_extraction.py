@@ -172,7 +172,7 @@ class Extraction:
             keys: list[Any] = hash_images(images)
         else:
             # Pixels of more than 8 bits depend on the range of all images.
-            format = self.source.complete_format()
+            format = self.source.format
             kind = f"{format.n_channels} {format.pixel_range} {format.deep_range}"
             keys = [hash_file(paths[i], kind) for i in batch]
         key_of = dict(zip(batch.tolist(), keys, strict=True))

@@ -1,7 +1,7 @@
 """Batches for torch's DataLoader: images, features, and those of partners."""
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,8 +9,6 @@ from torch.utils.data import Dataset
 
 from sklearn_mfavb.images._format import Size
 from sklearn_mfavb.images._source import ImageSource
-
-Batch = TypeVar("Batch")
 
 
 class ImageDataset(Dataset[dict[str, torch.Tensor]]):
@@ -94,6 +92,6 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return expanded
 
     @staticmethod
-    def collate(batch: Batch) -> Batch:
+    def collate(batch: Any) -> Any:
         """Return a batch as it is: the ``collate_fn`` for this dataset's batches."""
         return batch

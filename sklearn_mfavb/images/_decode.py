@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageOps
 from torch.nn.functional import interpolate
+from torch.nn.functional import pad as pad_with_zeros
 
 from sklearn_mfavb.images._format import Size
+from sklearn_mfavb.images._pixels import PixelRule, measure_range
 
 # A drawing of which 95 % is lighter than this does not show on a white page.
 LIGHT = 230
@@ -17,12 +19,13 @@ LIGHT = 230
 def upright_size(image: Image.Image) -> Size:
     """Return height and width of an image, upright, from its header."""
     width, height = image.size
-    # Pillow decodes a PNG to look for EXIF data behind the pixels, and reports the
-    # size of a TIFF upright from the start.
-    is_early = image.format not in {"PNG", "TIFF"} or (
-        image.format == "PNG" and "exif" in image.info
-    )
-    return (width, height) if is_early and _orientation(image) >= 5 else (height, width)
+    # Not for TIFF, whose size Pillow reports upright, nor for PNG with EXIF data behind
+    # the pixels, which would be decoded. Any error: see below.
+    if "exif" in image.info:
+        with suppress(Exception):
+            if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5:
+                return width, height
+    return height, width
 
 
 def is_grayscale(image: Image.Image) -> bool:
@@ -35,40 +38,27 @@ def is_deep(image: Image.Image) -> bool:
     return image.mode.startswith("I") or image.mode == "F"
 
 
-def decode(
-    image: Image.Image, n_channels: int, to_bytes: Callable[[np.ndarray], np.ndarray]
-) -> np.ndarray:
-    """Return (n_channels, height, width) bytes: grayscale for one channel, else RGB.
-
-    The values of an image with more than 8 bits are given to `to_bytes`.
-    """
-    image = _upright(image)
-    if is_deep(image):
-        image = Image.fromarray(to_bytes(np.asarray(image)))
-    elif image.has_transparency_data:
-        image = _on_page(image)
-    pixels = np.array(image.convert("L" if n_channels == 1 else "RGB"))
-    return pixels.reshape(*pixels.shape[:2], n_channels).transpose(2, 0, 1)
-
-
-def _orientation(image: Image.Image) -> int:
-    """Return the EXIF orientation; 1, upright, if there is none."""
-    # Broken metadata (any error, by format) is no reason to refuse good pixels.
-    with suppress(Exception):
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    return 1
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF orientation."""
-    image.load()
-    if _orientation(image) == 1:
-        return image
+def decode(image: Image.Image, n_channels: int, deep_pixels: PixelRule) -> torch.Tensor:
+    """Return (n_channels, height, width) bytes: grayscale for one channel, else RGB."""
     upright = image.copy()
-    # In place, Pillow turns the pixels before it fails to rewrite broken metadata.
+    # In place, Pillow turns the pixels before it fails to rewrite broken metadata: with
+    # any error, by format, and no reason to refuse good pixels.
     with suppress(Exception):
         ImageOps.exif_transpose(upright, in_place=True)
-    return upright
+    if is_deep(upright):
+        upright = Image.fromarray(_to_bytes(np.asarray(upright), deep_pixels))
+    elif upright.has_transparency_data:
+        upright = _on_page(upright)
+    pixels = np.array(upright.convert("L" if n_channels == 1 else "RGB"))
+    planes = pixels.reshape(*pixels.shape[:2], n_channels).transpose(2, 0, 1)
+    return torch.from_numpy(planes)
+
+
+def _to_bytes(values: np.ndarray, rule: PixelRule) -> np.ndarray:
+    """Convert values of more than 8 bits."""
+    rule.check(values.dtype, lambda: measure_range([values]))
+    # Brighter than any image in fit is white: a sensor would be saturated.
+    return rule.scale(values).clamp(0, 1).mul(255).round().byte().numpy()
 
 
 def _on_page(image: Image.Image) -> Image.Image:
@@ -114,11 +104,8 @@ def pad(images: torch.Tensor, size: Size) -> torch.Tensor:
     scale = min(size[0] / height, size[1] / width)
     rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
     top, left = (size[0] - rows) // 2, (size[1] - columns) // 2
-    page = images.new_zeros((*images.shape[:-2], *size))
-    page[..., top : top + rows, left : left + columns] = stretch(
-        images, (rows, columns)
-    )
-    return page
+    margins = (left, size[1] - columns - left, top, size[0] - rows - top)
+    return pad_with_zeros(stretch(images, (rows, columns)), margins)
 
 
 RESIZE: dict[str, Resize] = {"crop": crop, "pad": pad, "stretch": stretch}

@@ -3,7 +3,7 @@
 import importlib
 import os
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,7 @@ from PIL import Image
 # Formats that Pillow recognizes but needs other software to decode.
 IDENTIFIED_ONLY = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"})
 
-HEIF_EXTENSIONS = frozenset({".heic", ".heif", ".hif"})
+HEIF_EXTENSIONS = (".heic", ".heif", ".hif")
 HEIF_ADVICE = "install pillow-heif to read HEIC files"
 
 
@@ -36,27 +36,27 @@ def list_images(
     if not os.path.isdir(root):
         raise FileNotFoundError(f"There is no folder {root!r}.")
     ignored: dict[str, str] = {}
-    files = list(_visible_files(root, ignored, on_error))
+
+    def leave_out(error: OSError) -> None:
+        reason = f"the folder cannot be opened: {error.strerror}"
+        if on_error == "raise":
+            message = f"{reason}; on_error='skip' leaves it out"
+            raise OSError(error.errno, message, error.filename) from error
+        ignored[error.filename] = reason
+
+    files = sorted(_visible_files(root, leave_out))
     ignored.update((path, why) for path in files if (why := _why_no_image(path)))
-    paths = sorted(set(files) - ignored.keys())
+    paths = [path for path in files if path not in ignored]
     if not paths:
         raise ValueError(
             f"No image files are below the folder {root!r}: files with the extensions "
-            "known to Pillow (.png, .jpg, .webp, ...) are read. "
-            f"{summarize_ignored(ignored)}"
+            f"known to Pillow (.png, .jpg, ...) are read. {summarize_ignored(ignored)}"
         )
     return paths, dict(sorted(ignored.items()))
 
 
 def summarize_ignored(ignored: dict[str, str]) -> str:
-    """Summarize in one line what was not looked at; empty if there is nothing.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.images import summarize_ignored
-    >>> summarize_ignored({"a.txt": "", "b.txt": "", "c": ""})
-    '3 files were not looked at: 2 .txt, 1 without an extension.'
-    """
+    """Summarize in one line what was not looked at; empty if there is nothing."""
     if not ignored:
         return ""
     kinds = Counter(_kind(path) for path in ignored)
@@ -78,41 +78,24 @@ def readable_formats() -> dict[str, str]:
     return {end: name for end, name in extensions.items() if name in decodable}
 
 
-def _visible_files(root: str, ignored: dict[str, str], on_error: str) -> Iterator[str]:
+def _visible_files(root: str, on_error: Callable[[OSError], None]) -> Iterator[str]:
     """Yield the visible files below a folder, each real folder's once."""
     seen = set(map(str, Path(root).resolve().parents))
-    folders, links = deque([root]), deque[str]()
-    while folders or links:
-        # Links last, so that a file is named by its own folder.
-        folder = folders.popleft() if folders else links.popleft()
-        real = os.path.realpath(folder)
-        if real in seen:
-            continue
-        seen.add(real)
-        for entry in _open_folder(folder, ignored, on_error):
-            if entry.name.startswith("."):
+    to_search = deque([root])
+    while to_search:
+        for folder, subfolders, files in os.walk(to_search.popleft(), onerror=on_error):
+            real = os.path.realpath(folder)
+            if real in seen:
+                subfolders.clear()
                 continue
-            # A link to itself is an error to entry.is_dir().
-            is_link = entry.is_symlink()
-            if os.path.isdir(entry.path) if is_link else entry.is_dir():
-                (links if is_link else folders).append(entry.path)
-            else:
-                yield entry.path
-
-
-def _open_folder(
-    folder: str, ignored: dict[str, str], on_error: str
-) -> list[os.DirEntry[str]]:
-    """List a folder; one that cannot be opened is an error, or ignored."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError as error:
-        if on_error == "raise":
-            reason = f"a folder cannot be opened ({error.strerror}): on_error='skip' "
-            raise OSError(error.errno, f"{reason}leaves it out", folder) from error
-        ignored[folder] = f"the folder cannot be opened: {error.strerror}"
-        return []
+            seen.add(real)
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+            paths = (os.path.join(folder, name) for name in subfolders)
+            # Links last, so that a file is named by its own folder.
+            to_search.extend(path for path in paths if os.path.islink(path))
+            for name in files:
+                if not name.startswith("."):
+                    yield os.path.join(folder, name)
 
 
 def _why_no_image(path: str) -> str | None:
@@ -127,8 +110,8 @@ def _why_no_image(path: str) -> str | None:
     # Pillow's readers raise errors of any kind for files that are no images.
     with suppress(Exception):
         if os.path.isfile(path):  # a pipe would be waited for
-            with open(path, "rb") as file, Image.open(file, formats=names):
-                return None
+            Image.open(path, formats=names).close()
+            return None
     return "it has no extension and is no image"
 
 

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Options, StrOptions
 
+from sklearn_mfavb.images._pixels import UNIT_RANGE, PixelRule
 from sklearn_mfavb.parameters import ParameterGroup
 
 Size = tuple[int, int]
-Range = tuple[float, float]
-PixelRule = Literal["auto", "fixed", "data"]
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class ImageFormat:
     --------
     >>> from sklearn_mfavb.images import ImageFormat
     >>> format = ImageFormat((3, 28, 24), 1, (0.0, 255.0), "auto")
-    >>> format.n_channels, format.image_size, format.n_features
-    (3, (28, 24), 2016)
+    >>> format.n_channels, format.image_size
+    (3, (28, 24))
     """
 
     image_shape: tuple[int, ...]
     channel_axis: int | None
     pixel_range: tuple[float, float]
-    pixel_rule: PixelRule
+    pixel_rule: Literal["auto", "fixed", "data"]
     resize: Literal["crop", "pad", "stretch"] = "crop"
     deep_range: tuple[float, float] | None = None
 
@@ -54,14 +53,16 @@ class ImageFormat:
         return self.image_shape[first], self.image_shape[first + 1]
 
     @property
-    def n_features(self) -> int:
-        """Number of values of one image."""
-        return math.prod(self.image_shape)
+    def pixels(self) -> PixelRule:
+        """How the values of arrays are read."""
+        return PixelRule(self.pixel_range, self.pixel_rule)
 
     @property
-    def accepts_any_value(self) -> bool:
-        """Whether values outside `pixel_range` are allowed."""
-        return self.pixel_rule == "data"
+    def deep_pixels(self) -> PixelRule:
+        """How the values of files with more than 8 bits are read."""
+        if self.pixel_rule == "fixed":
+            return self.pixels
+        return PixelRule(self.deep_range or UNIT_RANGE, "data")
 
 
 class Reading(ParameterGroup):
@@ -95,7 +96,7 @@ class Reading(ParameterGroup):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "image_shape": [tuple, list, None],
-        "channel_axis": [Integral, None],
+        "channel_axis": [Options(Integral, {1, -1}), None],
         "pixel_range": [StrOptions({"auto", "data"}), tuple, list],
         "resize": [StrOptions({"crop", "pad", "stretch"})],
         "on_error": [StrOptions({"raise", "skip"})],
@@ -119,15 +120,9 @@ class Reading(ParameterGroup):
     def _validate_params(self) -> None:
         """Validate the parameters, their values included."""
         super()._validate_params()
-        if self.channel_axis not in (None, 1, -1):
-            raise ValueError(
-                "channel_axis must be 1 (channels first), -1 (channels last) or None "
-                f"(by the shape), got {self.channel_axis!r}."
-            )
-        shape: Any = () if self.image_shape is None else self.image_shape
+        shape: Any = (1, 1) if self.image_shape is None else self.image_shape
         are_lengths = all(isinstance(n, Integral) and int(n) >= -1 and n for n in shape)
-        is_shape = len(shape) in (2, 3) and list(shape).count(-1) <= 1 and are_lengths
-        if self.image_shape is not None and not is_shape:
+        if len(shape) not in (2, 3) or list(shape).count(-1) > 1 or not are_lengths:
             raise ValueError(
                 "image_shape must be (height, width), (height, width, n_channels) or "
                 "(n_channels, height, width), of positive integers and at most one -1, "

@@ -2,25 +2,24 @@
 
 import math
 import os
-import warnings
 from collections.abc import Mapping
 from numbers import Number
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 
-from sklearn_mfavb.images._arrays import describe_empty, open_array
+from sklearn_mfavb.images._arrays import ArraySource, describe_empty
 from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
-from sklearn_mfavb.images._items import DatasetSource, FileSource, ItemSource
+from sklearn_mfavb.images._pictures import PictureSource
 from sklearn_mfavb.images._source import ImageSource
-from sklearn_mfavb.images._values import as_array, as_items, is_sparse, take
+from sklearn_mfavb.images._values import as_array, as_items, is_sparse
+from sklearn_mfavb.warn import warn_user
 
 ACCEPTED = (
     "an array of images or rows, a folder, or a list of paths, of PIL images or of "
-    "arrays, or a map-style torch dataset"
+    "arrays, or a map-style dataset, with __len__ and __getitem__"
 )
 
 
@@ -61,34 +60,24 @@ def open_images(
     reading = Reading() if reading is None else reading
     reading._validate_params()
     if isinstance(X, (str, os.PathLike)):
-        return _open_folder(X, reading, format)
+        paths, ignored = list_images(X, on_error=reading.on_error)
+        if ignored:
+            warn_user(f"In {os.fspath(X)!r} {summarize_ignored(ignored)}")
+        return PictureSource(paths, reading, format, are_paths=True)
     if is_sparse(X):
         raise TypeError("Sparse input is not supported: pass a dense array.")
-    array = None if isinstance(X, (list, tuple)) else as_array(X)
-    items = list(X) if isinstance(X, (list, tuple)) else as_items(array)
+    array = as_array(X)
+    items = as_items(X if array is None else array)
     if items is not None:
         return _open_sequence(items, reading, format)
     if array is not None:
-        return open_array(array, reading, format)
-    if not _is_dataset(X):
+        return ArraySource(array, reading, format)
+    is_indexed = hasattr(X, "__getitem__") and hasattr(X, "__len__")
+    if not is_indexed or isinstance(X, (Mapping, bytes, bytearray, Image.Image, type)):
         raise TypeError(_describe_unknown(X))
     if len(X) == 0:
         raise ValueError(describe_empty((0,)))
-    return DatasetSource(X, reading=reading, format=format)
-
-
-def _open_folder(X: Any, reading: Reading, format: ImageFormat | None) -> ImageSource:
-    """Open the image files below a folder."""
-    paths, ignored = list_images(X, on_error=reading.on_error)
-    source = FileSource(paths, reading=reading, format=format)
-    source.ignored = ignored
-    if ignored:
-        warnings.warn(
-            f"In {os.fspath(X)!r} {summarize_ignored(ignored)}",
-            UserWarning,
-            stacklevel=3,
-        )
-    return source
+    return PictureSource(X, reading, format, is_constant=False)
 
 
 def _open_sequence(
@@ -99,24 +88,16 @@ def _open_sequence(
         raise ValueError(describe_empty((0,)))
     kinds = {_kind(item) for item in items}
     if kinds <= {"path", "missing value"}:
-        paths = ["" if _is_missing(path) else os.fspath(path) for path in items]
-        return FileSource(paths, reading=reading, format=format)
-    if kinds == {"PIL image"}:
-        return ItemSource(items, reading=reading, format=format)
+        paths = ["" if _kind(path) != "path" else os.fspath(path) for path in items]
+        return PictureSource(paths, reading, format, are_paths=True)
     if kinds == {"array"}:
-        arrays = [as_array(item) for item in items]
-        if len({tuple(array.shape) for array in arrays if array is not None}) > 1:
-            return ItemSource(items, reading=reading, format=format)
-        parts = [take(array, slice(None)) for array in arrays if array is not None]
-        return open_array(np.stack(parts), reading, format)
+        items = [np.asarray(as_array(item)) for item in items]
+        if len({item.shape for item in items}) == 1:
+            return ArraySource(np.stack(items), reading, format)
+    if kinds in ({"array"}, {"PIL image"}):
+        return PictureSource(items, reading, format)
     if kinds in ({"number"}, {"list"}):
-        try:
-            array = np.asarray(items)
-        except ValueError as error:
-            raise ValueError(
-                f"X is a list of lists that do not make an array: {error}"
-            ) from error
-        return open_array(array, reading, format)
+        return ArraySource(np.asarray(items), reading, format)
     raise TypeError(
         f"X is a sequence of {' and '.join(sorted(kinds))}, but expected {ACCEPTED}; "
         "all items must be of one kind."
@@ -129,7 +110,8 @@ def _kind(item: Any) -> str:
         return "path"
     if isinstance(item, Image.Image):
         return "PIL image"
-    if _is_missing(item):
+    is_nan = isinstance(item, float) and math.isnan(item)
+    if item is None or is_nan or type(item).__name__ in ("NAType", "NaTType"):
         return "missing value"
     if isinstance(item, Number):
         return "number"
@@ -138,27 +120,11 @@ def _kind(item: Any) -> str:
     return type(item).__name__ if as_array(item) is None else "array"
 
 
-def _is_missing(item: Any) -> bool:
-    """Whether an item is None, NaN, or pandas' NA or NaT."""
-    is_nan = isinstance(item, float) and math.isnan(item)
-    return item is None or is_nan or type(item).__name__ in ("NAType", "NaTType")
-
-
-def _is_dataset(X: Any) -> bool:
-    """Whether X is a map-style dataset: items by number, and a length."""
-    is_indexed = hasattr(X, "__getitem__") and hasattr(X, "__len__")
-    is_other = isinstance(X, (Mapping, bytes, bytearray, Image.Image, type))
-    return is_indexed and not is_other
-
-
 def _describe_unknown(X: Any) -> str:
     """Return what was seen, and how the same images can be passed."""
     seen = f"X is of type {type(X).__name__}, but expected {ACCEPTED}."
     if isinstance(X, Image.Image):
         return f"{seen} Pass one image as [image]."
-    if isinstance(X, Mapping) and X and all(map(_is_dataset, X.values())):
-        name = next(iter(X))
-        return f"{seen} It holds the datasets {list(X)}: pass one, as X[{name!r}]."
-    if isinstance(X, torch.utils.data.IterableDataset) or hasattr(X, "__iter__"):
-        return f"{seen} A map-style dataset has __len__ and __getitem__."
+    if isinstance(X, Mapping) and X:
+        return f"{seen} Pass one of its values, as X[{next(iter(X))!r}]."
     return seen

@@ -1,8 +1,8 @@
 """Sources of images: one way to read them, wherever they are."""
 
+import math
 import os
 import tempfile
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -12,9 +12,11 @@ import torch
 from sklearn_mfavb.images._decode import RESIZE, Resize
 from sklearn_mfavb.images._format import ImageFormat, Size
 from sklearn_mfavb.images._values import release_pages
+from sklearn_mfavb.warn import warn_user
 
 Indices = Sequence[int] | np.ndarray | torch.Tensor
 Target = tuple[Size, Resize]
+Batches = dict[Target, torch.Tensor]
 
 # More is kept in a file: it would compete with the network for the memory of a small
 # machine. These are about 60,000 RGB images of 76 x 76 pixels.
@@ -26,11 +28,10 @@ VERIFY_BATCH_SIZE = 64
 class ImageSource(ABC):
     """Images that are read batch by batch, made by :func:`open_images`.
 
-    `n_channels`, `image_size` (medians) and `has_one_size` describe the images, and
-    `paths` are those of files or None. `format` tells how they are read (see
-    `complete_format`), `unreadable` the index and reason of images that could not be
-    read so far (on_error="skip"), and `ignored` path and reason of other files in a
-    folder.
+    `n_channels`, `image_size` (medians) and `has_one_size` describe the images,
+    `format` tells how they are read, and `paths` are those of files or None.
+    `unreadable` has the index and reason of images that could not be read so far
+    (on_error="skip").
 
     Examples
     --------
@@ -43,42 +44,34 @@ class ImageSource(ABC):
 
     has_one_size = False
 
-    #: Whether an image is the same each time it is read, so that it can be kept.
-    is_constant = True
+    format: ImageFormat
+    image_size: Size
+    _dtype: torch.dtype
+    #: The size at which images are at hand already.
+    _size_at_hand: Size | None = None
+    #: Whether an image is the same each time it is read.
+    _is_constant = True
 
-    def __init__(
-        self,
-        n_images: int,
-        *,
-        format: ImageFormat,
-        image_size: Size,
-        dtype: torch.dtype,
-        paths: list[str] | None = None,
-    ) -> None:
-        self.format = format
-        self.n_channels = format.n_channels
-        self.image_size = image_size
+    def __init__(self, n_images: int, paths: list[str] | None = None) -> None:
         self.paths = paths
         self.unreadable: dict[int, str] = {}
-        self.ignored: dict[str, str] = {}
-        self._n_images = n_images
-        self._dtype = dtype
-        self._kept: KeptImages | None = None
+        #: Images at one size, in memory or in a temporary file. NumPy's, as torch
+        #: writes no tensor of its inference mode outside of it.
+        self._kept: np.ndarray | None = None
+        #: Which images have been read, and with that kept if images are.
         self._was_read = np.zeros(n_images, dtype=bool)
 
     def __len__(self) -> int:
         """Return the number of images."""
-        return self._n_images
+        return len(self._was_read)
 
-    def complete_format(self) -> ImageFormat:
-        """Return the format, with the range of files with more than 8 bits.
-
-        No header tells that range, so that these files are decoded for it.
-        """
-        return self.format
+    @property
+    def n_channels(self) -> int:
+        """Number of channels of every image."""
+        return self.format.n_channels
 
     @abstractmethod
-    def _load(self, indices: np.ndarray, targets: list[Target]) -> list[torch.Tensor]:
+    def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load each image once and return the batch for each target."""
 
     def read(
@@ -92,22 +85,23 @@ class ImageSource(ABC):
         Unreadable ones are zeros.
         """
         wanted = np.asarray(indices, dtype=np.int64)
-        usual, kept = RESIZE[self.format.resize], self._kept
-        target = (as_size(size), resize or usual)
+        kept, usual = self._kept, RESIZE[self.format.resize]
+        target = (size[0], size[1]), resize or usual
         if kept is None:
-            return self._load_marked(wanted, [target])[0]
-        to_keep = (kept.size, usual)
-        missing = np.unique(wanted[~kept.is_filled[wanted]])
-        if target == to_keep:
-            if len(missing):
-                kept.fill(missing, self._load_marked(missing, [target])[0])
-            return kept.take(wanted)
-        # Loaded once for both sizes.
-        targets = [target, to_keep] if len(missing) else [target]
-        images, *copies = self._load_marked(wanted, targets)
-        for copy in copies:
-            kept.fill(wanted, copy)
-        return images
+            loaded = self._load(wanted, {target})
+        elif not self._was_read[wanted].all():
+            to_keep = kept.shape[2:], usual
+            loaded = self._load(wanted, {target, to_keep})
+            kept[wanted] = loaded[to_keep].numpy()
+            release_pages(kept)
+        elif target != (kept.shape[2:], usual):
+            return self._load(wanted, {target})[target]
+        else:
+            images = torch.from_numpy(kept[wanted])
+            release_pages(kept)
+            return images
+        self._was_read[wanted] = True
+        return loaded[target]
 
     def keep(self, size: Size) -> None:
         """Keep images at a size from now on, whenever they are read at any size.
@@ -115,77 +109,53 @@ class ImageSource(ABC):
         Up to 1 GiB is kept in memory, more in a temporary file that is removed with the
         source. Nothing is kept of datasets, whose items may change.
         """
-        if not self.is_constant or (self._kept and self._kept.size == as_size(size)):
+        if tuple(size) == self._size_at_hand or not self._is_constant:
             return
-        shape = (len(self), self.n_channels, *as_size(size))
+        shape = (len(self), self.n_channels, *size)
+        if self._kept is not None and self._kept.shape == shape:
+            return
         try:
-            self._kept = KeptImages(shape, self._dtype)
+            self._kept = _allocate(shape, self._dtype)
+            self._was_read[:] = False
         except OSError as error:
             self._kept = None
-            warnings.warn(
+            warn_user(
                 f"Images of shape {shape} do not fit into the temporary folder "
                 f"{tempfile.gettempdir()!r} ({error.strerror}) and are read again in "
-                "every epoch. Set TMPDIR to a folder with more space.",
-                UserWarning,
-                stacklevel=2,
+                "every epoch. Set TMPDIR to a folder with more space."
             )
 
     def verify(self, size: Size) -> None:
         """Read what has not been read yet, so that broken images show now."""
-        was_read = self._was_read if self._kept is None else self._kept.is_filled
-        unread = np.flatnonzero(~was_read)
+        size = size if self._kept is None else self._kept.shape[2:]
+        unread = np.flatnonzero(~self._was_read)
         for start in range(0, len(unread), VERIFY_BATCH_SIZE):
-            indices = unread[start : start + VERIFY_BATCH_SIZE]
-            self.read(indices, size if self._kept is None else self._kept.size)
+            self.read(unread[start : start + VERIFY_BATCH_SIZE], size)
+        self._raise_if_none()
 
-    def _load_marked(
-        self, indices: np.ndarray, targets: list[Target]
-    ) -> list[torch.Tensor]:
-        """Load images and note that they have been read."""
-        batches = self._load(indices, targets)
-        self._was_read[indices] = True
-        return batches
+    def _raise_if_none(self) -> None:
+        """Raise if not one image can be read."""
+        if len(self.unreadable) == len(self):
+            index, reason = next(iter(self.unreadable.items()))
+            raise ValueError(
+                f"None of the {len(self)} images can be read; {self._name(index)}: "
+                f"{reason}."
+            )
 
-
-def as_size(size: Sequence[int]) -> Size:
-    """Return height and width as Python's numbers, to be compared."""
-    return int(size[0]), int(size[1])
-
-
-class KeptImages:
-    """Images at one size, in memory or in a temporary file.
-
-    NumPy's, as torch writes no tensor of its inference mode outside of it.
-    """
-
-    def __init__(self, shape: tuple[int, int, int, int], dtype: torch.dtype) -> None:
-        self.size: Size = shape[2:]
-        self.is_filled = np.zeros(shape[0], dtype=bool)
-        self._images = _allocate(
-            shape, np.uint8 if dtype == torch.uint8 else np.float32
-        )
-
-    def fill(self, indices: np.ndarray, images: torch.Tensor) -> None:
-        """Keep images."""
-        self._images[indices] = images.numpy()
-        self.is_filled[indices] = True
-        release_pages(self._images)
-
-    def take(self, indices: np.ndarray) -> torch.Tensor:
-        """Return copies of images."""
-        images = torch.from_numpy(self._images[indices])
-        release_pages(self._images)
-        return images
+    def _name(self, index: int) -> str:
+        """Return what an image is called in an error."""
+        name = "" if self.paths is None else f" ({self.paths[index]})"
+        return f"image {index}{name}"
 
 
-def _allocate(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> np.ndarray:
     """Return zeros, in memory if they are small."""
-    n_bytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
+    numpy_type = np.uint8 if dtype == torch.uint8 else np.float32
+    n_bytes = math.prod(shape) * dtype.itemsize
     if n_bytes <= MEMORY_BYTES:
-        return np.zeros(shape, dtype)  # pages take memory when they are filled
+        return np.zeros(shape, numpy_type)  # pages take memory when they are filled
     with tempfile.TemporaryFile(prefix="mfavb-") as file:
         # A disk that is full later would end the process when a page is written.
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(file.fileno(), 0, n_bytes)
-        file.truncate(n_bytes)
-        return np.memmap(file, dtype, "r+", shape=shape)
+        return np.memmap(file, numpy_type, "w+", shape=shape)

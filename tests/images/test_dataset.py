@@ -7,6 +7,8 @@ from torch.utils.data import DataLoader
 
 from sklearn_mfavb.images import ImageDataset, open_images
 
+ALL = list(range(10))
+
 
 @pytest.fixture
 def source():
@@ -20,40 +22,49 @@ def numbers_of(images):
     return images.flatten(1).amax(1).tolist()
 
 
-def test_batches_are_read_at_once(source, monkeypatch):
-    """A batch is one call of the source."""
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_batches_are_read_at_once(source, monkeypatch, num_workers):
+    """A batch is one call of the source, here or in a worker process."""
     calls = []
     read = source.read
     monkeypatch.setattr(source, "read", lambda *a: calls.append(a) or read(*a))
     dataset = ImageDataset(source, (8, 8))
-    batches = list(DataLoader(dataset, batch_size=4, collate_fn=dataset.collate))
-    assert len(calls) == len(batches) == 3
+    loader = DataLoader(
+        dataset, batch_size=4, collate_fn=dataset.collate, num_workers=num_workers
+    )
+    batches = list(loader)
+    assert len(batches) == 3
+    assert len(calls) == (0 if num_workers else 3)
     assert batches[1]["images"].shape == (4, 1, 8, 8)
     assert numbers_of(batches[1]["images"]) == [4, 5, 6, 7]
     assert batches[1]["index"].dtype == torch.int64
     assert set(batches[0]) == {"images", "index"}
 
 
-def test_indices_choose_images(source):
-    """Positions count within the chosen images."""
-    dataset = ImageDataset(source, (4, 4), indices=[9, 2, 5])
+def test_positions_count_within_the_chosen_images(source):
+    """Features have a row for each of them, whatever images they stand for."""
+    features = np.array([[9.0], [2.0], [5.0]], dtype=np.float32)
+    dataset = ImageDataset(source, (4, 4), indices=[9, 2, 5], features=features)
     batch = dataset.__getitems__([2, 0])
     assert len(dataset) == 3
-    assert numbers_of(batch["images"]) == [5, 9]
     assert batch["index"].tolist() == [2, 0]
+    assert numbers_of(batch["images"]) == [5, 9]
+    assert batch["features"][:, 0].tolist() == [5, 9]
+    assert dataset[1]["features"].tolist() == [2]
 
 
 def test_partners_are_neighbors(source):
-    """Partners are drawn from the neighbors' positions, all of them in time."""
-    dataset = ImageDataset(source, (4, 4), indices=np.arange(9, -1, -1))
-    positions = np.arange(10)[:, None]
-    dataset.neighbors = (positions + np.array([1, 2, 3])) % 10
+    """They are drawn from the neighbors' positions, with images and features of one."""
+    features = torch.arange(10.0).flip(0)[:, None]
+    dataset = ImageDataset(source, (4, 4), np.arange(9, -1, -1), features)
+    dataset.neighbors = (np.arange(10)[:, None] + np.array([1, 2, 3])) % 10
     seen = set()
     for _ in range(20):
-        batch = dataset.__getitems__(list(range(10)))
+        batch = dataset.__getitems__(ALL)
+        partners = numbers_of(batch["partner_images"])
+        assert batch["partner_features"][:, 0].tolist() == partners
         images = np.array(numbers_of(batch["images"]))
-        steps = (images - numbers_of(batch["partner_images"])) % 10
-        seen.update(steps.tolist())
+        seen.update(((images - partners) % 10).tolist())
     assert seen == {1, 2, 3}
 
 
@@ -64,41 +75,8 @@ def test_partners_follow_the_global_seed(source):
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(
-            numbers_of(dataset.__getitems__(list(range(10)))["partner_images"])
-        )
+        draws.append(numbers_of(dataset.__getitems__(ALL)["partner_images"]))
     assert draws[0] == draws[1] != draws[2]
-
-
-def test_worker_processes(source):
-    """Batches come out of worker processes the same."""
-    dataset = ImageDataset(source, (4, 8))
-    loader = DataLoader(
-        dataset, batch_size=5, collate_fn=dataset.collate, num_workers=1
-    )
-    assert [batch["index"].tolist() for batch in loader] == [
-        [0, 1, 2, 3, 4],
-        [5, 6, 7, 8, 9],
-    ]
-
-
-def test_features_go_with_their_images(source):
-    """Rows of features are those of the positions, whatever images they stand for."""
-    features = np.array([[9.0], [2.0], [5.0]], dtype=np.float32)
-    dataset = ImageDataset(source, (4, 8), indices=[9, 2, 5], features=features)
-    batch = dataset.__getitems__([2, 0])
-    assert batch["features"][:, 0].tolist() == numbers_of(batch["images"])
-    assert dataset[1]["features"].tolist() == [2]
-
-
-def test_partners_bring_their_own_features(source):
-    """Images and features of a partner are of one image."""
-    dataset = ImageDataset(source, (4, 8), features=torch.arange(10.0)[:, None])
-    dataset.neighbors = (np.arange(10)[:, None] + np.array([1, 2, 3])) % 10
-    batch = dataset.__getitems__(list(range(10)))
-    partners = numbers_of(batch["partner_images"])
-    assert batch["partner_features"][:, 0].tolist() == partners
-    assert batch["features"][:, 0].tolist() != partners
 
 
 @pytest.mark.parametrize("has_source", [True, False])

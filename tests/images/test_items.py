@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import IterableDataset, TensorDataset
+from torch.utils.data import TensorDataset
 
 from sklearn_mfavb.images import Reading, open_images
 
@@ -48,33 +48,32 @@ def test_arrays_of_different_sizes():
 
 
 def test_float_arrays_of_different_sizes():
-    """Floats of different sizes stay floats, with their range checked at once."""
+    """Floats of different sizes stay floats, in the range that is given or learned."""
     images = [torch.rand(4, 6), torch.rand(8, 8)]
-    source = open_images(images)
-    np.testing.assert_array_equal(source.read([1], (8, 8))[0, 0], images[1])
-    with pytest.raises(ValueError, match=r"image 1.*divide by 255"):
-        open_images([images[0], images[1] * 255])
-    with pytest.raises(ValueError, match=r"image 0.*NaN"):
-        open_images([images[0] * np.nan, images[1]])
-    scaled = open_images(
-        [images[0], images[1] * 2], reading=Reading(pixel_range=(0, 4))
+    np.testing.assert_array_equal(
+        open_images(images).read([1], (8, 8))[0, 0], images[1]
     )
-    torch.testing.assert_close(scaled.read([0], (4, 6))[0, 0], images[0] / 4)
-
-
-def test_learned_range_over_different_sizes():
-    """With "data" the range is learned over all arrays."""
-    source = open_images(
+    given = open_images([4 * images[0], images[1]], reading=Reading(pixel_range=(0, 4)))
+    torch.testing.assert_close(given.read([0], (4, 6))[0, 0], images[0])
+    learned = open_images(
         [np.zeros((2, 2)), np.full((3, 3), 8.0)], reading=Reading(pixel_range="data")
     )
-    assert source.format.pixel_range == (0.0, 8.0)
-    assert source.read([0, 1], (2, 2)).unique().tolist() == [0.0, 1.0]
+    assert learned.format.pixel_range == (0.0, 8.0)
+    assert learned.read([0, 1], (2, 2)).unique().tolist() == [0.0, 1.0]
 
 
-def test_mixed_channel_counts():
-    """Arrays with different channel counts are refused with the counts."""
-    with pytest.raises(ValueError, match=r"\[1, 3\]"):
-        open_images([pixels(4, 6), pixels(8, 10, 3)])
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([np.ones((4, 6)), np.full((8, 8), 255.0)], "image 1.*divide by 255"),
+        ([np.full((4, 6), np.nan), np.ones((8, 8))], "image 0.*NaN"),
+        ([pixels(4, 6), pixels(8, 10, 3)], r"\[1, 3\]"),
+    ],
+)
+def test_arrays_that_are_refused(images, message):
+    """Values that are no pixels, and different channels, are errors at once."""
+    with pytest.raises(ValueError, match=message):
+        open_images(images)
 
 
 def test_other_channels_than_fitted():
@@ -89,12 +88,11 @@ def test_other_channels_than_fitted():
     [
         list(COLOR),
         [Image.fromarray(image) for image in COLOR],
-        [torch.from_numpy(image).permute(2, 0, 1) for image in COLOR],
-        [(image, 7) for image in COLOR],
+        TensorDataset(torch.from_numpy(EXPECTED), torch.arange(5)),
         [{"image": image, "mask": image[..., 0]} for image in COLOR],
         [{"img": Image.fromarray(image), "label": 7} for image in COLOR],
     ],
-    ids=["HWC", "PIL", "CHW", "tuple", "dict", "dict of another name"],
+    ids=["arrays", "PIL", "tuples", "dict", "dict of another name"],
 )
 def test_dataset_items(items):
     """Every kind of item gives the same pixels."""
@@ -103,36 +101,15 @@ def test_dataset_items(items):
     np.testing.assert_array_equal(source.read(range(5), (5, 6)), EXPECTED)
 
 
-def test_torch_datasets():
-    """A torch dataset of tuples is read, floats as float32."""
-    images = torch.rand(5, 1, 4, 6)
-    source = open_images(TensorDataset(images, torch.arange(5)))
-    torch.testing.assert_close(source.read([3, 0], (4, 6)), images[[3, 0]])
-
-
-def test_iterable_datasets():
-    """A dataset without items by number is refused with what is needed."""
-
-    class Stream(IterableDataset):
-        def __iter__(self):
-            return iter(COLOR)
-
-    with pytest.raises(TypeError, match=r"Stream.*map-style"):
-        open_images(Stream())
-
-
-def test_few_items_are_probed():
-    """Of a large color dataset only some items are read beforehand."""
-    dataset = Items([Image.fromarray(COLOR[0])] * 500)
+@pytest.mark.parametrize("n_gray", [0, 499])
+def test_items_are_probed(n_gray):
+    """Of color images some are read beforehand; gray ones have to be so all."""
+    color, gray = Image.fromarray(COLOR[0]), Image.fromarray(COLOR[0, ..., 0])
+    items = [gray] * n_gray + [color] * (500 - n_gray)
+    items.insert(7, color)
+    dataset = Items(items)
     assert open_images(dataset).n_channels == 3
-    assert dataset.n_reads < 50
-
-
-def test_a_late_color_picture_is_found():
-    """A single color picture among many gray ones makes the source RGB."""
-    items = [Image.fromarray(COLOR[0, ..., 0])] * 499
-    items.insert(7, Image.fromarray(COLOR[0]))
-    assert open_images(Items(items)).n_channels == 3
+    assert n_gray or dataset.n_reads < 50
 
 
 def test_datasets_are_not_kept():
@@ -173,18 +150,13 @@ def test_items_that_are_no_images(item, seen):
         open_images(Items([item]))
 
 
-def test_late_item_with_other_channels():
-    """An item with other channels than the probed ones is an error with its number."""
-    items = [COLOR[0]] * 100
-    items[1] = pixels(4, 6)
-    with pytest.raises(ValueError, match=r"image 1: .*1 channels, not 3"):
-        open_images(Items(items)).verify((4, 6))
-
-
-def test_late_floats_among_bytes():
-    """A float item among bytes is brought to bytes."""
+def test_late_items():
+    """Floats among bytes are brought to bytes; other channels are an error."""
     items = [COLOR[0]] * 100
     items[1] = COLOR[0] / 255
     batch = open_images(Items(items)).read([0, 1], (5, 6))
     assert batch.dtype == torch.uint8
     assert torch.equal(batch[0], batch[1])
+    items[1] = pixels(4, 6)
+    with pytest.raises(ValueError, match=r"image 1: .*not have the 3 channel"):
+        open_images(Items(items)).verify((4, 6))

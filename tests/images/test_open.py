@@ -20,14 +20,6 @@ def read_all(source):
     return source.read(range(len(source)), source.image_size)
 
 
-class ArrayLike:
-    """Something that only knows how to become an array."""
-
-    def __array__(self, dtype=None, copy=None):
-        """Return the images."""
-        return IMAGES
-
-
 class OnDisk:
     """An array as h5py has it: slices or ascending indices, and slow if read whole."""
 
@@ -58,14 +50,11 @@ def objects(items):
 KINDS = {
     "NHWC": lambda paths: IMAGES,
     "NCHW": lambda paths: EXPECTED,
-    "Fortran order": lambda paths: np.asfortranarray(IMAGES),
-    "big endian": lambda paths: IMAGES.astype(">u1"),
     "tensor": lambda paths: torch.from_numpy(IMAGES),
     "on disk": lambda paths: OnDisk(IMAGES),
     "rows": lambda paths: ROWS,
     "rows on disk": lambda paths: OnDisk(ROWS),
     "dataframe": lambda paths: pd.DataFrame(ROWS),
-    "array-like": lambda paths: ArrayLike(),
     "list of arrays": lambda paths: list(IMAGES),
     "tuple of tensors": lambda paths: tuple(torch.from_numpy(EXPECTED)),
     "object array": lambda paths: objects(list(IMAGES)),
@@ -82,29 +71,22 @@ KINDS = {
 @pytest.fixture
 def paths(tmp_path):
     """Return the images' files."""
-    files = [tmp_path / f"{index}.png" for index in range(len(IMAGES))]
-    for file, image in zip(files, IMAGES, strict=True):
-        Image.fromarray(image).save(file)
-    return files
+    for number, image in enumerate(IMAGES):
+        Image.fromarray(image).save(tmp_path / f"{number}.png")
+    return sorted(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_gives_the_same_pixels(kind, paths):
-    """Whatever holds the images, they are read alike, at native and other sizes."""
+    """Whatever holds the images, they are read alike, and by any format."""
     source = open_images(KINDS[kind](paths))
     assert (len(source), source.n_channels, source.image_size) == (5, 3, (6, 6))
     assert (source.paths is not None) == ("path" in kind or kind == "folder")
-    batch = read_all(source)
-    assert batch.dtype == torch.uint8
-    np.testing.assert_array_equal(batch, EXPECTED)
+    assert read_all(source).dtype == torch.uint8
+    np.testing.assert_array_equal(read_all(source), EXPECTED)
     some = source.read([4, 1, 4], (7, 3))
     assert torch.equal(some, open_images(IMAGES).read([4, 1, 4], (7, 3)))
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_fits_every_format(kind, paths):
-    """What was learned from one kind of input reads all others."""
-    for fitted in (IMAGES, EXPECTED, list(paths), ROWS):
+    for fitted in (IMAGES, EXPECTED, paths, ROWS):
         new = KINDS[kind](paths)
         # Rows for a format with channels first are read with channels first.
         if fitted is EXPECTED and kind in ("rows", "rows on disk", "dataframe"):
@@ -145,50 +127,37 @@ def test_missing_paths(paths):
 
 
 @pytest.mark.parametrize(
-    ("X", "seen"),
+    ("error", "X", "seen"),
     [
-        (None, "NoneType"),
-        (3, "type int"),
-        ({"a": 1}, "type dict"),
-        ({"train": [1], "test": [2]}, r"datasets \['train', 'test'\].*X\['train'\]"),
-        (iter([1, 2]), "list_iterator.*map-style"),
-        (Image.new("L", (4, 4)), r"Pass one image as \[image\]"),
-        (["a.png", 3], "number and path"),
-        ([np.zeros((4, 4)), "a.png"], "array and path"),
-        ([{"a": 1}], "sequence of dict"),
-        ([["a", "b"]], "type <U1"),
-        (np.array([["a", "b"]]), "type <U1"),
-        (np.zeros((3, 4), dtype="M8[s]"), "type datetime64"),
-        (scipy.sparse.eye(4, format="csr"), "Sparse input"),
-        (torch.eye(4).to_sparse(), "Sparse input"),
+        (TypeError, None, "NoneType"),
+        (TypeError, 3, "type int"),
+        (TypeError, {"a": 1}, "type dict"),
+        (TypeError, {"train": [1], "test": [2]}, r"type dict.*X\['train'\]"),
+        (TypeError, iter([1, 2]), "list_iterator.*map-style"),
+        (TypeError, Image.new("L", (4, 4)), r"Pass one image as \[image\]"),
+        (TypeError, ["a.png", 3], "number and path"),
+        (TypeError, [np.zeros((4, 4)), "a.png"], "array and path"),
+        (TypeError, [{"a": 1}], "sequence of dict"),
+        (TypeError, [["a", "b"]], "type <U1"),
+        (TypeError, np.array([["a", "b"]]), "type <U1"),
+        (TypeError, np.zeros((3, 4), dtype="M8[s]"), "type datetime64"),
+        (TypeError, scipy.sparse.eye(4, format="csr"), "Sparse input"),
+        (TypeError, torch.eye(4).to_sparse(), "Sparse input"),
+        (ValueError, [], r"0 sample\(s\)"),
+        (ValueError, np.zeros((0, 4, 4)), r"0 sample\(s\)"),
+        (ValueError, np.zeros((3, 0, 4)), r"0 feature\(s\)"),
+        (ValueError, np.zeros((3, 0)), r"0 feature\(s\)"),
+        (ValueError, [1, 2, 3], "1 dimension"),
+        (ValueError, [None], "its path is missing"),
+        (ValueError, torch.zeros(3), "1 dimension"),
+        (ValueError, np.zeros((2, 2, 2, 2, 2)), "5 dimension"),
+        (ValueError, [[1, 2], [3]], "inhomogeneous"),
+        (ValueError, np.zeros((2, 4), dtype=complex), "Complex data not supported"),
     ],
 )
-def test_refused_types(X, seen):
-    """Input of no accepted kind is refused with what was seen."""
-    with pytest.raises(TypeError, match=seen):
-        open_images(X)
-
-
-@pytest.mark.parametrize(
-    ("X", "seen"),
-    [
-        ([], r"0 sample\(s\)"),
-        (np.zeros((0, 4, 4)), r"0 sample\(s\)"),
-        (np.zeros((0, 16)), r"0 sample\(s\)"),
-        (np.zeros((3, 0, 4)), r"0 feature\(s\)"),
-        (np.zeros((3, 0)), r"0 feature\(s\)"),
-        ([1, 2, 3], "1 dimension"),
-        ([None], "its path is missing"),
-        (torch.zeros(3), "1 dimension"),
-        (np.zeros((2, 2, 2, 2, 2)), "5 dimension"),
-        ([[1, 2], [3]], "do not make an array"),
-        (np.zeros((2, 4), dtype=complex), "Complex data not supported"),
-        (torch.zeros((2, 4), dtype=torch.complex64), "Complex data not supported"),
-    ],
-)
-def test_refused_values(X, seen):
-    """Input of an accepted kind that holds no images is refused with the reason."""
-    with pytest.raises(ValueError, match=seen):
+def test_refused(error, X, seen):
+    """What is no images is refused with what was seen."""
+    with pytest.raises(error, match=seen):
         open_images(X)
 
 
@@ -246,18 +215,14 @@ def test_is_table(X, expected):
 def test_torch_defaults_change_nothing():
     """Sources work the same inside inference mode and with double precision."""
     expected = open_images(IMAGES).read([0, 1], (4, 4))
+    pictures = [Image.fromarray(image) for image in IMAGES]
     torch.set_default_dtype(torch.float64)
     try:
-        with torch.inference_mode():
-            sources = [
-                open_images(IMAGES),
-                open_images([*IMAGES[:2], IMAGES[0, :2]]),
-                open_images([Image.fromarray(image) for image in IMAGES]),
-            ]
-            for source in sources:
+        for X in (IMAGES, [*IMAGES[:2], IMAGES[0, :2]], pictures):
+            with torch.inference_mode():
+                source = open_images(X)
                 source.keep((4, 4))
                 assert torch.equal(source.read([0], (4, 4)), expected[:1])
-        for source in sources:
             assert torch.equal(source.read([0, 1], (4, 4)), expected)
         floats = open_images([IMAGES[0] / 255, IMAGES[0, :2] / 255])
         assert floats.read([0], (4, 4)).dtype == torch.float32
