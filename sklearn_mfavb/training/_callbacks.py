@@ -9,13 +9,7 @@ from tqdm.auto import tqdm
 
 
 class EpochProgress(Callback):
-    """Show a bar over the epochs with the loss and the time left.
-
-    Parameters
-    ----------
-    stage : str or None, default=None
-        Name of the stage, shown before the bar.
-    """
+    """Show a bar over the epochs of a stage with the loss and the time left."""
 
     def __init__(self, stage: str | None = None) -> None:
         self.stage = stage
@@ -41,12 +35,9 @@ class EpochProgress(Callback):
 
 
 class FollowQuery(Callback):
-    """Move the key network towards the query network after every step.
+    """Move the key network towards the query network after every step of training.
 
-    Parameters
-    ----------
-    momentum : float
-        Part of the key network that stays.
+    `momentum` is the part of the key network that stays.
     """
 
     def __init__(self, momentum: float) -> None:

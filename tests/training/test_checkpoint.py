@@ -16,7 +16,8 @@ from sklearn_mfavb.images import ImageDataset, open_images
 from sklearn_mfavb.objectives import CueCoObjective
 from sklearn_mfavb.training import Checkpoint, isolated, open_checkpoint
 from sklearn_mfavb.training import _checkpoint as checkpoint_module
-from sklearn_mfavb.training._checkpoint import FORMAT, describe_training
+from sklearn_mfavb.training._checkpoint import FORMAT
+from sklearn_mfavb.training._identity import describe_training
 
 CPU = torch.device("cpu")
 IDENTITY = {"n_clusters": "3", "images": "10 with the fingerprint 0"}

@@ -14,7 +14,7 @@ from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveObjective, ContrastiveTerms
 from sklearn_mfavb.training import EpochProgress, FollowQuery, balanced_batches
-from sklearn_mfavb.training._train import SCHEDULES
+from sklearn_mfavb.training._train import make_schedule
 
 
 class Look(Callback):
@@ -132,7 +132,7 @@ def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
 
     kept = {"schedule": name, "warmup_epochs": 2, "learning_rate": 0.5}
     run(make_network(), make_stage(3), callbacks=[Rates()], **kept)
-    factor = SCHEDULES[name](9, 6)
+    factor = make_schedule(name, 9, 6)
     assert rates == pytest.approx([0.5 * factor(step) for step in range(1, 10)])
     rates.clear()
     run(make_network(), make_stage(1), callbacks=[Rates()], **kept)
@@ -141,16 +141,15 @@ def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
 
 def test_schedules_rise_to_one_then_fall_or_stay():
     """Linear warm-up, a peak of exactly one, then a cosine to zero, or one."""
-    cosine = [SCHEDULES["cosine"](50, 5)(step) for step in range(51)]
-    constant = [SCHEDULES["constant"](50, 5)(step) for step in range(51)]
+    cosine = [make_schedule("cosine", 50, 5)(step) for step in range(51)]
+    constant = [make_schedule("constant", 50, 5)(step) for step in range(51)]
     assert cosine[:5] == constant[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert max(cosine) == 1.0
     assert sorted(cosine[5:], reverse=True) == cosine[5:]
     assert cosine[50] == pytest.approx(0.0, abs=1e-12)
     assert constant[5:] == [1.0] * 46
-    for schedule in SCHEDULES.values():
-        assert schedule(4, 0)(0) == 1.0
-    assert SCHEDULES["cosine"](4, 4)(4) == 1.0
+    for kind in ("cosine", "constant"):
+        assert make_schedule(kind, 4, 0)(0) == make_schedule(kind, 4, 4)(4) == 1.0
 
 
 def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
