@@ -14,11 +14,20 @@ from typing import Any
 import click
 
 import sklearn_mfavb
-from sklearn_mfavb.command_line._cluster import OPTION_OF, cluster
-from sklearn_mfavb.command_line._inputs import PROGRAM, path_option, say, seed
+from sklearn_mfavb.command_line._cluster import cluster
+from sklearn_mfavb.command_line._options import PATH, PROGRAM, say, seed
 from sklearn_mfavb.command_line._predict import predict, report
 
 __all__ = ["main"]
+
+# Parameters that errors may name, and the options that set them.
+_OPTION_OF = {
+    **{p.name: p.opts[-1] for p in cluster.params if isinstance(p, click.Option)},
+    "checkpoint": "--resume",
+    "model": "--encoder",
+    "pretrained": "--encoder-weights",
+    "random_state": "--seed",
+}
 
 
 @click.group(
@@ -33,8 +42,8 @@ def program() -> None:
 
 @program.command(epilog="Example: sklearn-mfavb demo --seed 1 -o digits")
 @seed
-@path_option("-o", "--out", default="mfavb-demo", help="Folder for a picture.")
-@path_option("--json", metavar="FILE", help="Also write the scores as JSON.")
+@click.option("-o", "--out", type=PATH, default="mfavb-demo", help="For a picture.")
+@click.option("--json", type=PATH, help="Also write the scores to a file, as JSON.")
 def demo(seed: int, out: Path, json: Path | None) -> None:
     """Cluster the digits that ship with scikit-learn."""
     from sklearn_mfavb.demo import run_demo
@@ -87,8 +96,8 @@ def _end(error: BaseException | None, text: str, code: int) -> int:
 
     Parameters of Python are replaced by the options that set them.
     """
-    parameter = rf"\b(?:\w+__)?({'|'.join(OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
-    text = re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
+    parameter = rf"\b(?:\w+__)?({'|'.join(_OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
+    text = re.sub(parameter, lambda found: f"{_OPTION_OF[found[1]]} ", text)
     say("\n".join([text, *getattr(error, "__notes__", [])]))
     return code
 

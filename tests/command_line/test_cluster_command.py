@@ -99,9 +99,15 @@ def test_files_of_all_kinds_are_in_the_tables(
     ("more", "code", "told", "is_made"),
     [
         (["-k", "500"], 2, "--n-clusters 500 is more than 25 images", False),
-        (["--method", "scan", "--balance", "0"], 2, "--balance has no effect", False),
+        (
+            ["--method", "scan", "--balance", "0"],
+            2,
+            "--balance 0.0 has no",
+            False,
+        ),
         (["--encoder", "ViT-B-23"], 2, "--encoder 'ViT-B-23'", True),
         (["--on-error", "raise"], 2, "broken.jpg", True),
+        (["--device", "gpu"], 2, "--device 'gpu' cannot be used here", True),
     ],
 )
 def test_what_cannot_be_done_is_told(

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from sklearn_mfavb.command_line import main, program
-from sklearn_mfavb.command_line._inputs import duration
+from sklearn_mfavb.command_line._options import duration
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "command_line.md", ROOT / "README.md"]
@@ -81,7 +81,6 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
         ("cluster p -k 2 -o x --resume --overwrite", "exclude each other"),
         ("cluster p -k 2 -o x --over", "No such option"),
         ("cluster p -k 2 -o x --method kmeans", "'kmeans' is not one of"),
-        ("cluster p -k 2 -o x --device gpu", "'gpu' is not auto, cpu"),
         ("cluster p -k 2 -o x --encoder-weights x", "needs --encoder"),
         ("demo --seed=4294967296", "--seed"),
     ],

@@ -11,8 +11,11 @@ from sklearn_mfavb.command_line import main
     ("left", "more", "told"),
     [
         ("clusters.csv", [], "--overwrite to replace"),
-        ("clusters.csv", ["--resume"], "files, but no training: there is nothing to"),
-        ("result.json", ["--resume"], "results of a complete training"),
+        (
+            "result.json",
+            ["--resume"],
+            "empty, and holds no training to --resume",
+        ),
         ("training.checkpoint", [], "--resume to continue it"),
     ],
 )
