@@ -40,7 +40,7 @@ ALLOWED = {
     "persistence": "__init__ assignment backbones estimators features files heads "
     "images networks objectives parameters positives training views warn",
     "inspection": "estimators images views",
-    "report": "files images inspection",
+    "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
     "command_line": "__init__ demo files images inspection persistence report training",
     "__main__": "command_line",

@@ -87,9 +87,7 @@ class MatchedConfusionDisplay(Display):
             check_consistent_length(X, classes)
         routed = {} if features is None else {"features": features}
         labels = column_or_1d(estimator.predict(X, **routed))
-        check_consistent_length(classes, labels)
-        is_read = labels >= 0
-        return cls.from_predictions(classes[is_read], labels[is_read], **options)
+        return cls._from_read(classes, labels, **options)
 
     @classmethod
     def from_findings(cls, found: Findings, y: ArrayLike, **options: Any) -> Self:
@@ -97,7 +95,11 @@ class MatchedConfusionDisplay(Display):
 
         Files that were skipped do not count. Options as in `from_predictions`.
         """
-        classes, labels = column_or_1d(y), found.labels
+        return cls._from_read(column_or_1d(y), found.labels, **options)
+
+    @classmethod
+    def _from_read(cls, classes: NDArray, labels: NDArray, **options: Any) -> Self:
+        """Leave out files that were skipped."""
         check_consistent_length(classes, labels)
         is_read = labels >= 0
         return cls.from_predictions(classes[is_read], labels[is_read], **options)

@@ -6,9 +6,7 @@ import io
 import os
 import platform
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import timedelta
-from importlib.metadata import PackageNotFoundError, version
 from operator import itemgetter
 from typing import Any
 
@@ -23,8 +21,8 @@ from sklearn_mfavb.inspection import (
     label_points,
     read_thumbnails,
 )
+from sklearn_mfavb.persistence import library_versions
 
-_PACKAGES = "sklearn-mfavb scikit-learn torch skorch timm open_clip_torch numpy pillow"
 _LONGEST = 200  # characters of a value
 
 _SIDE = 64  # pixels of a thumbnail
@@ -153,8 +151,5 @@ def list_settings(estimator: Any) -> list[tuple[str, str, bool]]:
 
 def list_versions() -> dict[str, str]:
     """List the versions of the software that runs here and now."""
-    versions = {"Python": f"{platform.python_version()} on {platform.platform()}"}
-    for package in _PACKAGES.split():
-        with suppress(PackageNotFoundError):  # it may run where it was unpacked
-            versions[package] = version(package)
-    return versions
+    python = f"{platform.python_version()} on {platform.platform()}"
+    return {"Python": python, **library_versions()}
