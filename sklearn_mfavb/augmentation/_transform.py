@@ -31,7 +31,7 @@ class Transform(ABC):
         """Raise ValueError for a setting out of its limits (NaN is outside)."""
         for name, (low, high) in self._limits.items():
             value = getattr(self, name)
-            if isinstance(value, tuple):
+            if isinstance(value, tuple | list):
                 is_right = low < value[0] <= value[1] <= high
                 ends = f"(start, stop) with {low:g} < start <= stop <= {high:g}"
             else:

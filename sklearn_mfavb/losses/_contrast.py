@@ -264,6 +264,14 @@ def at_least_float32(tensor: Tensor) -> Tensor:
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
 
 
+def floored_log(probability: Tensor) -> Tensor:
+    """Return a logarithm that is finite at 0, and so is its gradient.
+
+    The floor is added, since a clamp would give the least probable no gradient.
+    """
+    return (probability + 1e-8).log()
+
+
 def check_temperature(temperature: float) -> float:
     """Return a temperature that can divide similarities, or raise ValueError."""
     if not temperature > 0:
