@@ -18,21 +18,14 @@ from sklearn_mfavb.training._train import make_schedule
 
 
 class Look(Callback):
-    """Show the net to a function at the beginning of every training or epoch."""
+    """Show the net to a function at the beginning of every epoch."""
 
-    def __init__(self, on_train=None, on_epoch=None):
-        self.on_train = on_train
-        self.on_epoch = on_epoch
-
-    def on_train_begin(self, net, **kwargs):
-        """Show the net once it is initialized."""
-        if self.on_train:
-            self.on_train(net)
+    def __init__(self, function=None):
+        self.function = function
 
     def on_epoch_begin(self, net, **kwargs):
-        """Show the net before the first batch."""
-        if self.on_epoch:
-            self.on_epoch(net)
+        if self.function:
+            self.function(net)
 
 
 def interrupt_at(epoch):
@@ -42,7 +35,7 @@ def interrupt_at(epoch):
         if len(net.history) == epoch:
             raise KeyboardInterrupt
 
-    return (("interrupt", Look(on_epoch=press)),)
+    return (("interrupt", Look(press)),)
 
 
 @pytest.mark.parametrize(
@@ -76,16 +69,21 @@ def test_history_numbers_epochs_over_stages_and_adds_terms_up(
         assert row["loss"] == pytest.approx(terms)
 
 
-def test_stages_are_prepared_in_order(run, make_network, make_stage):
-    """What prepares a stage sees what the stages before have learned."""
-    network, seen = make_network(), []
+def test_a_stage_goes_on_where_the_last_one_ended(run, make_network, make_stage):
+    """It is prepared by what was learned, and has a learning rate of its own."""
+    network, seen, peaks = make_network(), [], []
+    look = ("look", Look(lambda net: peaks.append(net.lr)))
 
     def prepare():
-        seen.append([weight.clone() for weight in network.parameters()])
+        seen.append(next(network.parameters()).clone())
 
-    run(network, *(make_stage(1, prepare=prepare) for _ in range(2)))
-    assert len(seen) == 2
-    assert not torch.equal(seen[0][0], seen[1][0])
+    stages = [
+        make_stage(1, prepare=prepare, callbacks=(look,), rate=rate)
+        for rate in (1.0, 0.1)
+    ]
+    run(network, *stages, learning_rate=0.5)
+    assert not torch.equal(*seen)
+    assert peaks == [0.5, pytest.approx(0.05)]
 
 
 def test_stages_after_an_interrupted_one_are_prepared_but_not_run(
@@ -108,17 +106,6 @@ def test_ctrl_c_before_anything_was_learned_is_ctrl_c(run, make_network, make_st
     """Without one complete epoch there is nothing to label by."""
     with pytest.raises(KeyboardInterrupt):
         run(make_network(), make_stage(callbacks=interrupt_at(1)))
-
-
-def test_the_rate_of_a_stage_is_a_part_of_the_learning_rate(
-    run, make_network, make_stage
-):
-    """The peak of the first stage is the learning rate, that of the second a tenth."""
-    peaks = []
-    look = ("look", Look(on_train=lambda net: peaks.append(net.lr)))
-    stages = [make_stage(1, callbacks=(look,), rate=rate) for rate in (1.0, 0.1)]
-    run(make_network(), *stages, learning_rate=0.5)
-    assert peaks == [0.5, pytest.approx(0.05)]
 
 
 @pytest.mark.parametrize("name", ["cosine", "constant"])
@@ -164,11 +151,8 @@ def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
     )
     network.backbone.feature_tokens.requires_grad_(False)
     groups = []
-
-    def look(net):
-        groups.extend(net.optimizer_.param_groups)
-
-    run(network, make_stage(1), weight_decay=0.3, callbacks=[Look(on_train=look)])
+    look = Look(lambda net: groups.extend(net.optimizer_.param_groups))
+    run(network, make_stage(1), weight_decay=0.3, callbacks=[look])
     names = {id(value): name for name, value in network.named_parameters()}
     decayed, spared = (
         {names[id(value)] for value in group["params"]} for group in groups
@@ -188,8 +172,7 @@ def test_frozen_parts_never_drift(run, make_network, make_stage):
     network = make_network()
     network.cluster_heads.requires_grad_(False)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    look = Look(on_epoch=lambda net: net.module_.eval())
-    run(network, make_stage(2), callbacks=[look])
+    run(network, make_stage(2), callbacks=[Look(lambda net: net.module_.eval())])
     for key, value in network.state_dict().items():
         moved = key.startswith("instance_head")
         assert torch.equal(before[key], value) is not moved, key
@@ -197,22 +180,15 @@ def test_frozen_parts_never_drift(run, make_network, make_stage):
     assert not network.cluster_heads.training
 
 
-class Broken(nn.Module):
-    """An objective whose second epoch is not finite."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_calls = 0
-
-    def forward(self, positives):
-        [(first, _)] = positives
-        self.n_calls += 1
-        factor = 1.0 if self.n_calls <= 3 else float("nan")
-        return {"odd_loss": factor * first.projection[:, 0].mean()}
-
-
 def test_a_loss_that_is_not_finite_stops_with_advice(run, make_network, make_stage):
     """The error names the epoch and the term, and the weights are still finite."""
+    factors = iter([1.0, 1.0, 1.0, float("nan")])  # the second epoch has no loss
+
+    class Broken(nn.Module):
+        def forward(self, positives):
+            [(first, _)] = positives
+            return {"odd_loss": next(factors) * first.projection[:, 0].mean()}
+
     network = make_network()
     with pytest.raises(FloatingPointError, match=r"epoch 2 \(odd_loss=nan\).*lower"):
         run(network, make_stage(objective=Broken()))
@@ -220,7 +196,14 @@ def test_a_loss_that_is_not_finite_stops_with_advice(run, make_network, make_sta
 
 
 def test_verbose_shows_a_bar_or_a_table(run, make_network, make_stage, capsys):
-    """Bars have the name of the stage and count its epochs; 0 is silent."""
+    """Bars have the name of the stage and count its epochs; 0 is silent.
+
+    A bar can be pickled after training, as models with callbacks are.
+    """
+    bar = EpochProgress()
+    run(make_network(), make_stage(1, callbacks=(("bar", bar),)))
+    pickle.dumps(bar)
+    capsys.readouterr()
     run(make_network(), make_stage(3))
     assert capsys.readouterr() == ("", "")
     run(make_network(), make_stage(3, name="warming"), verbose=1)
@@ -232,24 +215,13 @@ def test_verbose_shows_a_bar_or_a_table(run, make_network, make_stage, capsys):
     assert "instance_loss" in capsys.readouterr().out
 
 
-def test_no_open_bar_stays_behind(run, make_network, make_stage):
-    """A bar can be pickled after training, as models with callbacks are."""
-    bar = EpochProgress()
-    run(make_network(), make_stage(1, callbacks=(("bar", bar),)))
-    pickle.dumps(bar)
-
-
-@pytest.mark.parametrize("item", ["EarlyStopping", ("name", 3), object])
-def test_what_is_no_callback_is_refused(run, make_network, make_stage, item):
-    """Before training begins, with the item."""
-    with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
-        run(make_network(), make_stage(), callbacks=[item])
-
-
-@pytest.mark.parametrize("callback", [Look, Look(), ("named", Look())])
-def test_callbacks_come_as_in_skorch(run, make_network, make_stage, callback):
-    """As a class, as an object, or with a name."""
-    assert len(run(make_network(), make_stage(1), callbacks=[callback])) == 1
+def test_callbacks_come_as_in_skorch(run, make_network, make_stage):
+    """As a class, as an object, or with a name; all else is refused."""
+    for callback in (Look, Look(), ("named", Look())):
+        assert len(run(make_network(), make_stage(1), callbacks=[callback])) == 1
+    for callback in ("EarlyStopping", ("name", 3), object):
+        with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
+            run(make_network(), make_stage(), callbacks=[callback])
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
