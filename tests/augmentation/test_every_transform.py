@@ -75,10 +75,14 @@ def test_probability_zero_and_one_are_certain(transform, settings):
 def test_the_default_type_of_torch_does_not_count(name, dtype):
     """Images keep their type, and get the same draws, whatever the default is."""
     images, drawn = torch.rand(8, 3, 64, 64, dtype=dtype), []
-    for default in (torch.float64, torch.float32):
-        torch.set_default_dtype(default)
-        torch.manual_seed(0)
-        drawn.append(torch.stack([view(images) for view in make_views(name, (64, 64))]))
+    try:
+        for default in (torch.float64, torch.float32):
+            torch.set_default_dtype(default)
+            torch.manual_seed(0)
+            views = make_views(name, (64, 64))
+            drawn.append(torch.stack([view(images) for view in views]))
+    finally:
+        torch.set_default_dtype(torch.float32)
     assert drawn[0].dtype == dtype
     assert torch.equal(*drawn)
 

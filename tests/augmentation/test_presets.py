@@ -110,10 +110,8 @@ def test_views_pickle_copy_and_replay(augmentation, side):
 @pytest.mark.parametrize(("side", "blurs"), [(63, False), (64, True)])
 def test_presets_blur_large_photographs_and_solarize_the_second_view(name, side, blurs):
     """Blur starts at 64 pixels; the first view is never solarized."""
-    first, second = (
-        {type(step) for step in view.transforms}
-        for view in make_views(name, (side, 99))
-    )
+    views = make_views(name, (side, 100))
+    first, second = ({type(step) for step in view.transforms} for view in views)
     assert (GaussianBlur in first) == blurs
     assert second - first == {Solarize}
 

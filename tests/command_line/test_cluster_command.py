@@ -123,25 +123,14 @@ def test_what_cannot_be_done_is_told(
     assert main(words(photos, out, epochs=1)) == 0  # what is left is not in the way
 
 
-@pytest.mark.parametrize(
-    ("more", "name", "expected"),
-    [
-        (["--method", "vtcc"], "VTCCClustering", {"random_state": 0}),
-        (
-            ["--assignment", "kmeans", "--balance", "0.5"],
-            "MFAVBClustering",
-            {"assignment": "kmeans", "balance": 0.5},
-        ),
-    ],
-)
-def test_options_set_method_and_parameters(
-    photos, words, tmp_path, read_summary, more, name, expected
-):
+def test_options_set_method_and_parameters(photos, words, tmp_path, read_summary):
     """They also work on the files that a shell makes of a pattern."""
     given = words(photos / "00.png", tmp_path, *photos.glob("1*.png"), epochs=1)
+    more = ["--method", "vtcc", "--assignment", "kmeans", "--balance", "0.5"]
     assert main([*given, "--image-size", "12", *more]) == 0
     summary = read_summary(tmp_path)
-    assert (summary["estimator"], summary["n_images"]) == (name, 11)
+    assert (summary["estimator"], summary["n_images"]) == ("VTCCClustering", 11)
+    expected = {"assignment": "kmeans", "balance": 0.5, "random_state": 0}
     assert expected.items() <= summary["settings"].items()
     assert load(tmp_path / "model.mfavb").image_size_ == (12, 12)
 

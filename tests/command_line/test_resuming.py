@@ -178,11 +178,5 @@ def test_going_on_is_not_advised_where_it_would_fail_again(
 def test_going_on_is_possible_after_two_hyphens():
     """A folder whose name looks like an option is gone on with too."""
     advice = _advice(["cluster", "--overwrite", "-k", "3", "--", "-my photos"])
-    assert last_command(advice) == [
-        "cluster",
-        "--resume",
-        "-k",
-        "3",
-        "--",
-        "-my photos",
-    ]
+    expected = ["cluster", "--resume", "-k", "3", "--", "-my photos"]
+    assert last_command(advice) == expected
