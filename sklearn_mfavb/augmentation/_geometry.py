@@ -15,39 +15,24 @@ from sklearn_mfavb.augmentation._transform import (
     is_picture,
 )
 
-# Rejected crops are redrawn up to this many times, as in torchvision.
-N_CROP_TRIES = 10
-
 
 class AffineCropParameters(NamedTuple):
     """What `AffineCrop` draws; every tensor has shape (batch_size,).
 
-    Attributes
-    ----------
-    top, left, height, width : torch.Tensor of float
-        The kept part of each image, in whole pixels.
-    horizontal_flip, vertical_flip : torch.Tensor of bool
-        Whether the crop is mirrored.
-    quarter_turns : torch.Tensor of int64
-        Counter-clockwise turns by 90 degrees, 0 to 3.
-    rotation, shear : torch.Tensor of float
-        Degrees, with the signs of ``torchvision.transforms.v2.functional.affine``
-        (clockwise rotation; shear along the width).
-    shift_x, shift_y : torch.Tensor of float
-        Translation to the right and down, as a share of width and height.
+    Signs are those of ``torchvision.transforms.v2.functional.affine``.
     """
 
-    top: Tensor
+    top: Tensor  # of the part of the image that is kept, in whole pixels
     left: Tensor
     height: Tensor
     width: Tensor
     horizontal_flip: Tensor
     vertical_flip: Tensor
-    quarter_turns: Tensor
-    rotation: Tensor
-    shear: Tensor
-    shift_x: Tensor
-    shift_y: Tensor
+    quarter_turns: Tensor  # counter-clockwise, 0 to 3
+    rotation: Tensor  # clockwise, in degrees
+    shear: Tensor  # along the width, in degrees
+    shift_x: Tensor  # to the right, as a share of the width
+    shift_y: Tensor  # down, as a share of the height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +133,7 @@ def _draw_boxes(
     Return top, left, height and width.
     """
     height, width = images.shape[-2:]
-    tries = images.new_empty(N_CROP_TRIES, len(images))
+    tries = images.new_empty(10, len(images))  # as many as in torchvision
     area = tries.uniform_(*scale) * (height * width)
     log_ratio = torch.empty_like(tries).uniform_(math.log(ratio[0]), math.log(ratio[1]))
     aspect = log_ratio.exp()

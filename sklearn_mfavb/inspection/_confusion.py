@@ -13,8 +13,6 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn_mfavb.inspection._findings import Display, Findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
-_CENTERED = {"ha": "center", "va": "center"}
-_MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
 
 
 @dataclass(eq=False, repr=False)
@@ -165,12 +163,12 @@ class MatchedConfusionDisplay(Display):
         n_rows, n_columns = values.shape
         self._open_axes(ax, figsize=(2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows))
         self.image_ = self.ax_.imshow(values, cmap=cmap, vmin=0)
-        has_room = max(values.shape) <= _MOST_WITH_NUMBERS
+        has_room = max(values.shape) <= 20
         number = "d" if normalize is None else ".2f"
         self.texts_ = [
             self.ax_.text(
                 *(column, row, f"{value:{number}}"),
-                **_CENTERED,
+                **{"ha": "center", "va": "center"},
                 color="white" if value > values.max() / 2 else "black",
             )
             for (row, column), value in np.ndenumerate(values)

@@ -159,21 +159,10 @@ def embed_in(network: Any, runtime: Runtime) -> Callable[[View], Tensor]:
 def apply_to_views(
     function: Callable[[View], Tensor], dataset: Any, runtime: Runtime
 ) -> NDArray[Any]:
-    """Apply a function to a clean view of every image.
+    """Apply a function to a clean view of every image of an `ImageDataset`.
 
-    Parameters
-    ----------
-    function : callable
-        From the views of a batch to a tensor with one row per image.
-    dataset : ImageDataset
-        The images.
-    runtime : Runtime
-        Device and batch size.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, ...)
-        Floats as float32.
+    The function makes a tensor with one row per image of the views of a batch. They are
+    returned together, (n_samples, ...), floats as float32.
     """
     outputs = []
     for positions in split_evenly(len(dataset), runtime.batch_size):
