@@ -102,11 +102,8 @@ class ClusterContrastiveLoss(nn.Module):
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
         """Return the loss of assignments (batch_size, n_clusters) of two views."""
-        return paired_contrast(
-            _unit_rows(first_assignment.T),
-            _unit_rows(second_assignment.T),
-            self.temperature,
-        )
+        first, second = _unit_rows(first_assignment.T), _unit_rows(second_assignment.T)
+        return paired_contrast(first, second, self.temperature)
 
 
 def balance_loss(first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
