@@ -9,7 +9,6 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -31,6 +30,7 @@ _OPTION_OF = {
 
 
 @click.group(
+    commands=[cluster, predict, report],
     no_args_is_help=False,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
     epilog="Example: sklearn-mfavb cluster photos -k 12 -o clusters",
@@ -51,11 +51,6 @@ def demo(seed: int, out: Path, json: Path | None) -> None:
     run_demo(seed=seed, out=out, json_file=json)
 
 
-program.add_command(cluster)
-program.add_command(predict)
-program.add_command(report)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code.
 
@@ -73,7 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
+            # Without the line of code that a warning comes from.
+            warnings.showwarning = lambda message, *where, **more: say(str(message))
             code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
     except click.Abort as error:  # click's word for KeyboardInterrupt
         return _end(error.__cause__, "ended by Ctrl-C", 130)
@@ -94,9 +90,10 @@ def main(arguments: list[str] | None = None) -> int:
 def _end(error: BaseException | None, text: str, code: int) -> int:
     """Print why the program ends, with what was noted on the way.
 
-    Parameters of Python are replaced by the options that set them.
+    Parameters of Python are replaced by the options that set them, but in no path.
     """
-    parameter = rf"\b(?:\w+__)?({'|'.join(_OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
+    name = rf"(?<![\w/\\])(?:\w+__)?({'|'.join(_OPTION_OF)})"
+    parameter = rf"{name}(?:=| (?=was [^;]+, now\b))"
     text = re.sub(parameter, lambda found: f"{_OPTION_OF[found[1]]} ", text)
     say("\n".join([text, *getattr(error, "__notes__", [])]))
     return code
@@ -110,8 +107,3 @@ def _explain(error: click.ClickException) -> str:
     if context is None:
         return text
     return f"{text}\n{context.command.epilog}\nHelp: {context.command_path} --help"
-
-
-def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    """Print a warning without the line of code that it comes from."""
-    say(str(message))

@@ -108,6 +108,7 @@ def test_durations_have_units():
         ("encoder__pretrained was 'a b', now 1", "--encoder-weights was 'a b', now 1"),
         ("random_state was 0, now 1", "--seed was 0, now 1"),
         ("The model was not loaded", "The model was not loaded"),
+        ("runs/seed=1 is no image", "runs/seed=1 is no image"),
     ],
 )
 def test_errors_name_options_and_warnings_are_sentences(
