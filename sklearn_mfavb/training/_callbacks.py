@@ -35,7 +35,7 @@ class EpochProgress(Callback):
 
 
 class FollowQuery(Callback):
-    """Move the key network towards the query network after every step of training.
+    """Move the key network towards the query network after every step.
 
     `momentum` is the part of the key network that stays.
     """
@@ -43,12 +43,9 @@ class FollowQuery(Callback):
     def __init__(self, momentum: float) -> None:
         self.momentum = momentum
 
-    def on_batch_end(
-        self, net: NeuralNet, training: bool = False, **kwargs: Any
-    ) -> None:
-        """Follow, if the step was one of training."""
-        if training:
-            net.module_.follow(self.momentum)
+    def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Follow; there are no batches but those of training."""
+        net.module_.follow(self.momentum)
 
 
 class TimeBudget(Callback):

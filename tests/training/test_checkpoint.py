@@ -78,9 +78,8 @@ def fit(run, make_network, make_stage, dataset):
         ]
         seed = 3 if checkpoint is None else checkpoint.seed
         with isolated(seed, CPU):
-            history = run(
-                network, *stages, checkpoint=checkpoint, callbacks=list(callbacks)
-            )
+            keep = {"checkpoint": checkpoint, "callbacks": list(callbacks)}
+            history = run(*stages, network=network, **keep)
             drawn = torch.rand(1).item()
         losses = [(row["epoch"], row["stage"], row["loss"]) for row in history]
         return network.state_dict(), losses, drawn, prepared

@@ -34,18 +34,18 @@ class MoveClock(Callback):
     [(0, 1, 3), (3, 1, 3), (4, 1, 4), (6, 2, 6), (10, 3, 10), (99, 5, 15)],
 )
 def test_epochs_within_the_budget_count(
-    run, make_network, make_stage, clock, seconds, n_epochs, ends_at
+    run, make_stage, clock, seconds, n_epochs, ends_at
 ):
     """An epoch of three batches is cut off at a batch, and left out; not the first."""
     callbacks = [MoveClock(clock), TimeBudget(seconds)]
-    history = run(make_network(), make_stage(5), callbacks=callbacks)
+    history = run(make_stage(5), callbacks=callbacks)
     assert len(history) == n_epochs
     assert clock.now == ends_at
 
 
-def test_the_budget_is_that_of_all_stages(run, make_network, make_stage, clock):
+def test_the_budget_is_that_of_all_stages(run, make_stage, clock):
     """Time that is over in one stage leaves nothing for the next."""
     stages = make_stage(3, name="one"), make_stage(3, name="two")
     callbacks = [MoveClock(clock), TimeBudget(6)]
-    history = run(make_network(), *stages, callbacks=callbacks)
+    history = run(*stages, callbacks=callbacks)
     assert [row["stage"] for row in history] == ["one"] * 2

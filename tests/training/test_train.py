@@ -54,13 +54,11 @@ def test_batches_are_nearly_equal_and_cover_everything(n_samples, batch_size, si
     assert sorted(seen) == list(range(n_samples))
 
 
-def test_history_numbers_epochs_over_stages_and_adds_terms_up(
-    run, make_network, make_stage
-):
+def test_history_numbers_epochs_over_stages_and_adds_terms_up(run, make_stage):
     """One row per epoch, with its stage; the loss is the sum of its terms."""
     objective = ContrastiveObjective(ContrastiveTerms(), balance_weight=1.0)
     stages = make_stage(2, name="first"), make_stage(3, objective=objective)
-    history = run(make_network(), *stages)
+    history = run(*stages)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
     assert [row.get("stage") for row in history] == ["first"] * 2 + [None] * 3
     assert history[0].keys() == {"epoch", "stage", "loss", "instance_loss", "seconds"}
@@ -81,14 +79,12 @@ def test_a_stage_goes_on_where_the_last_one_ended(run, make_network, make_stage)
         make_stage(1, prepare=prepare, callbacks=(look,), rate=rate)
         for rate in (1.0, 0.1)
     ]
-    run(network, *stages, learning_rate=0.5)
+    run(*stages, network=network, learning_rate=0.5)
     assert not torch.equal(*seen)
     assert peaks == [0.5, pytest.approx(0.05)]
 
 
-def test_stages_after_an_interrupted_one_are_prepared_but_not_run(
-    run, make_network, make_stage
-):
+def test_stages_after_an_interrupted_one_are_prepared_but_not_run(run, make_stage):
     """The user keeps complete epochs, and later stages leave a usable network."""
     prepared = []
     stages = [
@@ -97,19 +93,19 @@ def test_stages_after_an_interrupted_one_are_prepared_but_not_run(
         make_stage(2, name="three", prepare=lambda: prepared.append(3)),
     ]
     with pytest.warns(ConvergenceWarning, match="1 of max_epochs=3 .* stage 'two'"):
-        history = run(make_network(), *stages)
+        history = run(*stages)
     assert [row["stage"] for row in history] == ["one", "one", "two"]
     assert prepared == [1, 3]
 
 
-def test_ctrl_c_before_anything_was_learned_is_ctrl_c(run, make_network, make_stage):
+def test_ctrl_c_before_anything_was_learned_is_ctrl_c(run, make_stage):
     """Without one complete epoch there is nothing to label by."""
     with pytest.raises(KeyboardInterrupt):
-        run(make_network(), make_stage(callbacks=interrupt_at(1)))
+        run(make_stage(callbacks=interrupt_at(1)))
 
 
 @pytest.mark.parametrize("name", ["cosine", "constant"])
-def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
+def test_schedule_is_followed_step_by_step(run, make_stage, name):
     """Warm-up is counted in epochs, of three steps here; it never outlasts a stage."""
     rates = []
 
@@ -118,11 +114,11 @@ def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
     kept = {"schedule": name, "warmup_epochs": 2, "learning_rate": 0.5}
-    run(make_network(), make_stage(3), callbacks=[Rates()], **kept)
+    run(make_stage(3), callbacks=[Rates()], **kept)
     factor = make_schedule(name, 9, 6)
     assert rates == pytest.approx([0.5 * factor(step) for step in range(1, 10)])
     rates.clear()
-    run(make_network(), make_stage(1), callbacks=[Rates()], **kept)
+    run(make_stage(1), callbacks=[Rates()], **kept)
     assert rates[:2] == pytest.approx([0.5 * 2 / 3, 0.5])
 
 
@@ -140,7 +136,7 @@ def test_schedules_rise_to_one_then_fall_or_stay():
 
 
 def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
-    run, make_network, make_stage
+    run, make_stage
 ):
     """Biases, normalizations, class tokens and centers do not decay."""
     sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 4, "n_heads": 1, "depth": 1}
@@ -152,7 +148,7 @@ def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
     network.backbone.feature_tokens.requires_grad_(False)
     groups = []
     look = Look(lambda net: groups.extend(net.optimizer_.param_groups))
-    run(network, make_stage(1), weight_decay=0.3, callbacks=[look])
+    run(make_stage(1), network=network, weight_decay=0.3, callbacks=[look])
     names = {id(value): name for name, value in network.named_parameters()}
     decayed, spared = (
         {names[id(value)] for value in group["params"]} for group in groups
@@ -172,7 +168,8 @@ def test_frozen_parts_never_drift(run, make_network, make_stage):
     network = make_network()
     network.cluster_heads.requires_grad_(False)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    run(network, make_stage(2), callbacks=[Look(lambda net: net.module_.eval())])
+    look = Look(lambda net: net.module_.eval())
+    run(make_stage(2), network=network, callbacks=[look])
     for key, value in network.state_dict().items():
         moved = key.startswith("instance_head")
         assert torch.equal(before[key], value) is not moved, key
@@ -191,37 +188,37 @@ def test_a_loss_that_is_not_finite_stops_with_advice(run, make_network, make_sta
 
     network = make_network()
     with pytest.raises(FloatingPointError, match=r"epoch 2 \(odd_loss=nan\).*lower"):
-        run(network, make_stage(objective=Broken()))
+        run(make_stage(objective=Broken()), network=network)
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
-def test_verbose_shows_a_bar_or_a_table(run, make_network, make_stage, capsys):
+def test_verbose_shows_a_bar_or_a_table(run, make_stage, capsys):
     """Bars have the name of the stage and count its epochs; 0 is silent.
 
     A bar can be pickled after training, as models with callbacks are.
     """
     bar = EpochProgress()
-    run(make_network(), make_stage(1, callbacks=(("bar", bar),)))
+    run(make_stage(1, callbacks=(("bar", bar),)))
     pickle.dumps(bar)
     capsys.readouterr()
-    run(make_network(), make_stage(3))
+    run(make_stage(3))
     assert capsys.readouterr() == ("", "")
-    run(make_network(), make_stage(3, name="warming"), verbose=1)
+    run(make_stage(3, name="warming"), verbose=1)
     printed = capsys.readouterr()
     assert "warming" in printed.err
     assert "3/3" in printed.err
     assert printed.out == ""
-    run(make_network(), make_stage(3), verbose=2)
+    run(make_stage(3), verbose=2)
     assert "instance_loss" in capsys.readouterr().out
 
 
-def test_callbacks_come_as_in_skorch(run, make_network, make_stage):
+def test_callbacks_come_as_in_skorch(run, make_stage):
     """As a class, as an object, or with a name; all else is refused."""
     for callback in (Look, Look(), ("named", Look())):
-        assert len(run(make_network(), make_stage(1), callbacks=[callback])) == 1
+        assert len(run(make_stage(1), callbacks=[callback])) == 1
     for callback in ("EarlyStopping", ("name", 3), object):
         with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
-            run(make_network(), make_stage(), callbacks=[callback])
+            run(make_stage(), callbacks=[callback])
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
@@ -239,17 +236,15 @@ def test_autocast_is_as_asked(run, make_network, make_stage, dtype):
             losses.add(first.projection.dtype)
             return {"loss": first.projection.mean()}
 
-    run(network, make_stage(1, objective=Watch()), dtype=dtype)
+    run(make_stage(1, objective=Watch()), network=network, dtype=dtype)
     assert seen == {dtype or torch.float32}
     assert losses == {torch.float32}
 
 
 def test_the_copy_follows_after_every_training_step(run, make_network, make_stage):
-    """Once per batch with the momentum given; validation does not count."""
+    """Once per batch, with the momentum given."""
     network, momenta = make_network(), []
     network.follow = momenta.append
-    follow = FollowQuery(0.7)
-    run(network, make_stage(2, callbacks=(("follow", follow),)))
+    follow = (("follow", FollowQuery(0.7)),)
+    run(make_stage(2, callbacks=follow), network=network)
     assert momenta == [0.7] * 6
-    follow.on_batch_end(None, training=False)
-    assert len(momenta) == 6
