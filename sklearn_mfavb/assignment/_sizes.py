@@ -104,13 +104,13 @@ def _score(
     """Score labels: by the clusters in use, then by neighbors and evenness."""
     used, codes = np.unique(labels, return_inverse=True)
     n_used = len(used)
+    if n_used == 1:
+        return 1, 0.0
     pairs = np.repeat(codes, neighbors.shape[1]) * n_used + codes[neighbors.ravel()]
     counts = np.bincount(pairs, minlength=n_used**2).reshape(n_used, n_used)
     shares = (counts + counts.T) / (2 * counts.sum())
     margin = shares.sum(axis=0)
     by_chance = np.square(margin).sum()
-    if n_used == 1:
-        return 1, 0.0
     assortativity = (np.trace(shares) - by_chance) / (1 - by_chance)
     return n_used, float(assortativity + _EVENNESS * entropy(margin, base=n_clusters))
 

@@ -1,66 +1,42 @@
 """Crop, flips, turns and small affine changes in one resampling pass."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from sklearn_mfavb.augmentation._transform import (
     Transform,
-    check_between,
-    check_range,
     draw_events,
     draw_uniform,
     is_picture,
 )
 
-# Rejected crops are redrawn up to this many times, as in torchvision.
-N_CROP_TRIES = 10
-
-
-class CropBoxes(NamedTuple):
-    """One box of whole pixels per image; every field has shape (batch_size,)."""
-
-    top: torch.Tensor
-    left: torch.Tensor
-    height: torch.Tensor
-    width: torch.Tensor
-
 
 class AffineCropParameters(NamedTuple):
     """What `AffineCrop` draws; every tensor has shape (batch_size,).
 
-    Attributes
-    ----------
-    boxes : CropBoxes
-        The kept part of each image, in whole pixels.
-    horizontal_flip, vertical_flip : torch.Tensor of bool
-        Whether the crop is mirrored.
-    quarter_turns : torch.Tensor of int64
-        Counter-clockwise turns by 90 degrees, 0 to 3.
-    rotation, shear : torch.Tensor of float
-        Degrees, with the signs of ``torchvision.transforms.v2.functional.affine``
-        (clockwise rotation; shear along the width).
-    shift_x, shift_y : torch.Tensor of float
-        Translation to the right and down, as a share of width and height.
+    Signs are those of ``torchvision.transforms.v2.functional.affine``.
     """
 
-    boxes: CropBoxes
-    horizontal_flip: torch.Tensor
-    vertical_flip: torch.Tensor
-    quarter_turns: torch.Tensor
-    rotation: torch.Tensor
-    shear: torch.Tensor
-    shift_x: torch.Tensor
-    shift_y: torch.Tensor
+    top: Tensor  # of the part of the image that is kept, in whole pixels
+    left: Tensor
+    height: Tensor
+    width: Tensor
+    horizontal_flip: Tensor
+    vertical_flip: Tensor
+    quarter_turns: Tensor  # counter-clockwise, 0 to 3
+    rotation: Tensor  # clockwise, in degrees
+    shear: Tensor  # along the width, in degrees
+    shift_x: Tensor  # to the right, as a share of the width
+    shift_y: Tensor  # down, as a share of the height
 
 
 @dataclass(frozen=True, kw_only=True)
-class AffineCrop(Transform[AffineCropParameters]):
+class AffineCrop(Transform):
     """Crop each image at random, resize to the input size, flip, turn and warp.
 
     In this order: crop and bilinear resize, flips, quarter turns, then rotation,
@@ -111,27 +87,21 @@ class AffineCrop(Transform[AffineCropParameters]):
     max_shear: float = 0.0
     max_shift: float = 0.0
 
-    def __post_init__(self) -> None:
-        """Check every setting."""
-        check_range(self.scale, name="scale", high=1.0)
-        check_range(self.ratio, name="ratio")
-        for side in ("horizontal", "vertical"):
-            name = f"{side}_flip_probability"
-            check_between(getattr(self, name), name=name)
-        check_between(self.max_rotation, name="max_rotation", high=180.0)
-        check_between(self.max_shear, name="max_shear", high=89.0)
-        check_between(self.max_shift, name="max_shift")
+    _limits: ClassVar = {
+        "scale": (0, 1),
+        "ratio": (0, math.inf),
+        "horizontal_flip_probability": (0, 1),
+        "vertical_flip_probability": (0, 1),
+        "max_rotation": (0, 180),
+        "max_shear": (0, 89),
+        "max_shift": (0, 1),
+    }
 
-    @property
-    def _leaves_the_crop(self) -> bool:
-        """Whether sampling points may lie outside the crop."""
-        return max(self.max_rotation, self.max_shear, self.max_shift) > 0
-
-    def draw(self, images: torch.Tensor) -> AffineCropParameters:
+    def draw(self, images: Tensor) -> AffineCropParameters:
         """Draw a box, flips, turns, angles and shifts for every image."""
         n_turns = 4 if self.quarter_turns else 1
         return AffineCropParameters(
-            boxes=_draw_boxes(images, scale=self.scale, ratio=self.ratio),
+            *_draw_boxes(images, scale=self.scale, ratio=self.ratio),
             horizontal_flip=draw_events(images, self.horizontal_flip_probability),
             vertical_flip=draw_events(images, self.vertical_flip_probability),
             quarter_turns=torch.randint(n_turns, (len(images),), device=images.device),
@@ -141,14 +111,12 @@ class AffineCrop(Transform[AffineCropParameters]):
             shift_y=draw_uniform(images, -self.max_shift, self.max_shift),
         )
 
-    def apply(
-        self, images: torch.Tensor, parameters: AffineCropParameters
-    ) -> torch.Tensor:
+    def apply(self, images: Tensor, parameters: AffineCropParameters) -> Tensor:
         """Resample every image once, where its parameters say."""
         if not is_picture(images):
             return images
         height, width = images.shape[-2:]
-        inside = not self._leaves_the_crop
+        inside = max(self.max_rotation, self.max_shear, self.max_shift) == 0
         grid = _sampling_grid(parameters, image_size=(height, width), inside=inside)
         sampled = F.grid_sample(
             images, grid, mode="bilinear", padding_mode="border", align_corners=False
@@ -158,11 +126,14 @@ class AffineCrop(Transform[AffineCropParameters]):
 
 
 def _draw_boxes(
-    images: torch.Tensor, *, scale: tuple[float, float], ratio: tuple[float, float]
-) -> CropBoxes:
-    """Draw all tries at once and keep the first box that fits, else the center."""
+    images: Tensor, *, scale: tuple[float, float], ratio: tuple[float, float]
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Draw all tries at once and keep the first box that fits, else the center.
+
+    Return top, left, height and width.
+    """
     height, width = images.shape[-2:]
-    tries = images.new_empty(N_CROP_TRIES, len(images))
+    tries = images.new_empty(10, len(images))  # as many as in torchvision
     area = tries.uniform_(*scale) * (height * width)
     log_ratio = torch.empty_like(tries).uniform_(math.log(ratio[0]), math.log(ratio[1]))
     aspect = log_ratio.exp()
@@ -179,12 +150,9 @@ def _draw_boxes(
     spare_height, spare_width = height - box_height, width - box_width
     top = (torch.rand_like(spare_height) * (spare_height + 1)).floor()
     left = (torch.rand_like(spare_width) * (spare_width + 1)).floor()
-    return CropBoxes(
-        top=top.where(found, (height - central_height) // 2),
-        left=left.where(found, (width - central_width) // 2),
-        height=box_height,
-        width=box_width,
-    )
+    top = top.where(found, (height - central_height) // 2)
+    left = left.where(found, (width - central_width) // 2)
+    return top, left, box_height, box_width
 
 
 def _central_size(
@@ -200,13 +168,12 @@ def _central_size(
 
 def _sampling_grid(
     parameters: AffineCropParameters, *, image_size: tuple[int, int], inside: bool
-) -> torch.Tensor:
+) -> Tensor:
     """Return where each output pixel looks: (batch_size, height, width, 2), x first.
 
     Coordinates are those of grid_sample: -1 and 1 are the outer edges of the image.
     """
     height, width = image_size
-    boxes = parameters.boxes
     shift_x, shift_y = 2 * parameters.shift_x, 2 * parameters.shift_y
     u = _pixel_centers(width, like=shift_x) - shift_x[:, None]
     v = _pixel_centers(height, like=shift_y) - shift_y[:, None]
@@ -216,19 +183,21 @@ def _sampling_grid(
     if inside:
         # Up to the outermost pixel centers of the crop. Each coordinate then follows
         # one output axis only, so the two terms, one of them 0, are clamped apart.
-        limit = _x_and_y((boxes.width - 1) / width, (boxes.height - 1) / height)
+        limit = _x_and_y(
+            (parameters.width - 1) / width, (parameters.height - 1) / height
+        )
         over_width = over_width.clamp(-limit, limit)
         over_height = over_height.clamp(-limit, limit)
     center = _x_and_y(
-        (2 * boxes.left + boxes.width) / width - 1,
-        (2 * boxes.top + boxes.height) / height - 1,
+        (2 * parameters.left + parameters.width) / width - 1,
+        (2 * parameters.top + parameters.height) / height - 1,
     )
     return (over_width + center) + over_height
 
 
 def _affine_columns(
     parameters: AffineCropParameters, *, image_size: tuple[int, int]
-) -> tuple[torch.Tensor, torch.Tensor]:
+) -> tuple[Tensor, Tensor]:
     """Return the input (x, y) per step in output u and in v, each (batch_size, 2).
 
     Scalars are composed by hand because matrix products may run in reduced precision
@@ -243,32 +212,24 @@ def _affine_columns(
 
     quarter = parameters.quarter_turns.to(rotation.dtype) * (math.pi / 2)
     turn_cosine, turn_sine = quarter.cos().round(), quarter.sin().round()
-    boxes = parameters.boxes
-    scale_x = (
-        (1 - 2 * parameters.horizontal_flip.to(rotation.dtype)) * boxes.width / width
-    )
-    scale_y = (
-        (1 - 2 * parameters.vertical_flip.to(rotation.dtype)) * boxes.height / height
-    )
-    per_u, per_v = (
-        torch.stack(
-            (
-                scale_x * (turn_cosine * x - turn_sine * y),
-                scale_y * (turn_sine * x + turn_cosine * y),
-            ),
-            dim=-1,
-        )
-        for x, y in (warp_u, warp_v)
-    )
-    return per_u, per_v
+    sign_x = 1 - 2 * parameters.horizontal_flip.to(rotation.dtype)
+    sign_y = 1 - 2 * parameters.vertical_flip.to(rotation.dtype)
+    scale_x = sign_x * parameters.width / width
+    scale_y = sign_y * parameters.height / height
+
+    def turn_and_scale(x: Tensor, y: Tensor) -> Tensor:
+        turned = turn_cosine * x - turn_sine * y, turn_sine * x + turn_cosine * y
+        return torch.stack((scale_x * turned[0], scale_y * turned[1]), dim=-1)
+
+    return turn_and_scale(*warp_u), turn_and_scale(*warp_v)
 
 
-def _pixel_centers(side: int, *, like: torch.Tensor) -> torch.Tensor:
+def _pixel_centers(side: int, *, like: Tensor) -> Tensor:
     """Return the centers of a row of pixels that spans [-1, 1]."""
     pixels = torch.arange(side, dtype=like.dtype, device=like.device)
     return (2 * pixels + 1) / side - 1
 
 
-def _x_and_y(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+def _x_and_y(x: Tensor, y: Tensor) -> Tensor:
     """Return a pair per image that broadcasts over a grid: (batch_size, 1, 1, 2)."""
     return torch.stack((x, y), dim=-1)[:, None, None]

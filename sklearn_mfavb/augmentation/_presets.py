@@ -1,11 +1,9 @@
 """The named pairs of augmentations, and how a user's own become a pair."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from sklearn_mfavb.augmentation._blur import GaussianBlur
 from sklearn_mfavb.augmentation._color import ColorJitter, Grayscale, Solarize
@@ -18,21 +16,16 @@ from sklearn_mfavb.augmentation._transform import (
 )
 
 ImageSize = tuple[int, int]
-Views = tuple[Transform[Any], Transform[Any]]
-ImageFunction = Callable[[torch.Tensor], torch.Tensor]
+Views = tuple[Transform, Transform]
+ImageFunction = Callable[[Tensor], Tensor]
 
-# Smaller pictures lose their object to blur and to crops of a few pixels.
-LARGE_SIDE = 64
+_SIMCLR_JITTER = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
 
 
 def photographs(image_size: ImageSize) -> Views:
     """Return the views of SimCLR, the second solarized at times as in BYOL."""
-    is_large = min(image_size) >= LARGE_SIDE
-    return _natural_views(
-        AffineCrop(scale=(0.08 if is_large else 0.2, 1.0)),
-        jitter=ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1),
-        image_size=image_size,
-    )
+    crop = AffineCrop(scale=(0.08 if _is_large(image_size) else 0.2, 1.0))
+    return _natural_views(crop, _SIMCLR_JITTER, *_blur_of(image_size))
 
 
 def aerial(image_size: ImageSize) -> Views:
@@ -41,39 +34,32 @@ def aerial(image_size: ImageSize) -> Views:
         scale=(0.3, 1.0), vertical_flip_probability=0.5, quarter_turns=True
     )
     jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.05)
-    return _natural_views(crop, jitter=jitter, image_size=image_size)
+    return _natural_views(crop, jitter, *_blur_of(image_size))
 
 
 def characters(image_size: ImageSize) -> Views:
     """Return views for digits, letters and clothes: a mirrored 3 is no 3."""
-    augment = Compose(
-        AffineCrop(
-            scale=(0.85, 1.0),
-            horizontal_flip_probability=0.0,
-            max_rotation=10.0,
-            max_shear=5.0,
-            max_shift=0.06,
-        ),
-        ColorJitter(brightness=0.3, contrast=0.3),
+    crop = AffineCrop(
+        scale=(0.85, 1.0),
+        horizontal_flip_probability=0.0,
+        max_rotation=10.0,
+        max_shear=5.0,
+        max_shift=0.06,
     )
+    augment = Compose(crop, ColorJitter(brightness=0.3, contrast=0.3))
     return augment, augment
 
 
 def cc(image_size: ImageSize) -> Views:
     """Return the views of CC (arXiv 2009.09687) for its ImageNet subsets."""
     jitter = ColorJitter(brightness=0.8, contrast=0.8, saturation=0.8, hue=0.2)
-    augment = Compose(
-        AffineCrop(scale=(0.08, 1.0)), jitter, Grayscale(), GaussianBlur()
-    )
+    augment = Compose(AffineCrop(), jitter, Grayscale(), GaussianBlur())
     return augment, augment
 
 
 def vtcc(image_size: ImageSize) -> Views:
     """Return the views of VTCC (arXiv 2206.12925): always blurred, in any size."""
-    jitter = ColorJitter(brightness=0.4, contrast=0.4, saturation=0.2, hue=0.1)
-    blur = GaussianBlur(probability=1.0)
-    first = Compose(AffineCrop(scale=(0.08, 1.0)), jitter, Grayscale(), blur)
-    return first, Compose(*first.transforms, Solarize())
+    return _natural_views(AffineCrop(), _SIMCLR_JITTER, GaussianBlur(probability=1.0))
 
 
 def none(image_size: ImageSize) -> Views:
@@ -81,14 +67,20 @@ def none(image_size: ImageSize) -> Views:
     return Identity(), Identity()
 
 
-def _natural_views(
-    crop: AffineCrop, *, jitter: ColorJitter, image_size: ImageSize
-) -> Views:
-    """Return crop, color and, on large pictures, blur; the second adds solarizing."""
-    is_large = min(image_size) >= LARGE_SIDE
-    blur = (GaussianBlur(),) if is_large else ()
+def _natural_views(crop: AffineCrop, jitter: ColorJitter, *blur: GaussianBlur) -> Views:
+    """Return crop, color and blur; the second view adds solarizing."""
     first = Compose(crop, jitter, Grayscale(), *blur)
     return first, Compose(*first.transforms, Solarize())
+
+
+def _is_large(image_size: ImageSize) -> bool:
+    """Whether an object outlives blur, and crops of a few pixels."""
+    return min(image_size) >= 64
+
+
+def _blur_of(image_size: ImageSize) -> tuple[GaussianBlur, ...]:
+    """Return the blur of large pictures."""
+    return (GaussianBlur(),) if _is_large(image_size) else ()
 
 
 #: Name of a preset -> function from (height, width) to the transforms of both views.
@@ -140,27 +132,14 @@ def make_views(
                 f"got {augmentation!r}."
             )
         return AUGMENTATIONS[augmentation](image_size)
-    if callable(augmentation):
-        view = _as_transform(augmentation)
-        return view, view
-    if isinstance(augmentation, tuple | list) and len(augmentation) == 2:
-        first, second = augmentation
-        return _as_transform(first), _as_transform(second)
-    raise _not_an_augmentation(augmentation)
-
-
-def _as_transform(function: Any) -> Transform[Any]:
-    """Return our transforms as they are and anything else callable wrapped."""
-    if isinstance(function, Transform):
-        return function
-    if callable(function):
-        return UserTransform(function)
-    raise _not_an_augmentation(function)
-
-
-def _not_an_augmentation(seen: object) -> TypeError:
-    """Return the error for something that cannot augment."""
-    return TypeError(
-        "`augmentation` must be a name, a callable or a pair of callables, "
-        f"got {seen!r} of type {type(seen).__name__}."
+    is_pair = isinstance(augmentation, tuple | list)
+    pair: Any = augmentation if is_pair else (augmentation, augmentation)
+    if len(pair) != 2 or not all(map(callable, pair)):
+        raise TypeError(
+            "`augmentation` must be a name, a callable or a pair of callables, "
+            f"got {augmentation!r} of type {type(augmentation).__name__}."
+        )
+    first, second = (
+        each if isinstance(each, Transform) else UserTransform(each) for each in pair
     )
+    return first, second

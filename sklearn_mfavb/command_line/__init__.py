@@ -9,19 +9,28 @@ import sys
 import traceback
 import warnings
 from pathlib import Path
-from typing import Any
 
 import click
 
 import sklearn_mfavb
-from sklearn_mfavb.command_line._cluster import OPTION_OF, cluster
-from sklearn_mfavb.command_line._inputs import PROGRAM, path_option, say, seed
+from sklearn_mfavb.command_line._cluster import cluster
+from sklearn_mfavb.command_line._options import PATH, PROGRAM, say, seed
 from sklearn_mfavb.command_line._predict import predict, report
 
 __all__ = ["main"]
 
+# Parameters that errors may name, and the options that set them.
+_OPTION_OF = {
+    **{p.name: p.opts[-1] for p in cluster.params if isinstance(p, click.Option)},
+    "checkpoint": "--resume",
+    "model": "--encoder",
+    "pretrained": "--encoder-weights",
+    "random_state": "--seed",
+}
+
 
 @click.group(
+    commands=[cluster, predict, report],
     no_args_is_help=False,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
     epilog="Example: sklearn-mfavb cluster photos -k 12 -o clusters",
@@ -33,18 +42,13 @@ def program() -> None:
 
 @program.command(epilog="Example: sklearn-mfavb demo --seed 1 -o digits")
 @seed
-@path_option("-o", "--out", default="mfavb-demo", help="Folder for a picture.")
-@path_option("--json", metavar="FILE", help="Also write the scores as JSON.")
+@click.option("-o", "--out", type=PATH, default="mfavb-demo", help="For a picture.")
+@click.option("--json", type=PATH, help="Also write the scores to a file, as JSON.")
 def demo(seed: int, out: Path, json: Path | None) -> None:
     """Cluster the digits that ship with scikit-learn."""
     from sklearn_mfavb.demo import run_demo
 
     run_demo(seed=seed, out=out, json_file=json)
-
-
-program.add_command(cluster)
-program.add_command(predict)
-program.add_command(report)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,7 +68,8 @@ def main(arguments: list[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else arguments
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = _say_warning
+            # Without the line of code that a warning comes from.
+            warnings.showwarning = lambda message, *where, **more: say(str(message))
             code = program.main(arguments, PROGRAM, standalone_mode=False, obj=words)
     except click.Abort as error:  # click's word for KeyboardInterrupt
         return _end(error.__cause__, "ended by Ctrl-C", 130)
@@ -85,10 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _end(error: BaseException | None, text: str, code: int) -> int:
     """Print why the program ends, with what was noted on the way.
 
-    Parameters of Python are replaced by the options that set them.
+    Parameters of Python are replaced by the options that set them, but in no path.
     """
-    parameter = rf"\b(?:\w+__)?({'|'.join(OPTION_OF)})(?:=| (?=was [^;]+, now\b))"
-    text = re.sub(parameter, lambda found: f"{OPTION_OF[found[1]]} ", text)
+    name = rf"(?<![\w/\\])(?:\w+__)?({'|'.join(_OPTION_OF)})"
+    parameter = rf"{name}(?:=| (?=was [^;]+, now\b))"
+    text = re.sub(parameter, lambda found: f"{_OPTION_OF[found[1]]} ", text)
     say("\n".join([text, *getattr(error, "__notes__", [])]))
     return code
 
@@ -101,8 +107,3 @@ def _explain(error: click.ClickException) -> str:
     if context is None:
         return text
     return f"{text}\n{context.command.epilog}\nHelp: {context.command_path} --help"
-
-
-def _say_warning(message: Warning | str, *where: Any, **more: Any) -> None:
-    """Print a warning without the line of code that it comes from."""
-    say(str(message))

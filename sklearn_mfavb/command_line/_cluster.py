@@ -13,8 +13,16 @@ import click
 from click import option
 
 import sklearn_mfavb
-from sklearn_mfavb.command_line import _inputs as inputs
-from sklearn_mfavb.command_line._inputs import PROGRAM, Images, count, path_option, say
+from sklearn_mfavb.command_line import _options as shared
+from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._options import (
+    PATH,
+    PROGRAM,
+    count,
+    duration,
+    say,
+    together,
+)
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
     sort_files,
@@ -28,7 +36,14 @@ METHODS = {
     for name in sklearn_mfavb.__all__
     if name.endswith("Clustering")
 }
-_HELP = {
+# Options that set a parameter of the same name; without them it keeps its default.
+PARAMETERS = {
+    "assignment": click.Choice(["mixture", "kmeans", "head"]),
+    "balance": click.FloatRange(0),
+    "image_size": click.IntRange(8),
+    "max_epochs": click.IntRange(1),
+}
+HELP = {
     "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
     "try several and compare their reports.",
     "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
@@ -41,53 +56,34 @@ _HELP = {
     "assignment": "What labels images after training: kmeans if kinds are of very "
     "different numbers.  [default: the method's own]",
     "balance": "How strongly clusters are kept equally large.  [default: 1]",
-    "budget": "End training after 90s, 20m or 1.5h.",
-}
-# Options that set a parameter of the same name; without them it keeps its default.
-_CHOICES = ("image_size", "max_epochs", "assignment", "balance")
-# Parameters that errors may name, and the options that set them.
-OPTION_OF = {
-    "n_clusters": "--n-clusters",
-    **{name: f"--{name.replace('_', '-')}" for name in _CHOICES},
-    "random_state": "--seed",
-    "device": "--device",
-    "on_error": "--on-error",
-    "encoder": "--encoder",
-    "model": "--encoder",
-    "pretrained": "--encoder-weights",
-    "checkpoint": "--resume",
 }
 
 
 @click.command(
     epilog="Example: sklearn-mfavb cluster photos -k 12 --encoder ViT-B-32 -o clusters"
 )
-@inputs.paths
 @option(
     *("-k", "--n-clusters"),
     type=click.IntRange(2),
-    metavar="N",
     required=True,
-    help=_HELP["n_clusters"],
+    help=HELP["n_clusters"],
 )
-@inputs.output
+@shared.results
 @option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
 @option("--no-report", is_flag=True, help="Write no report.html.")
 @option("--method", type=click.Choice(list(METHODS)), default="mfavb")
-@option("--encoder", metavar="NAME", help=_HELP["encoder"])
-@option("--encoder-weights", metavar="TAG|FILE", help=_HELP["encoder_weights"])
-@path_option("--encoder-cache", help=_HELP["encoder_cache"])
-@option(
-    "--assignment",
-    type=click.Choice(["mixture", "kmeans", "head"]),
-    help=_HELP["assignment"],
+@option("--encoder", help=HELP["encoder"])
+@option("--encoder-weights", help=HELP["encoder_weights"])
+@option("--encoder-cache", type=PATH, help=HELP["encoder_cache"])
+@together(
+    *(
+        option(f"--{name.replace('_', '-')}", type=kind, help=HELP[name])
+        for name, kind in PARAMETERS.items()
+    )
 )
-@option("--balance", type=click.FloatRange(0), metavar="X", help=_HELP["balance"])
-@option("--image-size", type=click.IntRange(8), metavar="N", help=_HELP["image_size"])
-@option("--max-epochs", type=click.IntRange(1), metavar="N", help=_HELP["max_epochs"])
-@option("--time-budget", type=inputs.duration, metavar="TIME", help=_HELP["budget"])
-@inputs.seed
-@inputs.reading
+@option("--time-budget", type=duration, help="End training after 90s, 20m or 1.5h.")
+@shared.seed
+@shared.images
 @click.pass_obj
 def cluster(words: list[str], /, **given: Any) -> None:
     """Cluster images.
@@ -96,11 +92,15 @@ def cluster(words: list[str], /, **given: Any) -> None:
     file with one path a line.
     """
     options = SimpleNamespace(**given)
-    _check(options)
+    if options.resume and options.overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
+    for name in ("weights", "cache"):
+        if options.encoder is None and given[f"encoder_{name}"] is not None:
+            raise click.UsageError(f"--encoder-{name} needs --encoder.")
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
-    estimator = make_estimator(options, results)
+    estimator = _make_estimator(options, results)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters > len(images.paths):
@@ -112,7 +112,10 @@ def cluster(words: list[str], /, **given: Any) -> None:
     with _advising_resume(results, words):
         estimator.fit(images.paths)
         is_complete = not results.checkpoint.exists()  # `fit` removes it at its end
-        _forget_run(estimator)
+        # What belongs to this run is unset: the model is for any machine.
+        estimator.set_params(training__checkpoint=None, training__callbacks=None)
+        if estimator.encoder is not None:
+            estimator.set_params(encoder__cache_dir=None)
         estimator.save(results.model)
         figures = {
             "is_complete": is_complete,
@@ -130,27 +133,17 @@ def cluster(words: list[str], /, **given: Any) -> None:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 
 
-def _check(options: SimpleNamespace) -> None:
-    """Refuse options that exclude or need each other."""
-    if options.resume and options.overwrite:
-        raise click.UsageError("--resume and --overwrite exclude each other.")
-    for name in ("weights", "cache"):
-        if options.encoder is None and getattr(options, f"encoder_{name}") is not None:
-            raise click.UsageError(f"--encoder-{name} needs --encoder.")
-
-
-def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
+def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     """Make the estimator that the options describe."""
     from sklearn_mfavb import CLIPFeatures, Reading, Training
     from sklearn_mfavb.training import TimeBudget
 
     cls = getattr(sklearn_mfavb, METHODS[options.method])
-    chosen = {name: getattr(options, name) for name in _CHOICES}
-    chosen = {name: value for name, value in chosen.items() if value is not None}
+    given = {name: getattr(options, name) for name in PARAMETERS}
+    chosen = {name: value for name, value in given.items() if value is not None}
     for name in chosen.keys() - inspect.signature(cls).parameters.keys():
-        raise ValueError(
-            f"{OPTION_OF[name]} has no effect on --method {options.method}."
-        )
+        value = chosen[name]
+        raise ValueError(f"{name}={value} has no effect on --method {options.method}.")
     encoder, callbacks = None, [_make_keeper(results)]
     if options.time_budget is not None:
         callbacks.append(TimeBudget(options.time_budget))
@@ -174,13 +167,6 @@ def make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     )
 
 
-def _forget_run(estimator: Any) -> None:
-    """Unset what belongs to this run: the model is for any machine."""
-    estimator.set_params(training__checkpoint=None, training__callbacks=None)
-    if estimator.encoder is not None:
-        estimator.set_params(encoder__cache_dir=None)
-
-
 def _make_keeper(results: ResultFolder) -> Any:
     """Make the callback that keeps training until there are results.
 
@@ -189,20 +175,18 @@ def _make_keeper(results: ResultFolder) -> Any:
     """
     from skorch.callbacks import Callback
 
-    last = results.last_checkpoint
-
     class KeepTraining(Callback):
         def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-            last.unlink(missing_ok=True)  # an earlier stage's
+            results.last_checkpoint.unlink(missing_ok=True)  # an earlier stage's
 
         def on_train_end(self, net: Any, **kwargs: Any) -> None:
-            last.unlink(missing_ok=True)
+            results.last_checkpoint.unlink(missing_ok=True)
             try:
-                os.link(results.checkpoint, last)
+                os.link(results.checkpoint, results.last_checkpoint)
             except FileNotFoundError:  # no epoch was complete
                 pass
             except OSError:  # a file system without links
-                shutil.copyfile(results.checkpoint, last)
+                shutil.copyfile(results.checkpoint, results.last_checkpoint)
 
     return KeepTraining()
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import click
 
-from sklearn_mfavb.command_line import _inputs as inputs
-from sklearn_mfavb.command_line._inputs import Images, count, say
+from sklearn_mfavb.command_line import _options as shared
+from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._options import PATH, count, say, together
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
     sort_files,
@@ -15,20 +16,18 @@ from sklearn_mfavb.command_line._results import (
     write_results,
 )
 
-_MODEL = click.argument("model", type=inputs.PATH)
-_CACHE = inputs.path_option(
-    "--encoder-cache", help="Folder where features of the model's encoder are kept."
+_model_and_images = together(
+    click.argument("model", type=PATH),
+    shared.images,
+    click.option("--encoder-cache", type=PATH, help="Folder for encoders' features."),
 )
 
 
 @click.command(
     epilog="Example: sklearn-mfavb predict clusters/model.mfavb new_photos -o new"
 )
-@_MODEL
-@inputs.paths
-@inputs.output
-@inputs.reading
-@_CACHE
+@_model_and_images
+@shared.results
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.
@@ -51,15 +50,10 @@ def predict(words: list[str], /, **given: Any) -> None:
 @click.command(
     epilog="Example: sklearn-mfavb report clusters/model.mfavb new_photos -o new.html"
 )
-@_MODEL
-@inputs.paths
-@inputs.path_option(
-    "-o", "--out", required=True, metavar="FILE.html", help="File to write."
-)
+@_model_and_images
+@click.option("-o", "--out", type=PATH, required=True, help="File to write, .html.")
 @click.option("--overwrite", is_flag=True, help="Replace --out if it is there.")
-@inputs.seed
-@inputs.reading
-@_CACHE
+@shared.seed
 def report(**given: Any) -> None:
     """Write an HTML report for images and a saved model.
 

@@ -8,12 +8,13 @@ import shlex
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sklearn_mfavb.command_line._inputs import PROGRAM, Images, count, say
+from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._options import PROGRAM, count, say
 from sklearn_mfavb.files import free_path, numbered, replace_file
 
 _MOST_SHOWN = 10  # files that were skipped; skipped.csv has all
@@ -25,9 +26,6 @@ class ResultFolder:
     def __init__(self, path: Path) -> None:
         self.began_at = time.monotonic()
         self.path = path
-        self.clusters = path / "clusters.csv"
-        self.skipped = path / "skipped.csv"
-        self.summary = path / "result.json"
         self.model = path / "model.mfavb"
         self.report = path / "report.html"
         self.features = path / "features"
@@ -44,23 +42,17 @@ class ResultFolder:
 
     def check(self, *, overwrite: bool, resume: bool | None = None) -> None:
         """Raise if results may not be written here. None: it cannot be resumed."""
-        names = set(os.listdir(self.path)) if self.path.is_dir() else set()
+        names = os.listdir(self.path) if self.path.is_dir() else []
         # Features, and what a killed process was writing, do not count.
-        names = {name for name in names if not name.startswith(".mfavb-")}
-        names.discard(self.features.name)
-        can_resume = resume is not None and self._kept()
-        if not names or overwrite or (resume and can_resume):
+        is_new = all(n == self.features.name or n.startswith(".mfavb-") for n in names)
+        can_resume = resume is not None and bool(self._kept())
+        if is_new or overwrite or (resume and can_resume):
             return
-        if resume:
-            seen = "results of a complete" if self.summary.exists() else "files, but no"
-            raise ValueError(
-                f"--out {self.path} holds {seen} training: there is nothing to "
-                "--resume. Choose another folder, or add --overwrite to start over."
-            )
+        lacking = ", and holds no training to --resume" if resume else ""
+        advice = ", or --resume to continue it" if can_resume else ""
         raise ValueError(
-            f"--out {self.path} is not empty. Choose another folder, or add "
-            "--overwrite to replace the results of an earlier run"
-            f"{', or --resume to continue it' if can_resume else ''}."
+            f"--out {self.path} is not empty{lacking}. Choose another folder, or add "
+            f"--overwrite to replace the results of an earlier run{advice}."
         )
 
     def make(self) -> None:
@@ -110,15 +102,14 @@ def write_results(
     names = [images.name(path) for path in images.paths]
     unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
     ignored = {images.name(path): why for path, why in images.ignored.items()}
+    surest = zip(names, labels, found.probabilities.max(axis=1), strict=True)
     rows = (
         (name, label, f"{probability:.6f}") if label >= 0 else (name, "", "")
-        for name, label, probability in zip(
-            names, labels, found.probabilities.max(axis=1), strict=True
-        )
+        for name, label, probability in surest
     )
-    write_table(results.clusters, ("path", "cluster", "probability"), rows)
+    write_table(results.path / "clusters.csv", ("path", "cluster", "probability"), rows)
     left_out = sorted({**unreadable, **ignored}.items())
-    write_table(results.skipped, ("path", "reason"), left_out)
+    write_table(results.path / "skipped.csv", ("path", "reason"), left_out)
     summary = {
         "command": shlex.join([PROGRAM, *words]),
         "folder": images.root,
@@ -135,8 +126,13 @@ def write_results(
     }
     # What JSON does not have, such as the settings of an encoder, is written as text.
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
-    _write_text(results.summary, text + "\n")
-    _say_skipped(sorted(unreadable.items()))
+    _write_text(results.path / "result.json", text + "\n")
+    if unreadable:
+        lines = [f"  {name!r}: {why}" for name, why in sorted(unreadable.items())]
+        if len(lines) > _MOST_SHOWN:
+            n_more = len(lines) - _MOST_SHOWN
+            lines[_MOST_SHOWN:] = [f"  and {n_more:,} more: see skipped.csv"]
+        say("\n".join([f"{count(len(unreadable), 'file')} skipped:", *lines]))
     space = "pixels" if estimator.encoder is None else "features"
     print(
         f"{count(sum(sizes), 'image')} in {n_clusters:,} clusters of {min(sizes):,} to "
@@ -152,8 +148,7 @@ def write_page(estimator: Any, X: Any, page: Path, name: str, seed: int) -> None
     from sklearn_mfavb.report import write_report
 
     say("writing the report")
-    title = f"Clusters of {name}"
-    write_report(estimator, X, page, title=title, random_state=seed)
+    write_report(estimator, X, page, title=f"Clusters of {name}", random_state=seed)
     print(f"report: {page}")
 
 
@@ -180,15 +175,6 @@ def _write_text(path: Path, text: str) -> None:
         file.write(text.encode("utf-8", "backslashreplace"))
 
 
-def _say_skipped(reasons: Sequence[tuple[str, str]]) -> None:
-    """Print which files could not be read, and why; of many the first."""
-    lines = [f"  {name!r}: {reason}" for name, reason in reasons[:_MOST_SHOWN]]
-    if len(reasons) > _MOST_SHOWN:
-        lines.append(f"  and {len(reasons) - _MOST_SHOWN:,} more: see skipped.csv")
-    if reasons:
-        say("\n".join([f"{count(len(reasons), 'file')} skipped:", *lines]))
-
-
 def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> None:
     """Copy or link files into a folder for each cluster; None sorts nothing.
 
@@ -197,11 +183,13 @@ def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> 
     """
     if how is None:
         return
+    place = shutil.copy2 if how == "copy" else _link
     try:
         # What is left of it is removed: of links, not what they lead to.
         with tempfile.TemporaryDirectory(prefix=".mfavb-", dir=out) as unfinished:
             whole = Path(unfinished, "clusters")
-            _fill(whole, paths, found, shutil.copy2 if how == "copy" else _link)
+            for path, copy in _places(whole, paths, found):
+                place(path, copy)
             target = whole.rename(free_path(out / "clusters"))
     except OSError as error:
         error.add_note(f"All other results are in {out}")
@@ -209,27 +197,27 @@ def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> 
     print(f"sorted: {target}")
 
 
-def _fill(
-    whole: Path, paths: Sequence[str], found: Any, place: Callable[[str, Path], Any]
-) -> None:
-    """Make the folders of clusters, with the files in them."""
+def _places(
+    whole: Path, paths: Sequence[str], found: Any
+) -> Iterator[tuple[str, Path]]:
+    """Make the folders of clusters, and choose a free name for each file in them.
+
+    Capital letters count as small ones: file systems may not tell them apart.
+    """
     from tqdm.auto import tqdm
 
     n_clusters = found.probabilities.shape[1]
     width = len(str(n_clusters - 1))  # zeros in front keep folders in order
     folders = [whole / f"{label:0{width}}" for label in range(n_clusters)]
-    taken: list[set[str]] = [set() for _ in folders]
     for folder in folders:
         folder.mkdir(parents=True)
+    taken: set[tuple[int, str]] = set()
     members = [pair for pair in zip(paths, found.labels, strict=True) if pair[1] >= 0]
     for path, label in tqdm(members, desc="sort", unit="file"):
-        name = _free_name(os.path.basename(path), taken[label])
-        try:
-            place(path, folders[label] / name)
-        except FileNotFoundError:
-            if os.path.exists(path):
-                raise
-            say(f"{path!r} is no longer there, and was not sorted.")
+        names = numbered(os.path.basename(path))
+        name = next(each for each in names if (label, each.casefold()) not in taken)
+        taken.add((label, name.casefold()))
+        yield path, folders[label] / name
 
 
 def _link(path: str, target: Path) -> None:
@@ -238,10 +226,3 @@ def _link(path: str, target: Path) -> None:
         target.symlink_to(path)
     except OSError:
         os.link(path, target)
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    """Return a name, numbered if it is taken; capital letters count as small ones."""
-    free = next(each for each in numbered(name) if each.casefold() not in taken)
-    taken.add(free.casefold())
-    return free

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils._param_validation import validate_params
 
+from sklearn_mfavb.images import list_images
+
 
 class LabeledImages(NamedTuple):
     """Images with their classes, which are for scoring only.
@@ -35,10 +37,6 @@ class LabeledImages(NamedTuple):
     source: str
     features: Mapping[str, NDArray] = MappingProxyType({})
 
-
-EXTENSIONS = frozenset(
-    {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-)
 
 # Names of splits, one level above the classes in many archives.
 SPLITS = frozenset({"test", "train", "training", "val", "valid", "validation"})
@@ -79,14 +77,11 @@ def read_class_folders(
 
 
 def _list_pictures(folder: Path) -> list[str]:
-    """Return the sorted paths of all picture files below a folder."""
-    # Linked folders are followed, as collections are often assembled from links.
-    return sorted(
-        os.path.join(parent, name)
-        for parent, _, names in os.walk(folder, followlinks=True)
-        for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
-    )
+    """Return the sorted paths of all picture files below a folder, if there are any."""
+    try:
+        return list_images(folder)[0]
+    except ValueError:
+        return []
 
 
 def read_npz(path: Path) -> LabeledImages:

@@ -123,7 +123,7 @@ def as_augmentation(augmentation: Any) -> Augmentation:
 
 def draw_image_views(
     augmentation: Augmentation, source: ImageSource, size: tuple[int, int]
-) -> tuple[Transform[Any], Transform[Any]]:
+) -> tuple[Transform, Transform]:
     """Return what draws the pixels of both views of images of a size."""
     images = augmentation.images
     if isinstance(images, str) and images == "auto":

@@ -13,8 +13,6 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn_mfavb.inspection._findings import Display, Findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
-_CENTERED = {"ha": "center", "va": "center"}
-_MOST_WITH_NUMBERS = 20  # rows or columns; beyond that numbers overlap
 
 
 @dataclass(eq=False, repr=False)
@@ -87,9 +85,7 @@ class MatchedConfusionDisplay(Display):
             check_consistent_length(X, classes)
         routed = {} if features is None else {"features": features}
         labels = column_or_1d(estimator.predict(X, **routed))
-        check_consistent_length(classes, labels)
-        is_read = labels >= 0
-        return cls.from_predictions(classes[is_read], labels[is_read], **options)
+        return cls._from_read(classes, labels, **options)
 
     @classmethod
     def from_findings(cls, found: Findings, y: ArrayLike, **options: Any) -> Self:
@@ -97,7 +93,11 @@ class MatchedConfusionDisplay(Display):
 
         Files that were skipped do not count. Options as in `from_predictions`.
         """
-        classes, labels = column_or_1d(y), found.labels
+        return cls._from_read(column_or_1d(y), found.labels, **options)
+
+    @classmethod
+    def _from_read(cls, classes: NDArray, labels: NDArray, **options: Any) -> Self:
+        """Leave out files that were skipped."""
         check_consistent_length(classes, labels)
         is_read = labels >= 0
         return cls.from_predictions(classes[is_read], labels[is_read], **options)
@@ -163,12 +163,12 @@ class MatchedConfusionDisplay(Display):
         n_rows, n_columns = values.shape
         self._open_axes(ax, figsize=(2 + 0.45 * n_columns, 1.5 + 0.4 * n_rows))
         self.image_ = self.ax_.imshow(values, cmap=cmap, vmin=0)
-        has_room = max(values.shape) <= _MOST_WITH_NUMBERS
+        has_room = max(values.shape) <= 20
         number = "d" if normalize is None else ".2f"
         self.texts_ = [
             self.ax_.text(
                 *(column, row, f"{value:{number}}"),
-                **_CENTERED,
+                **{"ha": "center", "va": "center"},
                 color="white" if value > values.max() / 2 else "black",
             )
             for (row, column), value in np.ndenumerate(values)

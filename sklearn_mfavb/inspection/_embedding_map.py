@@ -19,16 +19,6 @@ from sklearn.utils import (
 from sklearn_mfavb.inspection._findings import Findings, FindingsDisplay
 from sklearn_mfavb.inspection._gallery import check_rows
 
-_N_COMPONENTS = 50
-_PERPLEXITY = 30
-_LEAST_POINTS = 4  # t-SNE of fewer says nothing: their principal components do
-
-# Steps of the golden angle keep the colors of near numbers apart; three shades part
-# similar hues.
-_GOLDEN_ANGLE = 137.508 / 360
-_LIGHTNESS = 0.45, 0.58, 0.34
-_SATURATION = 0.65
-
 
 @dataclass(eq=False, repr=False)
 class EmbeddingMapDisplay(FindingsDisplay):
@@ -100,7 +90,7 @@ class EmbeddingMapDisplay(FindingsDisplay):
         clusters, codes = np.unique(self.labels, return_inverse=True)
         are_numbers = np.issubdtype(clusters.dtype, np.integer)
         numbers = clusters.tolist() if are_numbers else range(len(clusters))
-        colors = ListedColormap([cluster_color(number) for number in numbers])
+        colors = ListedColormap(list(map(cluster_color, numbers)))
         limits = {"vmin": -0.5, "vmax": len(clusters) - 0.5}
         style = {"s": 6, "cmap": colors, "linewidths": 0, **limits, **scatter}
         self.points_ = self.ax_.scatter(*self.coordinates.T, c=codes, **style)
@@ -121,22 +111,11 @@ def project_embedding(
     close in the plane was close before; the distance between groups and the area of a
     group mean nothing.
 
-    Parameters
-    ----------
-    embedding : array-like of shape (n_samples, embed_dim)
-        Rows of NaN (files that were skipped) are left out.
-    max_points : int, default=5000
-        Most points of the map, drawn at random. On one busy core of a server, 2,000
-        points of 128 dimensions took 10 seconds, 5,000 took 32 and 10,000 took 67.
-    random_state : int, RandomState instance or None, default=None
-        Seed of the draw and of t-SNE.
-
-    Returns
-    -------
-    indices : ndarray of int64 of shape (n_points,)
-        Rows that are on the map, ascending.
-    coordinates : ndarray of float32 of shape (n_points, 2)
-        Their places.
+    Returns the rows of `embedding` that are on the map, ascending, and their places,
+    (n_points, 2): of all that are not NaN (files that were skipped) at most
+    `max_points`, drawn by `random_state`, which seeds t-SNE too. On one busy core of a
+    server, 2,000 points of 128 dimensions took 10 seconds, 5,000 took 32 and 10,000
+    took 67.
     """
     check_scalar(max_points, "max_points", Integral, min_val=1)
     rows = check_rows(embedding, input_name="embedding")
@@ -151,11 +130,11 @@ def _project(rows: NDArray, random: np.random.RandomState) -> NDArray:
     """Bring finite rows to two dimensions."""
     if (rows == rows[0]).all():  # t-SNE would divide by their spread
         return np.zeros((len(rows), 2))
-    n_components = min(_N_COMPONENTS, *rows.shape)
+    n_components = min(50, *rows.shape)
     reduced = PCA(n_components, random_state=random).fit_transform(rows)
-    if len(rows) < _LEAST_POINTS or n_components < 2:
+    if len(rows) < 4 or n_components < 2:  # of fewer t-SNE says nothing
         return np.pad(reduced, ((0, 0), (0, 1)))[:, :2]
-    perplexity = min(_PERPLEXITY, (len(rows) - 1) / 3)
+    perplexity = min(30, (len(rows) - 1) / 3)
     tsne = TSNE(init="pca", perplexity=perplexity, random_state=random)
     return tsne.fit_transform(reduced)
 
@@ -174,8 +153,10 @@ def label_points(coordinates: NDArray, labels: NDArray) -> list[int]:
 
 
 def cluster_color(cluster: int) -> str:
-    """Return the color of a cluster as a hex code; negative ones (noise) are gray."""
-    hue = _GOLDEN_ANGLE * cluster % 1
-    saturation = 0 if cluster < 0 else _SATURATION
-    rgb = hls_to_rgb(hue, _LIGHTNESS[cluster % 3], saturation)
+    """Return the color of a cluster as a hex code; negative ones (noise) are gray.
+
+    Steps of the golden angle keep near numbers apart; three shades part similar hues.
+    """
+    hue, lightness = 137.508 / 360 * cluster % 1, (0.45, 0.58, 0.34)[cluster % 3]
+    rgb = hls_to_rgb(hue, lightness, 0 if cluster < 0 else 0.65)
     return "#" + bytes(round(255 * value) for value in rgb).hex()

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 from sklearn.utils import check_array, check_consistent_length, check_scalar
 
-from sklearn_mfavb.images import Reading, open_images
+from sklearn_mfavb.images import ImageSource, Reading, open_images
 from sklearn_mfavb.inspection._findings import Findings, FindingsDisplay
 from sklearn_mfavb.inspection._pictures import (
     SIDE,
@@ -146,8 +146,7 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     def from_findings(cls, found: Findings, *, ax: Any = None, **numbers: int) -> Self:
         """Draw what :func:`gather_findings` found; options as in `from_predictions`."""
         members = rank_members(found.probabilities, found.embedding, **numbers)
-        rows = [row for each in members for row in each.shown]
-        return cls(members, read_thumbnails(found.source, rows, side=SIDE)).plot(ax)
+        return cls._from_members(members, found.source).plot(ax)
 
     @classmethod
     def from_predictions(
@@ -167,8 +166,17 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
         source = open_images(X, reading=Reading(on_error="skip"))
         check_consistent_length(source, probabilities)
         members = rank_members(probabilities, embedding, **numbers)
+        return cls._from_members(members, source).plot(ax)
+
+    @classmethod
+    def _from_members(cls, members: list[ClusterMembers], source: ImageSource) -> Self:
+        """Read the pictures of the members."""
         rows = [row for each in members for row in each.shown]
-        return cls(members, read_thumbnails(source, rows, side=SIDE)).plot(ax)
+        return cls(members, read_thumbnails(source, rows, side=SIDE))
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw all pictures on the matplotlib Axes `ax`; None makes a figure."""
+        return self._plot_mosaic(self._groups(), self._row_names(), ax)
 
     def to_image(self, *, side: int = 48) -> Image.Image:
         """Draw the same without matplotlib, with thumbnails of `side` pixels."""

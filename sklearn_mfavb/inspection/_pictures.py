@@ -59,18 +59,9 @@ class MosaicDisplay(Display):
 
     image_: Any
 
-    def _groups(self) -> Groups:
-        """Return the pictures of every row, by group."""
-        raise NotImplementedError
-
-    def _row_names(self) -> list[str]:
-        """Return the names of the rows."""
-        raise NotImplementedError
-
-    def plot(self, ax: Any = None) -> Self:
-        """Draw all pictures on the matplotlib Axes `ax`; None makes a figure."""
-        picture, starts = paste_mosaic(self._groups())
-        names = self._row_names()
+    def _plot_mosaic(self, groups: Groups, names: Sequence[str], ax: Any) -> Self:
+        """Draw the pictures of every row, by group, beside the names of the rows."""
+        picture, starts = paste_mosaic(groups)
         width, height = (length / SIDE * _INCHES for length in picture.size)
         self._open_axes(ax, figsize=(width + 1.5, height + 0.4))
         self.image_ = self.ax_.imshow(picture)

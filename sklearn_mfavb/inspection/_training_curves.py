@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Self
 
 from sklearn.utils.validation import check_is_fitted
@@ -94,6 +95,4 @@ def read_curves(history: Sequence[Row]) -> dict[str, list[tuple[int, float]]]:
 def read_stages(history: Sequence[Row]) -> list[tuple[str, int]]:
     """Return name and first epoch of every stage in `history`, if stages have names."""
     named = [(row["stage"], row["epoch"]) for row in history if "stage" in row]
-    return named[:1] + [
-        second for first, second in pairwise(named) if first[0] != second[0]
-    ]
+    return [next(rows) for _, rows in groupby(named, key=itemgetter(0))]

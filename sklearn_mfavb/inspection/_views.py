@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state, check_scalar
 from torch import Tensor
 
 from sklearn_mfavb.inspection._findings import check_estimator, open_views
-from sklearn_mfavb.inspection._pictures import Groups, MosaicDisplay, to_picture
+from sklearn_mfavb.inspection._pictures import MosaicDisplay, to_picture
 from sklearn_mfavb.views import unit_pixels
 
 
@@ -102,14 +102,11 @@ class ViewsDisplay(MosaicDisplay):
             )
         return cls([to_picture(image) for image in images], first, second).plot(ax=ax)
 
-    def _groups(self) -> Groups:
-        """Return the images and their views."""
-        return {
+    def plot(self, ax: Any = None) -> Self:
+        """Draw all pictures on the matplotlib Axes `ax`; None makes a figure."""
+        groups = {
             "image": [[image] for image in self.images],
             "first view": self.first,
             "second view": self.second,
         }
-
-    def _row_names(self) -> list[str]:
-        """Leave the rows without names."""
-        return [""] * len(self.images)
+        return self._plot_mosaic(groups, [""] * len(self.images), ax)

@@ -102,11 +102,8 @@ class ClusterContrastiveLoss(nn.Module):
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
         """Return the loss of assignments (batch_size, n_clusters) of two views."""
-        return paired_contrast(
-            _unit_rows(first_assignment.T),
-            _unit_rows(second_assignment.T),
-            self.temperature,
-        )
+        first, second = _unit_rows(first_assignment.T), _unit_rows(second_assignment.T)
+        return paired_contrast(first, second, self.temperature)
 
 
 def balance_loss(first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
@@ -262,6 +259,14 @@ def _unit_rows(rows: Tensor) -> Tensor:
 def at_least_float32(tensor: Tensor) -> Tensor:
     """Widen half precision and integers to float32; leave float64 as it is."""
     return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
+
+
+def floored_log(probability: Tensor) -> Tensor:
+    """Return a logarithm that is finite at 0, and so is its gradient.
+
+    The floor is added, since a clamp would give the least probable no gradient.
+    """
+    return (probability + 1e-8).log()
 
 
 def check_temperature(temperature: float) -> float:

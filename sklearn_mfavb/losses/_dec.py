@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from sklearn_mfavb.losses._contrast import at_least_float32
+from sklearn_mfavb.losses._contrast import at_least_float32, floored_log
 
 
 def student_t_assignment(
@@ -123,7 +123,5 @@ class AnchorConsistencyLoss(nn.Module):
 def _mean_divergence(target: Tensor, assignment: Tensor) -> Tensor:
     """Return the mean over images of KL(target || assignment), the target constant."""
     target = at_least_float32(target).detach()
-    # The floor of the logarithms is added: a clamp would leave without gradient the
-    # probabilities below it, which are those most at odds with the target.
-    gap = (target + 1e-8).log() - (at_least_float32(assignment) + 1e-8).log()
+    gap = floored_log(target) - floored_log(at_least_float32(assignment))
     return (target * gap).sum(dim=1).mean()

@@ -9,7 +9,7 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sklearn_mfavb.losses._contrast import at_least_float32
+from sklearn_mfavb.losses._contrast import at_least_float32, floored_log
 
 
 class SCANLoss(nn.Module):
@@ -65,7 +65,7 @@ def consistency_loss(anchor: Tensor, neighbor: Tensor) -> Tensor:
         Cluster probabilities of the images, and of one neighbor each.
     """
     agreement = (at_least_float32(anchor) * at_least_float32(neighbor)).sum(dim=1)
-    return -_floored_log(agreement).mean()
+    return -floored_log(agreement).mean()
 
 
 def entropy_of_mean(assignment: Tensor) -> Tensor:
@@ -80,7 +80,7 @@ def entropy_of_mean(assignment: Tensor) -> Tensor:
         Cluster probabilities.
     """
     share = at_least_float32(assignment).mean(dim=0)  # (n_clusters,)
-    return -(share * _floored_log(share)).sum()
+    return -(share * floored_log(share)).sum()
 
 
 class SelfLabelLoss(nn.Module):
@@ -135,12 +135,4 @@ class SelfLabelLoss(nn.Module):
         # device is not waited for.
         weight = membership / size.clamp_min(1)
         n_present = size.count_nonzero().clamp_min(1)
-        return -(weight * _floored_log(at_least_float32(strong))).sum() / n_present
-
-
-def _floored_log(probability: Tensor) -> Tensor:
-    """Return a logarithm that is finite at 0, and so is its gradient.
-
-    The floor is added, since a clamp would give the least probable no gradient.
-    """
-    return (probability + 1e-8).log()
+        return -(weight * floored_log(at_least_float32(strong))).sum() / n_present

@@ -9,13 +9,7 @@ from tqdm.auto import tqdm
 
 
 class EpochProgress(Callback):
-    """Show a bar over the epochs with the loss and the time left.
-
-    Parameters
-    ----------
-    stage : str or None, default=None
-        Name of the stage, shown before the bar.
-    """
+    """Show a bar over the epochs of a stage with the loss and the time left."""
 
     def __init__(self, stage: str | None = None) -> None:
         self.stage = stage
@@ -43,21 +37,15 @@ class EpochProgress(Callback):
 class FollowQuery(Callback):
     """Move the key network towards the query network after every step.
 
-    Parameters
-    ----------
-    momentum : float
-        Part of the key network that stays.
+    `momentum` is the part of the key network that stays.
     """
 
     def __init__(self, momentum: float) -> None:
         self.momentum = momentum
 
-    def on_batch_end(
-        self, net: NeuralNet, training: bool = False, **kwargs: Any
-    ) -> None:
-        """Follow, if the step was one of training."""
-        if training:
-            net.module_.follow(self.momentum)
+    def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Follow; there are no batches but those of training."""
+        net.module_.follow(self.momentum)
 
 
 class TimeBudget(Callback):

@@ -1,7 +1,7 @@
 """skorch's network, with the batches and the training step of this package."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
@@ -9,7 +9,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from skorch.utils import to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from sklearn_mfavb.training._runtime import autocast
 
@@ -17,20 +17,10 @@ from sklearn_mfavb.training._runtime import autocast
 class ClusteringNet(NeuralNet):
     """Train a network on views that are drawn from every batch.
 
-    Everything else (epochs, history, callbacks, learning rate) is skorch's.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-        Has ``forward_views(*views)`` and ``no_weight_decay()``.
-    criterion : torch.nn.Module
-        From tuples of outputs that must agree to a dict of named, weighted terms.
-    pairs : object
-        Has ``draw(batch)`` and ``positives(*outputs)``.
-    autocast_dtype : torch.dtype or None, default=None
-        Type of the matrix products in the forward pass; None for float32.
-    **kwargs
-        Parameters of `skorch.NeuralNet`.
+    Everything else (epochs, history, callbacks, learning rate) is skorch's. `module`
+    has ``forward_views(*views)`` and ``no_weight_decay()``; `criterion` makes named,
+    weighted terms of the outputs that must agree; `pairs` has ``draw(batch)`` and
+    ``positives(*outputs)``; matrix products run in `autocast_dtype`, None for float32.
     """
 
     def __init__(
@@ -69,15 +59,7 @@ class ClusteringNet(NeuralNet):
     ) -> dict[str, Any]:
         """Draw views, score them term by term, and add up the gradients.
 
-        Returns
-        -------
-        dict
-            ``"loss"``, the sum, and ``"terms"``, its parts, as detached tensors.
-
-        Raises
-        ------
-        FloatingPointError
-            If the loss is not finite.
+        A loss that is not finite raises FloatingPointError.
         """
         if not self.module_.training:  # a callback may have embedded images meanwhile
             self.module_.train()
@@ -100,7 +82,7 @@ class ClusteringNet(NeuralNet):
 
 
 class _BalancedBatches(Sampler[list[int]]):
-    """Shuffle, then split into the fewest batches within `batch_size`, sizes +-1.
+    """Shuffle, then split into the fewest batches within a size, of sizes +-1.
 
     A short last batch would be noise for the cluster contrast (its columns are as long
     as the batch) and dropping it would leave images out.
@@ -118,30 +100,10 @@ class _BalancedBatches(Sampler[list[int]]):
             yield batch.tolist()
 
 
-def balanced_batches(
-    dataset: Dataset, batch_size: int, collate_fn: Callable[[Any], Any] | None = None
-) -> DataLoader:
-    """Iterate over a data set in shuffled batches of nearly equal size.
-
-    Parameters
-    ----------
-    dataset : torch.utils.data.Dataset
-        Map-style, with ``__getitems__``.
-    batch_size : int
-        Largest number of images in a batch.
-    collate_fn : callable, default=None
-        As in `torch.utils.data.DataLoader`.
-
-    Returns
-    -------
-    torch.utils.data.DataLoader
-    """
-    n_samples = len(dataset)  # type: ignore[arg-type]
-    return DataLoader(
-        dataset,
-        batch_sampler=_BalancedBatches(n_samples, batch_size),
-        collate_fn=collate_fn,
-    )
+def balanced_batches(dataset: Any, batch_size: int, **options: Any) -> DataLoader:
+    """Iterate over a data set in shuffled batches of nearly equal size."""
+    batches = _BalancedBatches(len(dataset), batch_size)
+    return DataLoader(dataset, batch_sampler=batches, **options)
 
 
 class TermAverages(Callback):

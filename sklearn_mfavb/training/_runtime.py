@@ -58,19 +58,7 @@ def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> i
 def resolve_device(device: str | torch.device) -> torch.device:
     """Replace ``"auto"`` by the first CUDA device, or the CPU without one.
 
-    Parameters
-    ----------
-    device : str or torch.device
-        ``"auto"`` or what torch understands.
-
-    Returns
-    -------
-    torch.device
-
-    Raises
-    ------
-    ValueError
-        If torch does not know the device or cannot reach it here.
+    ValueError is raised if torch does not know the device or cannot reach it here.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -94,39 +82,13 @@ def resolve_autocast(
 
     ``"auto"`` takes bfloat16 on devices that multiply it natively, CUDA devices and
     x86 CPUs alike, and float32 elsewhere.
-
-    Parameters
-    ----------
-    precision : {"auto", "float32", "bfloat16"}
-        The user's wish.
-    device : torch.device
-        Where the network runs.
-
-    Returns
-    -------
-    torch.dtype or None
     """
-    wanted = precision == "bfloat16" or (
-        precision == "auto" and _multiplies_bfloat16(device)
-    )
-    return torch.bfloat16 if wanted else None
+    is_native = precision == "auto" and _multiplies_bfloat16(device)
+    return torch.bfloat16 if precision == "bfloat16" or is_native else None
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:
-    """Let matrix products run in a type; None leaves them as they are.
-
-    Parameters
-    ----------
-    device : torch.device
-        Where the network runs.
-    dtype : torch.dtype or None
-        What `resolve_autocast` says.
-
-    Returns
-    -------
-    torch.autocast
-        A context.
-    """
+    """Let matrix products run in the type that `resolve_autocast` says."""
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
@@ -155,14 +117,7 @@ def isolated(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch inside the block, and leave the state of the process as it was.
 
     Inside, gradients are recorded and new tensors are float32, whatever the caller has
-    set. A second thread waits until the block ends.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the generators of the CPU and of the device.
-    device : torch.device
-        Other devices are left alone.
+    set. The CPU and the device are seeded. A second thread waits until the block ends.
     """
     devices = [device] if device.type == "cuda" else []
     with (
@@ -204,21 +159,10 @@ def embed_in(network: Any, runtime: Runtime) -> Callable[[View], Tensor]:
 def apply_to_views(
     function: Callable[[View], Tensor], dataset: Any, runtime: Runtime
 ) -> NDArray[Any]:
-    """Apply a function to a clean view of every image.
+    """Apply a function to a clean view of every image of an `ImageDataset`.
 
-    Parameters
-    ----------
-    function : callable
-        From the views of a batch to a tensor with one row per image.
-    dataset : ImageDataset
-        The images.
-    runtime : Runtime
-        Device and batch size.
-
-    Returns
-    -------
-    ndarray of shape (n_samples, ...)
-        Floats as float32.
+    The function makes a tensor with one row per image of the views of a batch. They are
+    returned together, (n_samples, ...), floats as float32.
     """
     outputs = []
     for positions in split_evenly(len(dataset), runtime.batch_size):

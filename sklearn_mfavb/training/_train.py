@@ -18,7 +18,6 @@ from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
 
 History = list[dict[str, Any]]
-Schedule = Callable[[int], float]
 
 
 @dataclass(frozen=True)
@@ -63,37 +62,12 @@ def train(
     checkpoint: Checkpoint | None = None,
     verbose: int = 0,
 ) -> History:
-    """Train a network through all stages, until one is interrupted.
+    """Train a network in place through all stages, until one is interrupted.
 
-    Stages after an interrupted one are prepared but not run, so that the network can be
-    used as it is.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Trained in place.
-    stages : sequence of Stage
-        What to do, in order.
-    dataset : ImageDataset
-        The images.
-    training : Training
-        Learning rate and the like.
-    runtime : Runtime
-        Device, arithmetic and batch size.
-    checkpoint : Checkpoint, default=None
-        Where training is kept; what it holds already is taken up.
-    verbose : int, default=0
-        1 shows a progress bar, 2 prints a table of all losses.
-
-    Returns
-    -------
-    list of dict
-        One for each epoch.
-
-    Raises
-    ------
-    KeyboardInterrupt
-        If training was interrupted before one epoch was complete.
+    Returns one dict for each epoch. Stages after an interrupted one are prepared but
+    not run, so that the network can be used as it is; KeyboardInterrupt is raised if
+    no epoch was complete. What a checkpoint holds already is taken up. `verbose` 1
+    shows a progress bar, 2 prints a table of all losses.
     """
     resumed = None if checkpoint is None else checkpoint.stage
     history = [] if checkpoint is None else checkpoint.past_epochs()
@@ -105,9 +79,12 @@ def train(
             stage.prepare()
         if is_interrupted:
             continue
-        callbacks = [] if checkpoint is None else checkpoint.callbacks(number, history)
-        net = _run(stage, network, dataset, training, runtime, callbacks, verbose)
-        rows = read_history(net, n_before=len(history), stage=stage.name)
+        n_kept = 0 if checkpoint is None else checkpoint.begin_stage(number, history)
+        keep = [] if checkpoint is None else [("checkpoint", checkpoint)]
+        net = _make_net(stage, network, dataset, training, runtime, keep, verbose)
+        # A checkpoint restores the history at the beginning: only the rest is run.
+        net.fit(dataset, None, epochs=stage.max_epochs - n_kept)
+        rows = _read_history(net, n_before=len(history), stage=stage.name)
         history = history + rows
         is_interrupted = len(rows) < stage.max_epochs
         if is_interrupted:
@@ -117,33 +94,26 @@ def train(
     return history
 
 
-def _run(
+def _make_net(
     stage: Stage,
     network: nn.Module,
     dataset: Any,
     training: Training,
     runtime: Runtime,
-    callbacks: list[tuple[str, Callback]],
+    keep: Sequence[tuple[str, Callback]],
     verbose: int,
 ) -> ClusteringNet:
-    """Run what is left of a stage with skorch's loop."""
+    """Set up skorch's loop for a stage."""
     steps_per_epoch = math.ceil(len(dataset) / runtime.batch_size)
-    schedule = SCHEDULES[training.schedule](
+    schedule = make_schedule(
+        training.schedule,
         stage.max_epochs * steps_per_epoch,
         min(training.warmup_epochs, stage.max_epochs) * steps_per_epoch,
     )
     rate = LRScheduler(
         torch.optim.lr_scheduler.LambdaLR, lr_lambda=schedule, step_every="batch"
     )
-    all_callbacks = [
-        ("terms", TermAverages()),
-        ("schedule", rate),
-        *stage.callbacks,
-        *callbacks,
-        *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
-        *check_callbacks(training.callbacks or ()),
-    ]
-    net = ClusteringNet(
+    return ClusteringNet(
         network.train(),
         stage.objective,
         pairs=stage.pairs,
@@ -158,16 +128,36 @@ def _run(
         iterator_train__collate_fn=dataset.collate,
         train_split=None,
         device=runtime.device,
-        callbacks=all_callbacks,
+        callbacks=[
+            ("terms", TermAverages()),
+            ("schedule", rate),
+            *stage.callbacks,
+            *keep,
+            *([("progress", EpochProgress(stage.name))] if verbose == 1 else []),
+            *_check_callbacks(training.callbacks or ()),
+        ],
         **({} if verbose > 1 else {"callbacks__print_log": None}),
     )
-    # Checkpoints restore the history before this, so that only the rest is run.
-    n_kept = sum(getattr(callback, "n_kept", 0) for _, callback in callbacks)
-    return net.fit(dataset, None, epochs=stage.max_epochs - n_kept)
 
 
-def check_callbacks(callbacks: Any) -> list[Any]:
-    """Return the callbacks, or raise for an item that is no callback of skorch."""
+def make_schedule(
+    kind: str, n_steps: int, n_warmup_steps: int
+) -> Callable[[int], float]:
+    """Make a linear warm-up to 1, followed by half a cosine down to 0, or by 1."""
+
+    def factor(step: int) -> float:
+        if step < n_warmup_steps:
+            return (step + 1) / n_warmup_steps
+        if kind == "constant":
+            return 1.0
+        done = (step - n_warmup_steps) / max(1, n_steps - n_warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return factor
+
+
+def _check_callbacks(callbacks: Sequence[Any]) -> Sequence[Any]:
+    """Return the user's callbacks, or raise for an item that is none of skorch's."""
     for item in callbacks:
         callback = item[1] if isinstance(item, tuple) and len(item) == 2 else item
         is_class = isinstance(callback, type) and issubclass(callback, Callback)
@@ -176,22 +166,25 @@ def check_callbacks(callbacks: Any) -> list[Any]:
                 "callbacks must be skorch callbacks or pairs (name, callback), got "
                 f"{item!r}."
             )
-    return list(callbacks)
+    return callbacks
 
 
-def read_history(net: ClusteringNet, n_before: int, stage: str | None) -> History:
+def _read_history(net: ClusteringNet, n_before: int, stage: str | None) -> History:
     """Copy skorch's history as one plain dict per epoch, complete epochs only."""
-    rows = [row for row in net.history if "train_loss" in row]
-    names = [name for name in rows[0] if name.endswith("_loss")] if rows else []
     return [
         {
             "epoch": n_before + row["epoch"],
             **({} if stage is None else {"stage": stage}),
             "loss": float(row["train_loss"]),
-            **{name: row[name] for name in names if name != "train_loss"},
+            **{
+                name: value
+                for name, value in row.items()
+                if name.endswith("_loss") and name != "train_loss"
+            },
             "seconds": row["dur"],
         }
-        for row in rows
+        for row in net.history
+        if "train_loss" in row
     ]
 
 
@@ -205,26 +198,3 @@ def _report_interruption(n_epochs: int, stage: Stage, history: History) -> None:
         f"epochs{where}; the labels come from the network at that point.",
         ConvergenceWarning,
     )
-
-
-def warmup_cosine(n_steps: int, n_warmup_steps: int) -> Schedule:
-    """Make a linear warm-up followed by half a cosine down to zero."""
-
-    def factor(step: int) -> float:
-        if step < n_warmup_steps:
-            return (step + 1) / n_warmup_steps
-        done = (step - n_warmup_steps) / max(1, n_steps - n_warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    return factor
-
-
-def warmup_constant(n_steps: int, n_warmup_steps: int) -> Schedule:
-    """Make a linear warm-up followed by the peak rate."""
-    return lambda step: min(1.0, (step + 1) / max(1, n_warmup_steps))
-
-
-SCHEDULES: dict[str, Callable[[int, int], Schedule]] = {
-    "constant": warmup_constant,
-    "cosine": warmup_cosine,
-}

@@ -27,7 +27,7 @@ def test_blur_equals_torchvision(shape):
 
 
 @pytest.mark.parametrize(
-    "side, expected", [(4, 3), (32, 3), (64, 7), (96, 9), (224, 23)]
+    ("side", "expected"), [(4, 3), (32, 3), (64, 7), (96, 9), (224, 23)]
 )
 def test_kernels_cover_a_tenth_of_the_side(side, expected):
     """Kernel sizes are odd, at least 3 and follow the side."""

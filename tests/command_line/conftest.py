@@ -34,6 +34,20 @@ def words():
     return write
 
 
+@pytest.fixture
+def run(capsys):
+    """Run the program; return what it printed if it ended with the right code."""
+
+    def run_words(words, code=0, *, has_bug=False):
+        capsys.readouterr()
+        assert main(list(map(str, words))) == code
+        printed = capsys.readouterr()
+        assert ("Traceback" in printed.err) == has_bug
+        return printed
+
+    return run_words
+
+
 @pytest.fixture(scope="session")
 def clustered(photos, words, tmp_path_factory):
     """Results of a training that was not interrupted."""

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from sklearn_mfavb import load
-from sklearn_mfavb.command_line import main
 from sklearn_mfavb.images import list_images
 
 
@@ -50,25 +49,24 @@ def test_summary_tells_how_it_was_made(photos, clustered, read_summary):
     assert set(os.listdir(clustered)) == names
 
 
-def test_report_is_written_unless_it_is_not_wanted(photos, words, tmp_path, capsys):
+def test_report_is_written_unless_it_is_not_wanted(photos, words, tmp_path, run):
     """By default there is a page, which names the folder as it was typed."""
     given = words(photos, tmp_path, epochs=1)
     given.remove("--no-report")
-    assert main(given) == 0
+    printed = run(given)
     page = (tmp_path / "report.html").read_text("utf-8")
     assert f"Clusters of {photos}" in page
-    printed = capsys.readouterr()
     assert "24 images in 3 clusters" in printed.out
     assert "(0 = chance, 1 = perfect; by pixels)" in printed.out
     assert "1 file skipped" in printed.err
     assert "Not saved" not in printed.err
-    assert main([*given, "--no-report", "--overwrite"]) == 0
+    run([*given, "--no-report", "--overwrite"])
     assert not (tmp_path / "report.html").exists()  # it was of other results
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX only")
 def test_files_of_all_kinds_are_in_the_tables(
-    photos, words, tmp_path, monkeypatch, read_table
+    photos, words, tmp_path, monkeypatch, read_table, run
 ):
     """Files that vanish, names that are no text, and files that are not looked at."""
 
@@ -85,7 +83,7 @@ def test_files_of_all_kinds_are_in_the_tables(
     for name in ("a\nb,c.jpg", "raw.cr2"):
         (pictures / name).write_text("no image", encoding="utf-8")
     monkeypatch.setattr("sklearn_mfavb.images.list_images", search_and_lose)
-    assert main(words(pictures, tmp_path / "out", epochs=1)) == 0
+    run(words(pictures, tmp_path / "out", epochs=1))
     rows = read_table(tmp_path / "out" / "clusters.csv")
     assert {row["path"] for row in rows} == {*names, r"caf\udce9.png", "a\nb,c.jpg"}
     skipped = read_table(tmp_path / "out" / "skipped.csv")
@@ -99,74 +97,62 @@ def test_files_of_all_kinds_are_in_the_tables(
     ("more", "code", "told", "is_made"),
     [
         (["-k", "500"], 2, "--n-clusters 500 is more than 25 images", False),
-        (["--method", "scan", "--balance", "0"], 2, "--balance has no effect", False),
+        (
+            ["--method", "scan", "--balance", "0"],
+            2,
+            "--balance 0.0 has no",
+            False,
+        ),
         (["--encoder", "ViT-B-23"], 2, "--encoder 'ViT-B-23'", True),
         (["--on-error", "raise"], 2, "broken.jpg", True),
+        (["--device", "gpu"], 2, "--device 'gpu' cannot be used here", True),
     ],
 )
 def test_what_cannot_be_done_is_told(
-    photos, words, tmp_path, capsys, more, code, told, is_made
+    photos, words, tmp_path, run, more, code, told, is_made
 ):
     """In one message, and nothing is left that another run would stumble on."""
     out = tmp_path / "out"
-    assert main(words(photos, out, *more)) == code
-    printed = capsys.readouterr().err
-    assert told in printed
-    assert "Traceback" not in printed
+    assert told in run(words(photos, out, *more), code).err
     assert out.exists() == is_made
-    assert main(words(photos, out, epochs=1)) == 0  # what is left is not in the way
+    run(words(photos, out, epochs=1))  # what is left is not in the way
 
 
-@pytest.mark.parametrize(
-    ("more", "name", "expected"),
-    [
-        (["--method", "vtcc"], "VTCCClustering", {"random_state": 0}),
-        (
-            ["--assignment", "kmeans", "--balance", "0.5"],
-            "MFAVBClustering",
-            {"assignment": "kmeans", "balance": 0.5},
-        ),
-    ],
-)
-def test_options_set_method_and_parameters(
-    photos, words, tmp_path, read_summary, more, name, expected
-):
+def test_options_set_method_and_parameters(photos, words, tmp_path, read_summary, run):
     """They also work on the files that a shell makes of a pattern."""
     given = words(photos / "00.png", tmp_path, *photos.glob("1*.png"), epochs=1)
-    assert main([*given, "--image-size", "12", *more]) == 0
+    more = ["--method", "vtcc", "--assignment", "kmeans", "--balance", "0.5"]
+    run([*given, "--image-size", "12", *more])
     summary = read_summary(tmp_path)
-    assert (summary["estimator"], summary["n_images"]) == (name, 11)
+    assert (summary["estimator"], summary["n_images"]) == ("VTCCClustering", 11)
+    expected = {"assignment": "kmeans", "balance": 0.5, "random_state": 0}
     assert expected.items() <= summary["settings"].items()
     assert load(tmp_path / "model.mfavb").image_size_ == (12, 12)
 
 
 def test_features_of_an_encoder_are_kept(
-    photos, words, tmp_path, tiny_model, tiny_weights, read_summary, capsys
+    photos, words, tmp_path, tiny_model, tiny_weights, read_summary, run
 ):
     """They are computed once, and the model is free of the place where they are."""
     out, cache = tmp_path / "out", tmp_path / "cache"
     tiny = ["--encoder", "tiny-clip-of-the-tests", "--encoder-weights", tiny_weights]
-    assert main(words(photos, out, *tiny, epochs=1)) == 0
+    printed = run(words(photos, out, *tiny, epochs=1))
     assert list(out.glob("features/*/*.npz"))
-    printed = capsys.readouterr()
     assert "perfect; by features)" in printed.out
     assert "Not saved" not in printed.err
     assert "CLIPFeatures(" in str(read_summary(out)["settings"])
     assert str(tmp_path).encode() not in (out / "model.mfavb").read_bytes()
-    given = ["predict", str(out / "model.mfavb"), str(photos), "-o", f"{out}2"]
-    assert main([*given, "--encoder-cache", str(cache)]) == 0
+    given = ["predict", out / "model.mfavb", photos, "-o", f"{out}2"]
+    run([*given, "--encoder-cache", cache])
     assert list(cache.glob("*/*.npz"))
 
 
 def test_weights_that_cannot_be_downloaded_are_no_bug(
-    photos, words, tmp_path, monkeypatch, capsys
+    photos, words, tmp_path, monkeypatch, run
 ):
-    """The message says what could not be obtained, without a traceback."""
+    """The message says what could not be obtained."""
     reach = "sklearn_mfavb.features._build.why_out_of_reach"
     monkeypatch.setattr(reach, lambda repository: "Name or service not known")
-    assert main(words(photos, tmp_path, "--encoder", "ViT-B-32")) == 1
-    *_, told = capsys.readouterr().err.strip().splitlines()
-    assert told.startswith(
-        "sklearn-mfavb: The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' "
-        "cannot be obtained"
-    )
+    printed = run(words(photos, tmp_path, "--encoder", "ViT-B-32"), code=1)
+    told = "The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' cannot"
+    assert printed.err.strip().splitlines()[-1].startswith(f"sklearn-mfavb: {told}")

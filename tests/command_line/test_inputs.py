@@ -5,7 +5,7 @@ import os
 import pytest
 from PIL import Image
 
-from sklearn_mfavb.command_line._inputs import Images
+from sklearn_mfavb.command_line._images import Images
 
 
 @pytest.fixture(autouse=True)

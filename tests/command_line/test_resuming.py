@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from sklearn_mfavb.command_line import main
 from sklearn_mfavb.command_line._cluster import _advice
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.objectives import SCANObjective
@@ -59,7 +58,7 @@ def last_command(printed):
 
 
 def test_ctrl_c_leaves_results_and_the_way_to_go_on(
-    photos, words, out, is_whole, read_summary
+    photos, words, out, is_whole, read_summary, run
 ):
     """A process that gets SIGINT says how to go on, and that ends as if undisturbed."""
     ended = subprocess.run(
@@ -74,20 +73,15 @@ def test_ctrl_c_leaves_results_and_the_way_to_go_on(
     assert "Traceback" not in ended.stderr
     assert not read_summary(out)["is_complete"]
     assert {"clusters.csv", "training.checkpoint"} < set(os.listdir(out))
-    assert main(last_command(ended.stderr)) == 0
+    run(last_command(ended.stderr))
     assert is_whole()
     assert read_summary(out)["is_complete"]
 
 
-def test_ctrl_c_before_the_first_epoch_is_short(
-    photos, words, out, capsys, monkeypatch
-):
+def test_ctrl_c_before_the_first_epoch_is_short(photos, words, out, monkeypatch, run):
     """Nothing was learned: the program ends with code 130 and a line."""
     monkeypatch.setattr(TermAverages, "on_batch_end", press_ctrl_c)
-    assert main(words(photos, out)) == 130
-    printed = capsys.readouterr().err
-    assert "ended by Ctrl-C" in printed
-    assert "Traceback" not in printed
+    assert "ended by Ctrl-C" in run(words(photos, out), code=130).err
     assert os.listdir(out) == []
 
 
@@ -102,7 +96,7 @@ def test_ctrl_c_before_the_first_epoch_is_short(
     ids=["a second Ctrl-C", "a full disk", "a bug", "images that were taken away"],
 )
 def test_what_fails_after_training_does_not_lose_it(
-    photos, words, out, is_whole, capsys, monkeypatch, error, code, told
+    photos, words, out, is_whole, monkeypatch, run, error, code, told
 ):
     """Training that was complete is kept until there are results, and said to be."""
 
@@ -111,52 +105,48 @@ def test_what_fails_after_training_does_not_lose_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(BaseImageClusterer, "save", fail)
-        assert main(words(photos, out)) == code
-    printed = capsys.readouterr().err
+        printed = run(words(photos, out), code, has_bug=told == "Traceback").err
     assert told in printed
-    assert main(last_command(printed)) == 0
+    run(last_command(printed))
     assert is_whole()
 
 
 def test_a_time_budget_ends_training_and_can_go_on(
-    photos, words, out, is_whole, capsys, read_summary
+    photos, words, out, is_whole, read_summary, run
 ):
     """Time that is over after an epoch leaves its results; more time, all of them.
 
     In a folder that is new `--resume` starts training.
     """
-    assert main(words(photos, out, "--time-budget", "0s", "--resume")) == 0
-    printed = capsys.readouterr().err
+    printed = run(words(photos, out, "--time-budget", "0s", "--resume")).err
     assert "stopped after 1 of max_epochs=3 epochs" in printed
     assert len(read_summary(out)["history"]) == 1
-    assert main(last_command(printed)) == 0
+    run(last_command(printed))
     assert len(read_summary(out)["history"]) == 2
-    assert main(words(photos, out, "--resume", "--time-budget", "1h")) == 0
+    run(words(photos, out, "--resume", "--time-budget", "1h"))
     assert is_whole()
 
 
 def test_training_is_overwritten_only_by_training(
-    photos, words, out, is_whole, capsys, monkeypatch
+    photos, words, out, is_whole, monkeypatch, run
 ):
     """What is refused, or ends in its first epoch, leaves what it was to replace."""
-    assert main(words(photos, out, "--time-budget", "0s")) == 0
-    assert main(words(photos, out, "--overwrite", "-k", "25")) == 2
+    run(words(photos, out, "--time-budget", "0s"))
+    run(words(photos, out, "--overwrite", "-k", "25"), code=2)
     with monkeypatch.context() as patch:
         patch.setattr(TermAverages, "on_batch_end", press_ctrl_c)
-        assert main(words(photos, out, "--overwrite", "--seed", "1")) == 130
-    capsys.readouterr()
-    assert main(words(photos, out, "--resume", "--seed", "1")) == 2
-    printed = capsys.readouterr().err
+        run(words(photos, out, "--overwrite", "--seed", "1"), code=130)
+    printed = run(words(photos, out, "--resume", "--seed", "1"), code=2).err
     assert "--seed was 0, now 1" in printed
     assert "To resume, repeat the original options" in printed
-    assert main(words(photos, out, "--resume", "--time-budget", "0s")) == 0
+    run(words(photos, out, "--resume", "--time-budget", "0s"))
     assert (out / "training.checkpoint").exists()
-    assert main(words(photos, out, "--overwrite")) == 0
+    run(words(photos, out, "--overwrite"))
     assert is_whole()
 
 
 def test_going_on_is_not_advised_where_it_would_fail_again(
-    photos, words, out, capsys, monkeypatch
+    photos, words, out, monkeypatch, run
 ):
     """A loss that is not finite in a later stage is not finite the next time."""
     average = TermAverages.on_epoch_end
@@ -167,22 +157,14 @@ def test_going_on_is_not_advised_where_it_would_fail_again(
         average(self, net, **kwargs)
 
     monkeypatch.setattr(TermAverages, "on_epoch_end", explode)
-    assert main(words(photos, out, "--method", "scan")) == 1
-    printed = capsys.readouterr().err
+    printed = run(words(photos, out, "--method", "scan"), code=1).err
     assert "not finite" in printed
     assert "--resume" not in printed
-    assert "Traceback" not in printed
     assert (out / "training.checkpoint").exists()
 
 
 def test_going_on_is_possible_after_two_hyphens():
     """A folder whose name looks like an option is gone on with too."""
     advice = _advice(["cluster", "--overwrite", "-k", "3", "--", "-my photos"])
-    assert last_command(advice) == [
-        "cluster",
-        "--resume",
-        "-k",
-        "3",
-        "--",
-        "-my photos",
-    ]
+    expected = ["cluster", "--resume", "-k", "3", "--", "-my photos"]
+    assert last_command(advice) == expected

@@ -90,15 +90,6 @@ def test_what_fails_leaves_nothing_half_done(files, out, monkeypatch):
     assert all(map(os.path.exists, files))
 
 
-def test_a_file_that_vanished_is_told(files, out, capsys):
-    """The others are sorted."""
-    os.remove(files[1])
-    sort_files(files, FOUND, out, "copy")
-    assert os.listdir(out / "clusters" / "02") == []
-    assert len(os.listdir(out / "clusters" / "10")) == 3
-    assert "two.png' is no longer there" in capsys.readouterr().err
-
-
 def test_long_names_are_shortened_when_they_are_numbered(tmp_path, out):
     """Names of 255 bytes are the longest that file systems take."""
     names = ["y" * 251 + ".png", "ä" * 125 + ".jpeg"]

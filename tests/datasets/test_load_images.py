@@ -51,7 +51,7 @@ def test_categories_are_read_in_their_order_also_through_a_link(tmp_path):
     assert labeled.images == [
         str(tmp_path / "two" / name / "a.png") for name in ("emu", "cat")
     ]
-    with pytest.raises(FileNotFoundError, match=r"in yak\."):
+    with pytest.raises(FileNotFoundError, match="yak"):
         load_images(tmp_path / "two", categories=["emu", "yak"])
 
 

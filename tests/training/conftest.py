@@ -44,12 +44,12 @@ def make_stage():
 
 
 @pytest.fixture
-def run(dataset):
+def run(dataset, make_network):
     """Train a network on the rows, four at a time; return the history."""
 
-    def run(network, *stages, checkpoint=None, dtype=None, verbose=0, **training):
+    def run(*stages, network=None, checkpoint=None, dtype=None, verbose=0, **training):
         return train(
-            network,
+            network or make_network(),
             stages,
             dataset,
             training=Training(**training),

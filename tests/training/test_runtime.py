@@ -27,8 +27,9 @@ def test_isolated_draws_follow_the_seed_and_leave_no_trace():
     torch.manual_seed(7)
     expected = torch.rand(2)
     torch.manual_seed(7)
-    with isolated(1, CPU):
+    with torch.no_grad(), isolated(1, CPU):
         first = torch.rand(3)
+        assert torch.is_grad_enabled()
     assert torch.equal(torch.rand(2), expected)
     with isolated(1, CPU):
         assert torch.equal(torch.rand(3), first)
@@ -46,9 +47,6 @@ def test_isolated_learns_whatever_the_caller_has_set():
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
-    assert torch.is_grad_enabled()
-    with torch.no_grad(), isolated(0, CPU):
-        assert torch.is_grad_enabled()
 
 
 def test_isolated_seeds_no_other_device(monkeypatch):
@@ -97,11 +95,14 @@ def test_a_second_thread_waits():
 
 
 def test_devices_are_resolved_or_refused_by_name():
-    """A device is found for "auto"; an unknown one is named in the error."""
+    """A device is found for "auto"; of what torch says there is the first sentence."""
     assert resolve_device("auto").type in {"cpu", "cuda"}
     assert resolve_device(CPU) == CPU
-    with pytest.raises(ValueError, match="device='abacus'"):
-        resolve_device("abacus")
+    missing = "meta:no" if torch.backends.mps.is_available() else "mps"
+    for name in ("abacus", missing):
+        with pytest.raises(ValueError, match=f"device='{name}' cannot be") as caught:
+            resolve_device(name)
+        assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("capability", ["avx512_bf16", "amx_bf16", None])
@@ -140,21 +141,6 @@ def test_rows_are_split_evenly(n, most, sizes):
     assert np.concatenate(parts).tolist() == list(range(n))
 
 
-@pytest.mark.parametrize(("n_samples", "sizes"), [(1, [1]), (10, [10]), (40, [20, 20])])
-def test_only_what_was_asked_for_is_computed(n_samples, sizes):
-    """One image is one row, and more are split into batches of nearly equal size."""
-    dataset = ImageDataset(None, None, features=torch.rand(n_samples, 3))
-    seen = []
-
-    def look(view):
-        seen.append(view.n_rows)
-        return view.features
-
-    rows = apply_to_views(look, dataset, Runtime(CPU, None, 32))
-    np.testing.assert_array_equal(rows, dataset.features)
-    assert seen == sizes
-
-
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
     """In evaluation mode, without gradients, whatever the batches."""
@@ -169,10 +155,3 @@ def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
     np.testing.assert_allclose(embedding, dataset.features.numpy(), rtol=1e-2)
     numbers = apply_to_views(lambda view: view.features.argmax(1), dataset, runtime)
     assert numbers.dtype == np.int64
-
-
-def test_a_device_that_is_missing_takes_one_sentence():
-    """Only the first sentence of what torch says is passed on."""
-    with pytest.raises(ValueError, match="cannot be used here") as caught:
-        resolve_device("meta:no" if torch.backends.mps.is_available() else "mps")
-    assert len(str(caught.value)) < 400

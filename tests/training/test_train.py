@@ -14,25 +14,18 @@ from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveObjective, ContrastiveTerms
 from sklearn_mfavb.training import EpochProgress, FollowQuery, balanced_batches
-from sklearn_mfavb.training._train import SCHEDULES
+from sklearn_mfavb.training._train import make_schedule
 
 
 class Look(Callback):
-    """Show the net to a function at the beginning of every training or epoch."""
+    """Show the net to a function at the beginning of every epoch."""
 
-    def __init__(self, on_train=None, on_epoch=None):
-        self.on_train = on_train
-        self.on_epoch = on_epoch
-
-    def on_train_begin(self, net, **kwargs):
-        """Show the net once it is initialized."""
-        if self.on_train:
-            self.on_train(net)
+    def __init__(self, function=None):
+        self.function = function
 
     def on_epoch_begin(self, net, **kwargs):
-        """Show the net before the first batch."""
-        if self.on_epoch:
-            self.on_epoch(net)
+        if self.function:
+            self.function(net)
 
 
 def interrupt_at(epoch):
@@ -42,7 +35,7 @@ def interrupt_at(epoch):
         if len(net.history) == epoch:
             raise KeyboardInterrupt
 
-    return (("interrupt", Look(on_epoch=press)),)
+    return (("interrupt", Look(press)),)
 
 
 @pytest.mark.parametrize(
@@ -61,13 +54,11 @@ def test_batches_are_nearly_equal_and_cover_everything(n_samples, batch_size, si
     assert sorted(seen) == list(range(n_samples))
 
 
-def test_history_numbers_epochs_over_stages_and_adds_terms_up(
-    run, make_network, make_stage
-):
+def test_history_numbers_epochs_over_stages_and_adds_terms_up(run, make_stage):
     """One row per epoch, with its stage; the loss is the sum of its terms."""
     objective = ContrastiveObjective(ContrastiveTerms(), balance_weight=1.0)
     stages = make_stage(2, name="first"), make_stage(3, objective=objective)
-    history = run(make_network(), *stages)
+    history = run(*stages)
     assert [row["epoch"] for row in history] == [1, 2, 3, 4, 5]
     assert [row.get("stage") for row in history] == ["first"] * 2 + [None] * 3
     assert history[0].keys() == {"epoch", "stage", "loss", "instance_loss", "seconds"}
@@ -76,21 +67,24 @@ def test_history_numbers_epochs_over_stages_and_adds_terms_up(
         assert row["loss"] == pytest.approx(terms)
 
 
-def test_stages_are_prepared_in_order(run, make_network, make_stage):
-    """What prepares a stage sees what the stages before have learned."""
-    network, seen = make_network(), []
+def test_a_stage_goes_on_where_the_last_one_ended(run, make_network, make_stage):
+    """It is prepared by what was learned, and has a learning rate of its own."""
+    network, seen, peaks = make_network(), [], []
+    look = ("look", Look(lambda net: peaks.append(net.lr)))
 
     def prepare():
-        seen.append([weight.clone() for weight in network.parameters()])
+        seen.append(next(network.parameters()).clone())
 
-    run(network, *(make_stage(1, prepare=prepare) for _ in range(2)))
-    assert len(seen) == 2
-    assert not torch.equal(seen[0][0], seen[1][0])
+    stages = [
+        make_stage(1, prepare=prepare, callbacks=(look,), rate=rate)
+        for rate in (1.0, 0.1)
+    ]
+    run(*stages, network=network, learning_rate=0.5)
+    assert not torch.equal(*seen)
+    assert peaks == [0.5, pytest.approx(0.05)]
 
 
-def test_stages_after_an_interrupted_one_are_prepared_but_not_run(
-    run, make_network, make_stage
-):
+def test_stages_after_an_interrupted_one_are_prepared_but_not_run(run, make_stage):
     """The user keeps complete epochs, and later stages leave a usable network."""
     prepared = []
     stages = [
@@ -99,30 +93,19 @@ def test_stages_after_an_interrupted_one_are_prepared_but_not_run(
         make_stage(2, name="three", prepare=lambda: prepared.append(3)),
     ]
     with pytest.warns(ConvergenceWarning, match="1 of max_epochs=3 .* stage 'two'"):
-        history = run(make_network(), *stages)
+        history = run(*stages)
     assert [row["stage"] for row in history] == ["one", "one", "two"]
     assert prepared == [1, 3]
 
 
-def test_ctrl_c_before_anything_was_learned_is_ctrl_c(run, make_network, make_stage):
+def test_ctrl_c_before_anything_was_learned_is_ctrl_c(run, make_stage):
     """Without one complete epoch there is nothing to label by."""
     with pytest.raises(KeyboardInterrupt):
-        run(make_network(), make_stage(callbacks=interrupt_at(1)))
-
-
-def test_the_rate_of_a_stage_is_a_part_of_the_learning_rate(
-    run, make_network, make_stage
-):
-    """The peak of the first stage is the learning rate, that of the second a tenth."""
-    peaks = []
-    look = ("look", Look(on_train=lambda net: peaks.append(net.lr)))
-    stages = [make_stage(1, callbacks=(look,), rate=rate) for rate in (1.0, 0.1)]
-    run(make_network(), *stages, learning_rate=0.5)
-    assert peaks == [0.5, pytest.approx(0.05)]
+        run(make_stage(callbacks=interrupt_at(1)))
 
 
 @pytest.mark.parametrize("name", ["cosine", "constant"])
-def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
+def test_schedule_is_followed_step_by_step(run, make_stage, name):
     """Warm-up is counted in epochs, of three steps here; it never outlasts a stage."""
     rates = []
 
@@ -131,30 +114,29 @@ def test_schedule_is_followed_step_by_step(run, make_network, make_stage, name):
             rates.append(net.optimizer_.param_groups[0]["lr"])
 
     kept = {"schedule": name, "warmup_epochs": 2, "learning_rate": 0.5}
-    run(make_network(), make_stage(3), callbacks=[Rates()], **kept)
-    factor = SCHEDULES[name](9, 6)
+    run(make_stage(3), callbacks=[Rates()], **kept)
+    factor = make_schedule(name, 9, 6)
     assert rates == pytest.approx([0.5 * factor(step) for step in range(1, 10)])
     rates.clear()
-    run(make_network(), make_stage(1), callbacks=[Rates()], **kept)
+    run(make_stage(1), callbacks=[Rates()], **kept)
     assert rates[:2] == pytest.approx([0.5 * 2 / 3, 0.5])
 
 
 def test_schedules_rise_to_one_then_fall_or_stay():
     """Linear warm-up, a peak of exactly one, then a cosine to zero, or one."""
-    cosine = [SCHEDULES["cosine"](50, 5)(step) for step in range(51)]
-    constant = [SCHEDULES["constant"](50, 5)(step) for step in range(51)]
+    cosine = [make_schedule("cosine", 50, 5)(step) for step in range(51)]
+    constant = [make_schedule("constant", 50, 5)(step) for step in range(51)]
     assert cosine[:5] == constant[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert max(cosine) == 1.0
     assert sorted(cosine[5:], reverse=True) == cosine[5:]
     assert cosine[50] == pytest.approx(0.0, abs=1e-12)
     assert constant[5:] == [1.0] * 46
-    for schedule in SCHEDULES.values():
-        assert schedule(4, 0)(0) == 1.0
-    assert SCHEDULES["cosine"](4, 4)(4) == 1.0
+    for kind in ("cosine", "constant"):
+        assert make_schedule(kind, 4, 0)(0) == make_schedule(kind, 4, 4)(4) == 1.0
 
 
 def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
-    run, make_network, make_stage
+    run, make_stage
 ):
     """Biases, normalizations, class tokens and centers do not decay."""
     sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 4, "n_heads": 1, "depth": 1}
@@ -165,23 +147,20 @@ def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(
     )
     network.backbone.feature_tokens.requires_grad_(False)
     groups = []
-
-    def look(net):
-        groups.extend(net.optimizer_.param_groups)
-
-    run(network, make_stage(1), weight_decay=0.3, callbacks=[Look(on_train=look)])
-    names = {id(value): name for name, value in network.named_parameters()}
+    look = Look(lambda net: groups.extend(net.optimizer_.param_groups))
+    run(make_stage(1), network=network, weight_decay=0.3, callbacks=[look])
+    names = {
+        id(value): name
+        for name, value in network.named_parameters()
+        if "feature_tokens" not in name
+    }
     decayed, spared = (
         {names[id(value)] for value in group["params"]} for group in groups
     )
     assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
     assert {"cluster_heads.0.centers", "backbone.class_token"} <= spared
     assert all("weight" in name and "norm" not in name for name in decayed)
-    assert {name for name in names.values() if name.endswith("bias")} <= spared | {
-        "backbone.feature_tokens.0.bias"
-    }
-    frozen = {name for name in names.values() if "feature_tokens" in name}
-    assert decayed | spared == set(names.values()) - frozen
+    assert decayed | spared == set(names.values())
 
 
 def test_frozen_parts_never_drift(run, make_network, make_stage):
@@ -189,8 +168,8 @@ def test_frozen_parts_never_drift(run, make_network, make_stage):
     network = make_network()
     network.cluster_heads.requires_grad_(False)
     before = {key: value.clone() for key, value in network.state_dict().items()}
-    look = Look(on_epoch=lambda net: net.module_.eval())
-    run(network, make_stage(2), callbacks=[look])
+    look = Look(lambda net: net.module_.eval())
+    run(make_stage(2), network=network, callbacks=[look])
     for key, value in network.state_dict().items():
         moved = key.startswith("instance_head")
         assert torch.equal(before[key], value) is not moved, key
@@ -198,59 +177,48 @@ def test_frozen_parts_never_drift(run, make_network, make_stage):
     assert not network.cluster_heads.training
 
 
-class Broken(nn.Module):
-    """An objective whose second epoch is not finite."""
-
-    def __init__(self):
-        super().__init__()
-        self.n_calls = 0
-
-    def forward(self, positives):
-        [(first, _)] = positives
-        self.n_calls += 1
-        factor = 1.0 if self.n_calls <= 3 else float("nan")
-        return {"odd_loss": factor * first.projection[:, 0].mean()}
-
-
 def test_a_loss_that_is_not_finite_stops_with_advice(run, make_network, make_stage):
     """The error names the epoch and the term, and the weights are still finite."""
+    factors = iter([1.0, 1.0, 1.0, float("nan")])  # the second epoch has no loss
+
+    class Broken(nn.Module):
+        def forward(self, positives):
+            [(first, _)] = positives
+            return {"odd_loss": next(factors) * first.projection[:, 0].mean()}
+
     network = make_network()
     with pytest.raises(FloatingPointError, match=r"epoch 2 \(odd_loss=nan\).*lower"):
-        run(network, make_stage(objective=Broken()))
+        run(make_stage(objective=Broken()), network=network)
     assert all(parameter.isfinite().all() for parameter in network.parameters())
 
 
-def test_verbose_shows_a_bar_or_a_table(run, make_network, make_stage, capsys):
-    """Bars have the name of the stage and count its epochs; 0 is silent."""
-    run(make_network(), make_stage(3))
+def test_verbose_shows_a_bar_or_a_table(run, make_stage, capsys):
+    """Bars have the name of the stage and count its epochs; 0 is silent.
+
+    A bar can be pickled after training, as models with callbacks are.
+    """
+    bar = EpochProgress()
+    run(make_stage(1, callbacks=(("bar", bar),)))
+    pickle.dumps(bar)
+    capsys.readouterr()
+    run(make_stage(3))
     assert capsys.readouterr() == ("", "")
-    run(make_network(), make_stage(3, name="warming"), verbose=1)
+    run(make_stage(3, name="warming"), verbose=1)
     printed = capsys.readouterr()
     assert "warming" in printed.err
     assert "3/3" in printed.err
     assert printed.out == ""
-    run(make_network(), make_stage(3), verbose=2)
+    run(make_stage(3), verbose=2)
     assert "instance_loss" in capsys.readouterr().out
 
 
-def test_no_open_bar_stays_behind(run, make_network, make_stage):
-    """A bar can be pickled after training, as models with callbacks are."""
-    bar = EpochProgress()
-    run(make_network(), make_stage(1, callbacks=(("bar", bar),)))
-    pickle.dumps(bar)
-
-
-@pytest.mark.parametrize("item", ["EarlyStopping", ("name", 3), object])
-def test_what_is_no_callback_is_refused(run, make_network, make_stage, item):
-    """Before training begins, with the item."""
-    with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
-        run(make_network(), make_stage(), callbacks=[item])
-
-
-@pytest.mark.parametrize("callback", [Look, Look(), ("named", Look())])
-def test_callbacks_come_as_in_skorch(run, make_network, make_stage, callback):
-    """As a class, as an object, or with a name."""
-    assert len(run(make_network(), make_stage(1), callbacks=[callback])) == 1
+def test_callbacks_come_as_in_skorch(run, make_stage):
+    """As a class, as an object, or with a name; all else is refused."""
+    for callback in (Look, Look(), ("named", Look())):
+        assert len(run(make_stage(1), callbacks=[callback])) == 1
+    for callback in ("EarlyStopping", ("name", 3), object):
+        with pytest.raises(TypeError, match="callbacks must be skorch callbacks"):
+            run(make_stage(), callbacks=[callback])
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
@@ -268,17 +236,15 @@ def test_autocast_is_as_asked(run, make_network, make_stage, dtype):
             losses.add(first.projection.dtype)
             return {"loss": first.projection.mean()}
 
-    run(network, make_stage(1, objective=Watch()), dtype=dtype)
+    run(make_stage(1, objective=Watch()), network=network, dtype=dtype)
     assert seen == {dtype or torch.float32}
     assert losses == {torch.float32}
 
 
 def test_the_copy_follows_after_every_training_step(run, make_network, make_stage):
-    """Once per batch with the momentum given; validation does not count."""
+    """Once per batch, with the momentum given."""
     network, momenta = make_network(), []
     network.follow = momenta.append
-    follow = FollowQuery(0.7)
-    run(network, make_stage(2, callbacks=(("follow", follow),)))
+    follow = (("follow", FollowQuery(0.7)),)
+    run(make_stage(2, callbacks=follow), network=network)
     assert momenta == [0.7] * 6
-    follow.on_batch_end(None, training=False)
-    assert len(momenta) == 6

@@ -1,76 +1,13 @@
-"""What commands take: the options that several have, and the images of PATHS."""
+"""The images of PATHS."""
 
 import os
-import re
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatch
-from functools import reduce
 from pathlib import Path
-from typing import Any
 
-import click
-from click import option
+from sklearn_mfavb.command_line._options import say
 
-PROGRAM = "sklearn-mfavb"
-PATH = click.Path(path_type=Path)
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-
-_SORT = "Also make a folder of copies or links for each cluster, in --out."
-_EXCLUDE = "Leave out files and folders of such names, as '*thumb*'; repeatable."
-_READ = "What to do about files that cannot be read."
-_DEVICE = "cpu, cuda, cuda:1 or mps."
-
-
-def say(text: str) -> None:
-    """Print a text: progress, advice or an error."""
-    print(f"{PROGRAM}: {text}", file=sys.stderr)
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number of things."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(word: str) -> float:
-    """Read a duration such as 90s, 20m or 1.5h, in seconds."""
-    if found := re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", word):
-        return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
-    hint = "add a unit, such as 90s, 20m or 1.5h."
-    raise click.BadParameter(f"{word!r} is not a duration: {hint}")
-
-
-def device(word: str) -> str:
-    """Check the name of a device, for torch would list all that it knows."""
-    if re.fullmatch(r"auto|cpu|(cuda|mps|xpu)(:\d+)?", word):
-        return word
-    raise click.BadParameter(f"{word!r} is not auto, cpu, cuda, cuda:1 or mps.")
-
-
-def path_option(*names: str, **settings: Any) -> Callable[..., Any]:
-    """Make an option that takes a path."""
-    return option(*names, type=PATH, **{"metavar": "DIR", **settings})
-
-
-def together(*options: Callable[..., Any]) -> Callable[..., Any]:
-    """Make one decorator of several."""
-    return lambda function: reduce(lambda f, add: add(f), reversed(options), function)
-
-
-paths = click.argument("paths", nargs=-1, required=True, metavar="PATHS...")
-seed = option("--seed", type=click.IntRange(0, 2**32 - 1), metavar="N", default=0)
-output = together(
-    path_option("-o", "--out", required=True, help="Folder for results, new or empty."),
-    option("--sort", type=click.Choice(["copy", "link"]), help=_SORT),
-    option("--overwrite", is_flag=True, help="Replace earlier results in --out."),
-)
-reading = together(
-    option("--exclude", multiple=True, metavar="GLOB", help=_EXCLUDE),
-    option(
-        "--on-error", type=click.Choice(["skip", "raise"]), default="skip", help=_READ
-    ),
-    option("--device", type=device, metavar="NAME", default="auto", help=_DEVICE),
-)
 
 
 class Images:
@@ -82,14 +19,13 @@ class Images:
 
     def __init__(self, words: Sequence[str]) -> None:
         """Refuse what is not there. Images are not listed yet: that needs torch."""
-        entries = [os.path.abspath(entry) for word in words for entry in _expand(word)]
-        whys = {path: _why_ignored(path) for path in entries}
-        self.folders = [path for path in whys if os.path.isdir(path)]
-        self.ignored = {path: why for path, why in whys.items() if why is not None}
-        self.paths = sorted(whys.keys() - self.ignored.keys() - set(self.folders))
+        entries = {os.path.abspath(entry) for word in words for entry in _expand(word)}
+        self.folders = sorted(filter(os.path.isdir, entries))
+        files = entries.difference(self.folders)
+        self.ignored = {path: why for path in files if (why := _why_ignored(path))}
+        self.paths = sorted(files - self.ignored.keys())
         if not self.folders and not self.paths:
             raise ValueError("\n".join(map(": ".join, self.ignored.items())))
-        files = set(entries).difference(self.folders)
         self.root = os.path.commonpath({*self.folders, *map(os.path.dirname, files)})
         self.title = words[0] if len(words) == 1 else self.root
 
@@ -113,8 +49,8 @@ class Images:
         self.paths = sorted(path for path in found if not self._fits(path, exclude))
         if not self.paths:
             raise ValueError(f"--exclude leaves none of {len(found):,} images.")
-        for path in [path for path in self.ignored if self._fits(path, exclude)]:
-            del self.ignored[path]
+        kept = [path for path in self.ignored if not self._fits(path, exclude)]
+        self.ignored = {path: self.ignored[path] for path in kept}
         if out is not None:
             self._check_apart(out)
         if self.ignored:
@@ -133,7 +69,7 @@ class Images:
     def _check_apart(self, out: Path) -> None:
         """Raise if results and images overlap, directly or by links."""
         results = out.resolve()
-        parents = {Path(os.path.dirname(path)).resolve() for path in self.paths}
+        parents = {Path(path).parent.resolve() for path in self.paths}
         among = any(results.is_relative_to(Path(f).resolve()) for f in self.folders)
         if among or any(parent.is_relative_to(results) for parent in parents):
             raise ValueError(
