@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,13 +23,12 @@ from sklearn_mfavb.features._build import (
     load_weights,
     rebuild_encoder,
 )
-from sklearn_mfavb.features._encoder import (
-    Encoder,
-    Precision,
-    Preprocessing,
-    name_precision,
+from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
+from sklearn_mfavb.features._extraction import (
+    Extraction,
+    FeatureStore,
+    check_channels,
 )
-from sklearn_mfavb.features._extraction import Extraction, FeatureStore, check_channels
 from sklearn_mfavb.images import (
     ImageFormat,
     ImageSource,
@@ -183,10 +183,14 @@ class CLIPFeatures(
         """Embed the images of a source, as `transform` does."""
         self._validate_params()
         check_channels(source)
-        store = self._open_store()
-        feature_dim, preprocessing = self._describe(store)
-        extraction = Extraction(source, self._embed, preprocessing, feature_dim, store)
+        store = FeatureStore(self._cache_folder())
+        extraction = Extraction(source, store, self.build_encoder, self.embed)
         return extraction.run(self.batch_size, verbose=self.verbose)
+
+    def embed(self, images: Tensor, *, is_resized: bool = False) -> Tensor:
+        """Embed a batch of images; see `Encoder.embed`."""
+        options: Any = {"is_resized": is_resized, "precision": self.precision}
+        return self.build_encoder().embed(images, **options)
 
     def build_encoder(self) -> Encoder:
         """Build ``encoder_``, unless it is there; return it on the device."""
@@ -202,11 +206,18 @@ class CLIPFeatures(
         return encoder.describe(), encoder.state_dict()
 
     def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """Take an encoder that `get_state` returned, or raise ValueError."""
+        """Take an encoder that `get_state` returned, or raise an error."""
         encoder = rebuild_encoder(told)  # nothing is downloaded
-        load_weights(encoder, dict(tensors), model=self.model, path="the saved model")
+        load_weights(encoder, tensors, model=self.model, path="the saved model")
         self._own(encoder)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the encoder on the CPU, so that machines without a GPU can load it."""
+        state = super().__getstate__()
+        if self._has_encoder() and self.encoder_.device.type != "cpu":
+            state = {**state, "encoder_": deepcopy(self.encoder_).cpu()}
+        return state
 
     def __sklearn_tags__(self) -> Tags:
         """Tell that nothing is learned and what input is accepted, beyond rows."""
@@ -221,7 +232,7 @@ class CLIPFeatures(
     @property
     def _n_features_out(self) -> int:
         """Length of an embedding."""
-        return self._describe(self._open_store())[0]
+        return self.build_encoder().feature_dim
 
     def _open(self, X: Any, *, is_fit: bool) -> ImageSource:
         """Open X on its own, but for a range that fit learned."""
@@ -234,10 +245,10 @@ class CLIPFeatures(
             # Pixels are no columns: get_feature_names_out is not to count them.
             for learned in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(learned, None)
-        reading, fitted = self._group("reading"), getattr(self, "image_format_", None)
-        if is_fit or not (fitted and (fitted.accepts_any_value or fitted.deep_range)):
+        fitted = None if is_fit else getattr(self, "image_format_", None)
+        if fitted and not (fitted.accepts_any_value or fitted.deep_range):
             fitted = None
-        source = open_images(X, reading=reading, format=fitted)
+        source = open_images(X, reading=self._group("reading"), format=fitted)
         check_channels(source)
         if is_fit:
             self.image_format_ = source.complete_format()
@@ -252,8 +263,8 @@ class CLIPFeatures(
         """Whether the encoder was built, and from the present parameters."""
         return getattr(self, "_built_from", None) == (self.model, self.pretrained)
 
-    def _open_store(self) -> FeatureStore | None:
-        """Open what is kept of this encoder and this precision."""
+    def _cache_folder(self) -> Path | None:
+        """Return where features of this encoder in this precision are kept, if any."""
         if self.cache_dir is None:
             return None
         fingerprint = (
@@ -262,18 +273,4 @@ class CLIPFeatures(
             else fingerprint_encoder(self.model, self.pretrained)
         )
         precision = name_precision(self.precision, resolve_device(self.device))
-        folder = Path(self.cache_dir).expanduser()
-        return FeatureStore(folder / f"{fingerprint}-{precision}")
-
-    def _describe(self, store: FeatureStore | None) -> tuple[int, Preprocessing]:
-        """Return feature_dim and preprocessing, if possible without an encoder."""
-        if store is not None and (noted := store.read_note()):
-            return noted
-        encoder = self.build_encoder()
-        if store is not None:
-            store.write_note(encoder.feature_dim, encoder.preprocessing)
-        return encoder.feature_dim, encoder.preprocessing
-
-    def _embed(self, images: Tensor, **options: Any) -> Tensor:
-        """Embed images, building the encoder for the first of them."""
-        return self.build_encoder().embed(images, precision=self.precision, **options)
+        return Path(self.cache_dir).expanduser() / f"{fingerprint}-{precision}"

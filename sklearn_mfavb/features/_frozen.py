@@ -79,9 +79,7 @@ class FrozenEncoder:
     def embed(self, images: Tensor) -> Rows:
         """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
         transformer: Any = self.transformer
-        encoder = transformer.build_encoder()
-        rows = encoder.embed(images, precision=transformer.precision)
-        return self.scale(rows.cpu().numpy())
+        return self.scale(transformer.embed(images).cpu().numpy())
 
 
 def is_precomputed(encoder: Any) -> bool:
