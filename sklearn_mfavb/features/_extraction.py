@@ -105,10 +105,11 @@ class Extraction:
 
     def run(self, batch_size: int, *, verbose: int) -> Rows:
         """Return the features of all images; rows of unreadable ones are NaN."""
-        n_images, unit = len(self.source), "image"
-        hidden = not verbose
-        bar = tqdm(total=n_images, desc="encoding images", unit=unit, disable=hidden)
+        n_images = len(self.source)
         features = np.full((n_images, self._feature_dim()), np.nan, dtype=np.float32)
+        bar = tqdm(
+            total=n_images, desc="encoding images", unit="image", disable=not verbose
+        )
         with bar, self.store:
             for start in range(0, n_images, batch_size):
                 batch = np.arange(start, min(start + batch_size, n_images))

@@ -75,24 +75,15 @@ def test_missing_and_unexpected_weights(name, tiny_model, tmp_path):
     """Weights that do not fit are listed, with the model's name."""
     weights = visual(tiny_model.state_dict())
     del weights["visual.proj"]
-    weights |= {f"visual.extra{index}": torch.zeros(1) for index in range(7)}
+    weights["visual.extra"] = torch.zeros(1)
     weights["visual.class_embedding"] = torch.zeros(3)
     path = tmp_path / "weights.safetensors"
     save_file(weights, path)
     expected = (
-        rf"{name}.*1 missing \(proj\); 7 unexpected \(extra0, .*extra4, \.\.\.\); "
-        r"1 of another shape \(class_embedding\)"
+        rf'{name}.* another model\? .*Missing key.*"proj".* Unexpected key.*"extra".* '
+        "size mismatch for class_embedding"
     )
     with pytest.raises(ValueError, match=expected):
-        load_encoder(name, path)
-
-
-@pytest.mark.parametrize("file", ["text.pt", "text.safetensors"])
-def test_broken_files(name, tmp_path, file):
-    """A file that holds no weights is named."""
-    path = tmp_path / file
-    path.write_text("no weights")
-    with pytest.raises(ValueError, match=rf"{file}.*cannot be read as weights"):
         load_encoder(name, path)
 
 
@@ -104,11 +95,14 @@ class Command:
         return exit, ()
 
 
-def test_code_in_files_is_not_run(name, tmp_path):
-    """A checkpoint with code in it is refused, not obeyed."""
-    path = tmp_path / "weights.pt"
-    torch.save({"state_dict": Command()}, path)
-    with pytest.raises(ValueError, match="cannot be read as weights"):
+@pytest.mark.parametrize("file", ["text.pt", "text.safetensors", "code.pt"])
+def test_broken_files(name, tmp_path, file):
+    """A file that holds no weights is named, and code in it is not run."""
+    path = tmp_path / file
+    path.write_text("no weights")
+    if file == "code.pt":
+        torch.save({"state_dict": Command()}, path)
+    with pytest.raises(ValueError, match=rf"{file}.*cannot be read as weights"):
         load_encoder(name, path)
 
 
@@ -130,22 +124,24 @@ def test_missing_file(name, tmp_path, as_path):
         load_encoder(name, path if as_path else str(path))
 
 
-def test_hub_out_of_reach(monkeypatch, tmp_path, caplog, capfd):
+def test_hub_out_of_reach(monkeypatch, caplog, capfd):
     """The hub is asked once, and one message names the reason and the remedy."""
     import huggingface_hub
 
     asked = []
 
-    def fail(url, timeout):
-        asked.append(url)
+    def fail(self, repository, timeout):
+        asked.append(repository)
         raise ConnectionError("Name or service not known.\nmore")
 
     def nothing(repository, local_files_only):
         raise huggingface_hub.errors.LocalEntryNotFoundError(repository)
 
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", fail)
+    monkeypatch.setattr(huggingface_hub.HfApi, "model_info", fail)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", nothing)
-    expected = r"'openai' of model='ViT-B-32'.*hub: Name or service not known\. .*file"
+    expected = (
+        r"'openai' of model='ViT-B-32'.*reach: Name or service not known\. .*file"
+    )
     with pytest.raises(OSError, match=expected):
         load_encoder("ViT-B-32", "openai")
     assert len(asked) == 1
@@ -190,7 +186,7 @@ def test_files_take_the_preprocessing_of_their_tags(register_model, monkeypatch)
     details = {"mean": half, "std": half, "resize_mode": "squash"}
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, {"a": details})
     preprocessing = OpenCLIP().preprocessing(None, name, None)
-    assert (preprocessing.mean, preprocessing.resize_mode) == (half, "squash")
+    assert (preprocessing.mean, preprocessing.crop_mode) == (half, "squash")
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, {"a": details, "b": {}})
     preprocessing = OpenCLIP().preprocessing(None, name, None)
     assert preprocessing.mean == pytest.approx(open_clip.OPENAI_DATASET_MEAN)

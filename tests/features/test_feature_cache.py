@@ -13,12 +13,7 @@ from numpy.testing import assert_array_equal
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-from sklearn_mfavb.features import (
-    CLIPFeatures,
-    _clip_features,
-    _extraction,
-)
-from sklearn_mfavb.features._build import fingerprint_encoder
+from sklearn_mfavb.features import CLIPFeatures, _clip_features, _extraction
 from sklearn_mfavb.features._extraction import FeatureStore
 from sklearn_mfavb.images import ImageSource, Reading
 
@@ -58,18 +53,20 @@ def test_second_run_embeds_nothing(cached, tiny, photos, count_embedded):
 
 def test_second_run_builds_no_encoder(cached, pictures, photos, monkeypatch):
     """When everything is stored, no weights are read and no file is decoded."""
-    images = [Image.open(path) for path in sorted(pictures.iterdir())]
     (pictures / "broken.png").write_bytes(b"no picture")
-    inputs = (photos, pictures, images)
-    first = [cached(reading=SKIP).transform(X) for X in inputs]
+    first = [cached(reading=SKIP).transform(X) for X in (photos, pictures)]
     monkeypatch.setattr(_clip_features, "load_encoder", None)
-    with monkeypatch.context() as patch:
-        patch.setattr(ImageSource, "read", None)
-        again = cached(reading=SKIP).fit_transform(pictures)
-        assert_array_equal(again, first[1])
-    for X, expected in zip(inputs, first, strict=True):
-        assert_array_equal(cached(reading=SKIP).fit_transform(X), expected)
-    assert len(cached().get_feature_names_out()) == 12
+    assert_array_equal(cached(reading=SKIP).fit_transform(photos), first[0])
+    monkeypatch.setattr(ImageSource, "read", None)
+    assert_array_equal(cached(reading=SKIP).fit_transform(pictures), first[1])
+
+
+def test_images_without_files(cached, pictures, count_embedded):
+    """Images of several sizes are known by their pixels, once they are resized."""
+    images = [Image.open(path) for path in sorted(pictures.iterdir())]
+    first = cached().transform(images)
+    assert_array_equal(cached().transform(images[::-1]), first[::-1])
+    assert count_embedded.total == 5
 
 
 SECOND_RUN = """
@@ -77,13 +74,11 @@ import sys
 import numpy as np
 from PIL import ImageFile
 from sklearn_mfavb.features import CLIPFeatures
-from sklearn_mfavb.features._build import fingerprint_encoder
 
 ImageFile.ImageFile.load = None
 transformer = CLIPFeatures("test_vit", sys.argv[1], cache_dir=sys.argv[2])
 np.save(sys.argv[4], transformer.fit_transform(sys.argv[3]))
 assert not {"open_clip", "timm"} & sys.modules.keys()
-print(fingerprint_encoder("RN50", "openai"))
 """
 
 
@@ -94,9 +89,8 @@ def test_second_run_imports_no_library(pictures, tmp_path):
     first = CLIPFeatures("test_vit", weights, cache_dir=cache).transform(pictures)
     paths = map(str, (weights, cache, pictures, tmp_path / "again.npy"))
     command = [sys.executable, "-c", SECOND_RUN, *paths]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    subprocess.run(command, check=True)
     assert_array_equal(np.load(tmp_path / "again.npy"), first)
-    assert told.stdout.strip() == fingerprint_encoder("RN50", "openai")
 
 
 def test_files_are_known_by_content(cached, pictures, count_embedded):
@@ -163,15 +157,6 @@ def test_damaged_files_are_recomputed(cached, photos, tmp_path, count_embedded, 
     count_embedded.total = 0
     assert_array_equal(cached().transform(photos), first)
     assert count_embedded.total == 0
-
-
-def test_damaged_note(cached, photos, tmp_path):
-    """A note that cannot be read is written again."""
-    first = cached().transform(photos)
-    (note,) = tmp_path.rglob("encoder.json")
-    note.write_text("{")
-    assert_array_equal(cached().transform(photos), first)
-    assert "feature_dim" in note.read_text()
 
 
 def test_other_pixels_are_other_images(cached, photos, count_embedded):
@@ -247,7 +232,7 @@ def test_two_writers_share_a_folder(tmp_path):
         ]
         store.add(keys, np.full((3, 2), value, dtype=np.float32))
         store.flush()
-        assert_array_equal(FeatureStore(tmp_path).find(keys[1]), [value, value])
+        assert_array_equal(FeatureStore(tmp_path).rows[keys[1]], [value, value])
     assert len(list(tmp_path.iterdir())) == 2
 
 
