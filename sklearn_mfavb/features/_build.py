@@ -5,7 +5,6 @@ import os
 import re
 import textwrap
 from collections.abc import Mapping
-from contextlib import suppress
 from importlib.metadata import version
 from typing import Any
 
@@ -21,8 +20,6 @@ CPU = torch.device("cpu")
 
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 2
-
-HUB_TIMEOUT = 10  # seconds to answer
 
 Pretrained = str | os.PathLike[str] | bool | None
 
@@ -101,9 +98,10 @@ def read_weights(path: str) -> dict[str, Tensor]:
         content = load_state_dict(path, use_ema=False, weights_only=True)
     # The readers raise errors of many kinds for a broken file.
     except Exception as error:
+        reason = textwrap.shorten(str(error), 200)
         raise ValueError(
             f"pretrained={path!r} cannot be read as weights (a safetensors file, or a "
-            f"dict of tensors written by torch.save): {_first_line(error)}"
+            f"dict of tensors written by torch.save): {reason}"
         ) from error
     return {k: value for k, value in content.items() if isinstance(value, Tensor)}
 
@@ -135,11 +133,7 @@ def load_weights(
 
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
     """Build a tower with the weights of a tag; raise OSError if that fails."""
-    repository = library.repository(model, tag).partition("@")[0]
-    reason = why_out_of_reach(repository) if repository else None
     try:
-        if reason is not None:
-            raise ConnectionError(f"{repository} on the hub is out of reach: {reason}.")
         return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
@@ -150,35 +144,13 @@ def download_tower(library: Library, model: str, tag: str) -> nn.Module:
         ) from error
 
 
-def why_out_of_reach(repository: str) -> str | None:
-    """Return why a repository is out of reach; None if it is not, or is kept here."""
-    # The libraries themselves would try for 47 s, with a warning for every time.
-    from huggingface_hub import HfApi, snapshot_download
-
-    with suppress(OSError):
-        snapshot_download(repository, local_files_only=True)
-        return None
-    try:
-        HfApi().model_info(repository, timeout=HUB_TIMEOUT)
-        return None
-    # What a connection that fails raises depends on the version of the hub's library.
-    except Exception as error:
-        return _first_line(error).rstrip(".")
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of a message, or the kind of the error."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _find_tag(library: Library, model: str, pretrained: Any) -> str:
     """Return the tag that is meant, if the library knows it."""
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained
-    if tag in tags:
-        return tag
-    is_path = os.sep in str(tag) or os.path.splitext(str(tag))[1] != ""
-    raise (FileNotFoundError if is_path else ValueError)(
-        f"pretrained={pretrained!r} is neither a tag nor the path of a file; known "
-        f"tags of model={model!r}: {', '.join(tags) if tags else 'none'}."
-    )
+    if tag not in tags:
+        raise ValueError(
+            f"pretrained={pretrained!r} is neither a tag nor the path of a file; known "
+            f"tags of model={model!r}: {', '.join(tags) if tags else 'none'}."
+        )
+    return tag

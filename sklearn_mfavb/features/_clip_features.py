@@ -23,7 +23,7 @@ from sklearn_mfavb.features._build import (
     load_weights,
     rebuild_encoder,
 )
-from sklearn_mfavb.features._encoder import Encoder, Precision, name_precision
+from sklearn_mfavb.features._encoder import Encoder, Precision
 from sklearn_mfavb.features._extraction import (
     Extraction,
     FeatureStore,
@@ -37,7 +37,7 @@ from sklearn_mfavb.images import (
     open_images,
 )
 from sklearn_mfavb.parameters import GroupedParameters
-from sklearn_mfavb.training import resolve_device
+from sklearn_mfavb.training import resolve_autocast, resolve_device
 
 
 class CLIPFeatures(
@@ -272,5 +272,7 @@ class CLIPFeatures(
             if self._has_encoder()
             else fingerprint_encoder(self.model, self.pretrained)
         )
-        precision = name_precision(self.precision, resolve_device(self.device))
-        return Path(self.cache_dir).expanduser() / f"{fingerprint}-{precision}"
+        # Whether "auto" takes bfloat16 depends on the device too.
+        dtype = resolve_autocast(self.precision, resolve_device(self.device))
+        name = f"{fingerprint}-{self.precision}{'' if dtype is None else '-bfloat16'}"
+        return Path(self.cache_dir).expanduser() / name

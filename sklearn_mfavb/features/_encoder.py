@@ -120,8 +120,9 @@ class Encoder(nn.Module):
         images = images.to(self.device)
         if not is_resized:
             images = self.preprocessing.resize(images)
-        n_parameters = sum(weight.numel() for weight in self.parameters())
-        dtype = choose_dtype(precision, self.device, n_parameters=n_parameters)
+        n_weights = sum(weight.numel() for weight in self.parameters())
+        is_small = precision == "auto" and n_weights < MIN_PARAMETERS
+        dtype = None if is_small else resolve_autocast(precision, self.device)
         n_rows = ROWS_ON_CPU if self.device.type == "cpu" else len(images)
         with autocast(self.device, dtype):
             return torch.cat([self(part) for part in images.split(n_rows)])
@@ -133,19 +134,3 @@ class Encoder(nn.Module):
             "preprocessing": asdict(self.preprocessing),
             "fingerprint": self.fingerprint,
         }
-
-
-def choose_dtype(
-    precision: Precision, device: torch.device, *, n_parameters: int
-) -> torch.dtype | None:
-    """Return the type of the matrix products of an encoder; None means float32."""
-    if precision == "auto" and n_parameters < MIN_PARAMETERS:
-        return None
-    return resolve_autocast(precision, device)
-
-
-def name_precision(precision: Precision, device: torch.device) -> str:
-    """Return a name for what decides the type, without knowing the encoder."""
-    if precision != "auto":
-        return precision
-    return "float32" if resolve_autocast("auto", device) is None else "auto"

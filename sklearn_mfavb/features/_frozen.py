@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_consistent_length
 from torch import Tensor
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
@@ -217,9 +217,7 @@ def _check_features(
     elif isinstance(features, list | tuple) and np.ndim(features[0]) == 2:
         named = {f"features[{i}]": rows for i, rows in enumerate(features)}
     arrays = {name: _check_rows(name, rows, source) for name, rows in named.items()}
-    sizes = {name: len(rows) for name, rows in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        raise ValueError(f"features must have equal numbers of rows, got {sizes}.")
+    check_consistent_length(*arrays.values())
     found = {name: rows.shape[1] for name, rows in arrays.items()}
     if dims is not None and found != dims:
         told, before = (

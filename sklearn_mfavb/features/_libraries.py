@@ -24,12 +24,6 @@ class OpenCLIP:
         """Return OpenAI's tag; a model without it has weights of many origins."""
         return "openai" if "openai" in self.tags(model) else None
 
-    def repository(self, model: str, tag: str) -> str:
-        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
-        from open_clip import get_pretrained_cfg
-
-        return get_pretrained_cfg(model, tag).get("hf_hub", "").rpartition("/")[0]
-
     def describe(self, model: str, tag: str | None) -> dict[str, Any]:
         """Return what `build` takes, with the activation of the tag's weights."""
         from open_clip import get_model_config, get_pretrained_cfg
@@ -94,13 +88,6 @@ class Timm:
 
         details = timm.get_pretrained_cfg(model)
         return None if details is None else details.tag or None
-
-    def repository(self, model: str, tag: str) -> str:
-        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
-        import timm
-
-        details: Any = timm.get_pretrained_cfg(_tagged(model, tag))
-        return details.hf_hub_id or ""
 
     def describe(self, model: str, tag: str | None) -> dict[str, Any]:
         """Return what `build` takes."""

@@ -11,11 +11,8 @@ from numpy.testing import assert_array_equal
 from safetensors.torch import save_file
 from sklearn.base import clone
 
-from sklearn_mfavb.features import CLIPFeatures
-from sklearn_mfavb.features._encoder import choose_dtype, name_precision
+from sklearn_mfavb.features import CLIPFeatures, _encoder
 from sklearn_mfavb.features._libraries import OpenCLIP
-
-CPU = torch.device("cpu")
 
 
 def test_every_object_owns_its_encoder(tiny, photos):
@@ -103,26 +100,34 @@ def test_random_state_is_left_alone(tiny, photos, monkeypatch):
     assert torch.equal(torch.get_rng_state(), state)
 
 
-@pytest.fixture(params=["avx512_bf16", "amx_bf16", None])
-def capability(request, monkeypatch):
-    """Pretend that the CPU multiplies bfloat16, or that it does not."""
-    found = {} if request.param is None else {request.param: True}
+@pytest.mark.parametrize(
+    ("precision", "n_least", "capability", "is_half", "folder"),
+    [
+        ("auto", 1, "avx512_bf16", True, "auto-bfloat16"),
+        ("auto", 1, "amx_bf16", True, "auto-bfloat16"),
+        ("auto", 1, None, False, "auto"),
+        ("auto", 10**6, "avx512_bf16", False, "auto-bfloat16"),
+        ("float32", 1, "avx512_bf16", False, "float32"),
+        ("bfloat16", 10**6, None, True, "bfloat16-bfloat16"),
+    ],
+)
+def test_precision(
+    tiny, photos, monkeypatch, precision, n_least, capability, is_half, folder, tmp_path
+):
+    """Half precision is for large encoders on fast CPUs, or for who asks for it."""
+    found = {} if capability is None else {capability: True}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
-    return request.param
-
-
-def test_precision(capability):
-    """Half precision is for large encoders on fast CPUs, or for who asks for it.
-
-    Features are only shared by runs that choose alike.
-    """
-    fast = None if capability is None else torch.bfloat16
-    assert choose_dtype("auto", CPU, n_parameters=86_000_000) == fast
-    assert choose_dtype("auto", CPU, n_parameters=86_000) is None
-    assert choose_dtype("float32", CPU, n_parameters=86_000_000) is None
-    assert choose_dtype("bfloat16", CPU, n_parameters=1) == torch.bfloat16
-    assert name_precision("auto", CPU) == ("auto" if fast else "float32")
-    assert name_precision("bfloat16", CPU) == "bfloat16"
+    monkeypatch.setattr(_encoder, "MIN_PARAMETERS", n_least)
+    transformer = tiny(precision=precision, device="cpu", cache_dir=tmp_path)
+    seen = []
+    transformer.build_encoder().tower.register_forward_pre_hook(
+        lambda *inputs: seen.append(torch.is_autocast_enabled("cpu"))
+    )
+    transformer.transform(photos[:2])
+    assert seen == [is_half]
+    # Features are only shared by runs that choose alike.
+    (made,) = tmp_path.iterdir()
+    assert made.name.partition("-")[2] == folder
 
 
 def test_residuals_stay_exact(tiny):
