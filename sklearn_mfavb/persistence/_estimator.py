@@ -21,12 +21,11 @@ from sklearn_mfavb.persistence._file import (
     ModelFileError,
     Tensors,
     differing_versions,
-    library_versions,
     pack,
     unpack,
 )
-from sklearn_mfavb.persistence._model import read_model, write_model
-from sklearn_mfavb.persistence._values import Writer, read, read_params
+from sklearn_mfavb.persistence._model import build_model, describe_model
+from sklearn_mfavb.persistence._values import Writer, make_reader, refuse_places
 from sklearn_mfavb.training import isolated, resolve_device
 from sklearn_mfavb.views import View
 from sklearn_mfavb.warn import warn_user
@@ -49,6 +48,8 @@ LEARNED: dict[str, Callable[[Any], bool]] = {
     "_sklearn_output_config": lambda v: _are(str, v.values()),
 }
 _ALWAYS_LEARNED = ("labels_", "history_", "max_epochs_", "paths_", "skipped_")
+
+_TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
 BackboneFunction = Callable[..., Backbone]
 
@@ -121,25 +122,71 @@ def read_estimator(
     backbone: BackboneFunction | None,
 ) -> BaseImageClusterer:
     """Read a file; errors do not name it."""
-    document, tensors = unpack(path)
+    config, tensors = unpack(path)
     try:
         # Weights are drawn before they are replaced.
         with isolated(0, device):
-            estimator = _make_estimator(document, tensors, backbone)
-            _set_learned(estimator, document, tensors, device)
-            return estimator
+            return _build_estimator(config, tensors, backbone, device)
     except (MemoryError, ModelFileError):
         raise
     # What is wrong with a document shows where it is used, in errors of many kinds.
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
         raise ModelFileError(
-            f"its content does not fit together here ({reason})."
-            f"{differing_versions(document)}"
+            "its content does not fit together here "
+            f"({type(error).__name__}: {error}).{differing_versions(config)}"
         ) from error
 
 
-def class_name(cls: type) -> str:
+def _build_estimator(
+    config: bytes,
+    tensors: Tensors,
+    backbone: BackboneFunction | None,
+    device: torch.device,
+) -> BaseImageClusterer:
+    """Make an estimator with its parameters, and give it what it has learned."""
+    cls = _find_class(json.loads(config)["class"])
+    document = json.loads(config, object_hook=make_reader(tensors))
+    params = refuse_places(document["params"])
+    function = document["backbone_function"]
+    if (function is None) != (backbone is None):
+        raise ModelFileError(
+            f"it was fitted with the function {function!r} as backbone, and code is "
+            "not saved: pass that function, load(path, backbone=...)."
+            if backbone is None
+            else f"it was fitted with backbone={params.get('backbone')!r}, so the "
+            "function that was passed has no place: leave out backbone."
+        )
+    if backbone is not None:
+        params["backbone"] = backbone
+    estimator: BaseImageClusterer = cls(**params)
+    estimator._validate_params()
+    learned = document["learned"]
+    for name in (*_ALWAYS_LEARNED, *learned):
+        if name not in LEARNED or not LEARNED[name](learned[name]):
+            raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+    model = build_model(document["model"], tensors, estimator, device)
+    if tensors:
+        raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
+    vars(estimator).update(learned)
+    estimator.model_ = model
+    estimator.image_size_ = model.image_size
+    estimator.n_iter_ = len(estimator.history_)
+    return estimator
+
+
+def _find_class(name: str) -> type[BaseImageClusterer]:
+    """Return the class that a file speaks of, among those that are imported."""
+    imported = {_class_name(cls): cls for cls in _subclasses(BaseImageClusterer)}
+    if name not in imported:
+        own = ", ".join(sorted(name for name in imported if "." not in name))
+        raise ModelFileError(
+            f"it holds a {name!r}, which is none of {own}. A class of your own has to "
+            "be imported, or defined, before its model is loaded."
+        )
+    return imported[name]
+
+
+def _class_name(cls: type) -> str:
     """Return the name by which a file speaks of a class; only ours have no dot."""
     is_own = getattr(estimators, cls.__name__, None) is cls
     return cls.__name__ if is_own else f"{cls.__module__}.{cls.__qualname__}"
@@ -152,61 +199,6 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(below)
 
 
-def _set_learned(
-    estimator: BaseImageClusterer,
-    document: dict[str, Any],
-    tensors: Tensors,
-    device: torch.device,
-) -> None:
-    """Give an estimator what it has learned."""
-    record = json.loads(bytes(tensors.pop("learned").numpy()))
-    learned = read(record, tensors)
-    for name in (*_ALWAYS_LEARNED, *learned):
-        if name not in LEARNED or not LEARNED[name](learned[name]):
-            raise ValueError(f"{name!r} is no attribute, or of a wrong type")
-    model = read_model(document["model"], tensors, estimator, device)
-    if tensors:
-        raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
-    vars(estimator).update(learned)
-    estimator.model_ = model
-    estimator.image_size_ = model.image_size
-    estimator.n_iter_ = len(estimator.history_)
-
-
-def _make_estimator(
-    document: dict[str, Any], tensors: Tensors, backbone: BackboneFunction | None
-) -> BaseImageClusterer:
-    """Make an estimator with its parameters, not yet fitted."""
-    name = document["class"]
-    imported = {class_name(cls): cls for cls in _subclasses(BaseImageClusterer)}
-    if name not in imported:
-        own = ", ".join(sorted(name for name in imported if "." not in name))
-        raise ModelFileError(
-            f"it holds a {name!r}, which is none of {own}. A class of your own has to "
-            "be imported, or defined, before its model is loaded."
-        )
-    params = read_params(document["params"], tensors)
-    function = document["backbone_function"]
-    if (function is None) != (backbone is None):
-        raise ModelFileError(
-            f"it was fitted with the function {function!r} as backbone, and code is "
-            "not saved: pass that function, load(path, backbone=...)."
-            if backbone is None
-            else f"it was fitted with backbone={params.get('backbone')!r}, so the "
-            "function that was passed has no place: leave out backbone."
-        )
-    if backbone is not None:
-        params["backbone"] = backbone
-    estimator: BaseImageClusterer = imported[name](**params)
-    estimator._validate_params()
-    return estimator
-
-
-_N_PROBES = 2
-_PROBE_SIDE = 32  # pixels of an image that passes an encoder, which resizes it
-_TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
-
-
 def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a file, and read it back before that counts."""
     check_is_fitted(estimator)
@@ -214,25 +206,18 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
     backbone = params.get("backbone")
     is_code = callable(backbone) and not isinstance(backbone, ParameterGroup)
     function = params.pop("backbone") if is_code else None
+    learned = {k: v for k, v in vars(estimator).items() if k in LEARNED}
     writer = Writer()
     document = {
-        "class": class_name(type(estimator)),
-        "versions": library_versions(),
+        "class": _class_name(type(estimator)),
         "params": writer.write_params(params),
         # For people: it is not looked up.
-        "backbone_function": function and f"{function.__module__}.{_name(function)}",
-        "model": write_model(estimator.model_, writer),
+        "backbone_function": function and getattr(function, "__qualname__", "object"),
+        "learned": writer.write(learned, "learned"),
+        "model": writer.write(describe_model(estimator.model_, writer), "model"),
     }
-    learned = {
-        name: writer.write(getattr(estimator, name), f"learned.{name}")
-        for name in LEARNED
-        if hasattr(estimator, name)
-    }
-    # A header has room for 100 MB, and a million paths take more.
-    record = json.dumps(learned, sort_keys=True).encode()
-    writer.tensors["learned"] = torch.frombuffer(bytearray(record), dtype=torch.uint8)
     with replace_file(path) as file:
-        file.write(pack(document, writer.tensors))
+        pack(file, document, writer.tensors)
         file.flush()
         copy = _read_back(estimator, Path(file.name), function)
         dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
@@ -242,11 +227,6 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
                 f"{', '.join(dropped)}. Loaded, the estimator has their defaults; its "
                 "predictions do not depend on them."
             )
-
-
-def _name(function: Any) -> str:
-    """Return the name of a function, or of the class of what can be called."""
-    return getattr(function, "__qualname__", type(function).__qualname__)
 
 
 def _read_back(
@@ -260,14 +240,9 @@ def _read_back(
     model = estimator.model_
     try:
         copy = read_estimator(path, device=model.device, backbone=function)
-        for mine, its in zip(copy.model_.encoders, model.encoders, strict=True):
-            if its.transformer is not None:
-                mine.transformer.device = its.transformer.device  # type: ignore[union-attr]
-        with isolated(0, model.device), torch.no_grad():
-            outputs, expected = _outputs(copy.model_), _outputs(model)
-        for name, output in expected.items():
-            if torch.dist(outputs[name], output) > _TOLERANCE * output.norm():
-                raise ModelFileError(f"its {name} differ from those of the estimator.")
+        pairs = zip(_outputs(copy.model_), _outputs(model), strict=True)
+        if any(torch.dist(a, b) > _TOLERANCE * b.norm() for a, b in pairs):
+            raise ModelFileError("it predicts other than the estimator.")
     except ModelFileError as error:
         raise ValueError(
             f"What would be saved cannot be loaded: {error} If parameters were changed "
@@ -276,24 +251,14 @@ def _read_back(
     return copy
 
 
-def _outputs(model: ClusteringModel) -> dict[str, Tensor]:
-    """Embed and label noise."""
+def _outputs(model: ClusteringModel) -> tuple[Tensor, Tensor]:
+    """Embed and label noise, the same in every call."""
     shape, device = model.view_shape, model.device
-    images = features = None
-    if shape.image_size:
-        images = _noise(shape.n_channels, *shape.image_size).to(device)
-    if shape.feature_dims:
-        features = _noise(sum(shape.feature_dims)).to(device)
-    embedding = model.network.eval().embed(View(images, features))
-    outputs = {"embeddings": embedding, "labels": model.assigner.eval()(embedding)}
-    for index, encoder in enumerate(model.encoders):
-        if encoder.transformer is not None:
-            rows = encoder.embed(_noise(3, _PROBE_SIDE, _PROBE_SIDE))
-            outputs[f"features of encoder {index}"] = torch.from_numpy(rows)
-    return outputs
-
-
-def _noise(*shape: int) -> Tensor:
-    """Draw arrays of values in [0, 1], the same for every call."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand((_N_PROBES, *shape), generator=generator)
+    with isolated(0, device), torch.no_grad():
+        images = features = None
+        if shape.image_size:
+            images = torch.rand(2, shape.n_channels, *shape.image_size, device=device)
+        if shape.feature_dims:
+            features = torch.rand(2, sum(shape.feature_dims), device=device)
+        embedding = model.network.eval().embed(View(images, features))
+        return embedding, model.assigner.eval()(embedding)
