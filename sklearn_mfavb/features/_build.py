@@ -39,29 +39,25 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
             load_weights(tower, weights, model=model, path=path)
         else:
             tower = download_tower(library, model, tag)
+        preprocessing = library.preprocessing(tower, model, tag)
         return Encoder(
-            tower,
-            library.preprocessing(tower, model, tag),
-            fingerprint=fingerprint,
-            architecture={"library": name, **described},
+            tower, preprocessing, fingerprint, {"library": name, **described}
         )
 
 
 def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
-    """Build what `Encoder.describe` returned, with random weights; or raise."""
-    architecture, fingerprint = dict(told["architecture"]), told["fingerprint"]
-    if not re.fullmatch("[0-9a-f]{32}", fingerprint):  # it names a folder of the cache
-        raise ValueError(f"{fingerprint!r} does not describe an encoder.")
-    values = told["preprocessing"].items()
-    tuples: Any = {k: tuple(v) if isinstance(v, list) else v for k, v in values}
-    preprocessing = Preprocessing(**tuples)
-    library = LIBRARIES[architecture.pop("library")]
+    """Build what `CLIPFeatures.get_state` told of, with random weights; or raise."""
+    if not re.fullmatch("[0-9a-f]{32}", told["fingerprint"]):  # names a cache's folder
+        raise ValueError(f"{told['fingerprint']!r} does not describe an encoder.")
+    arguments = dict(told["architecture"])
+    library = LIBRARIES[arguments.pop("library")]
+    preprocessing = Preprocessing(**told["preprocessing"])
     with isolated(0, CPU), CPU:
         return Encoder(
-            library.build(**architecture),
+            library.build(**arguments),
             preprocessing,
-            fingerprint=fingerprint,
-            architecture=told["architecture"],
+            told["fingerprint"],
+            told["architecture"],
         )
 
 

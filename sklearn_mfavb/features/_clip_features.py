@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from copy import deepcopy
+from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,11 +25,7 @@ from sklearn_mfavb.features._build import (
     rebuild_encoder,
 )
 from sklearn_mfavb.features._encoder import Encoder, Precision
-from sklearn_mfavb.features._extraction import (
-    Extraction,
-    FeatureStore,
-    check_channels,
-)
+from sklearn_mfavb.features._extraction import Extraction, FeatureStore
 from sklearn_mfavb.images import (
     ImageFormat,
     ImageSource,
@@ -182,7 +179,11 @@ class CLIPFeatures(
     def extract(self, source: ImageSource) -> NDArray[np.float32]:
         """Embed the images of a source, as `transform` does."""
         self._validate_params()
-        check_channels(source)
+        if source.n_channels not in (1, 3):
+            raise ValueError(
+                f"The images have {source.n_channels} channels, but encoders see "
+                "grayscale (1) or RGB (3): pass three of them, such as X[..., :3]."
+            )
         store = FeatureStore(self._cache_folder())
         extraction = Extraction(source, store, self.build_encoder, self.embed)
         return extraction.run(self.batch_size, verbose=self.verbose)
@@ -203,7 +204,12 @@ class CLIPFeatures(
     def get_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the encoder as values for JSON and tensors, to save without pickle."""
         encoder = self.build_encoder()
-        return encoder.describe(), encoder.state_dict()
+        told = {
+            "architecture": encoder.architecture,
+            "preprocessing": asdict(encoder.preprocessing),
+            "fingerprint": encoder.fingerprint,
+        }
+        return told, encoder.state_dict()
 
     def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """Take an encoder that `get_state` returned, or raise an error."""
@@ -249,7 +255,6 @@ class CLIPFeatures(
         if fitted and not (fitted.accepts_any_value or fitted.deep_range):
             fitted = None
         source = open_images(X, reading=self._group("reading"), format=fitted)
-        check_channels(source)
         if is_fit:
             self.image_format_ = source.complete_format()
         return source

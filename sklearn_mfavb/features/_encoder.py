@@ -84,7 +84,6 @@ class Encoder(nn.Module):
         self,
         tower: nn.Module,
         preprocessing: Preprocessing,
-        *,
         fingerprint: str,
         architecture: Mapping[str, Any],
     ) -> None:
@@ -126,11 +125,3 @@ class Encoder(nn.Module):
         n_rows = ROWS_ON_CPU if self.device.type == "cpu" else len(images)
         with autocast(self.device, dtype):
             return torch.cat([self(part) for part in images.split(n_rows)])
-
-    def describe(self) -> dict[str, Any]:
-        """Describe all but the weights for `rebuild_encoder`, in values for JSON."""
-        return {
-            "architecture": self.architecture,
-            "preprocessing": asdict(self.preprocessing),
-            "fingerprint": self.fingerprint,
-        }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,8 @@ from sklearn_mfavb.images import ImageSource
 
 KEY_BYTES = 16
 
-# What an interruption can cost: about a minute on one CPU core with a ViT-B/16.
-SHARD_ROWS = 256
-
-# What a file that is no shard, or not all of one, makes numpy raise. A zip archive
-# carries checksums, so changed bytes are found too.
+# What a damaged file makes numpy raise. A zip archive carries checksums, so changed
+# bytes are found too.
 BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 Rows = NDArray[np.float32]
@@ -34,15 +31,13 @@ Key = bytes | None  # None is never found, and never kept
 class FeatureStore:
     """Rows of features by key, of one encoder, in a folder; None keeps nothing.
 
-    Its files hold a few hundred rows each, are only added, and appear whole: processes
-    may share the folder, and a run that is killed loses little. What is left is written
-    at the end of the ``with`` block, also when that is interrupted.
+    Every batch has a file of its own, which appears whole: processes may share the
+    folder, and a run that is killed loses one batch.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self.rows: dict[Key, Rows] = {}
-        self._new: dict[bytes, Rows] = {}
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,30 +46,15 @@ class FeatureStore:
                 keys = map(bytes, arrays["keys"])
                 self.rows.update(zip(keys, arrays["features"], strict=True))
 
-    def __enter__(self) -> Self:
-        """Return the store."""
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        """Write what is left."""
-        self.flush()
-
     def add(self, keys: list[Key], features: Rows) -> None:
-        """Keep a row for each key, and write them once there are a few hundred."""
-        for key, row in zip(keys, features, strict=True):
-            if key is not None and np.isfinite(row).all():
-                self.rows[key] = self._new[key] = row
-        if len(self._new) >= SHARD_ROWS:
-            self.flush()
-
-    def flush(self) -> None:
-        """Write what is not yet written to a file of its own."""
-        if not self._new or self.folder is None:
-            return
-        keys = np.frombuffer(b"".join(self._new), np.uint8).reshape(-1, KEY_BYTES)
-        with replace_file(self.folder / f"{os.urandom(8).hex()}.npz") as file:
-            np.savez(file, keys=keys, features=np.stack(list(self._new.values())))
-        self._new = {}
+        """Keep the rows that are finite and have a key."""
+        pairs = zip(keys, features, strict=True)
+        new = {k: row for k, row in pairs if k is not None and np.isfinite(row).all()}
+        self.rows |= new
+        if new and self.folder is not None:
+            digests = np.frombuffer(b"".join(new), np.uint8).reshape(-1, KEY_BYTES)
+            with replace_file(self.folder / f"{os.urandom(8).hex()}.npz") as file:
+                np.savez(file, keys=digests, features=np.stack(list(new.values())))
 
 
 def hash_images(images: Tensor) -> list[Key]:
@@ -110,7 +90,7 @@ class Extraction:
         bar = tqdm(
             total=n_images, desc="encoding images", unit="image", disable=not verbose
         )
-        with bar, self.store:
+        with bar:
             for start in range(0, n_images, batch_size):
                 batch = np.arange(start, min(start + batch_size, n_images))
                 readable = np.setdiff1d(batch, list(self.source.unreadable))
@@ -160,12 +140,3 @@ class Extraction:
         preprocessing = self.build_encoder().preprocessing
         size = preprocessing.input_size[1:]
         return self.source.read(indices, size, resize=preprocessing.resize)
-
-
-def check_channels(source: ImageSource) -> None:
-    """Raise for channels that no encoder can see."""
-    if source.n_channels not in (1, 3):
-        raise ValueError(
-            f"The images have {source.n_channels} channels, but encoders see grayscale "
-            "(1) or RGB (3): pass three of them, such as X[..., :3]."
-        )

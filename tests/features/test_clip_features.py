@@ -125,7 +125,7 @@ def test_learned_range(tiny):
 def test_other_channels(tiny):
     """Images of two or four channels are refused with their number."""
     with pytest.raises(ValueError, match="4 channels"):
-        tiny().fit(np.zeros((2, 8, 8, 4), dtype=np.uint8))
+        tiny().transform(np.zeros((2, 8, 8, 4), dtype=np.uint8))
 
 
 def test_skipped_files(tiny, pictures):
