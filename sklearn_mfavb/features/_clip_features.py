@@ -198,7 +198,8 @@ class CLIPFeatures(
         self._validate_params()
         device = resolve_device(self.device)
         if not self._has_encoder():
-            self._own(load_encoder(self.model, self.pretrained))
+            self.encoder_ = load_encoder(self.model, self.pretrained)
+            self._built_from = (self.model, self.pretrained)
         return self.encoder_.to(device)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -215,15 +216,15 @@ class CLIPFeatures(
         """Take an encoder that `get_state` returned, or raise an error."""
         encoder = rebuild_encoder(told)  # nothing is downloaded
         load_weights(encoder, tensors, model=self.model, path="the saved model")
-        self._own(encoder)
+        self.encoder_, self._built_from = encoder, (self.model, self.pretrained)
         return self
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the encoder on the CPU, so that machines without a GPU can load it."""
         state = super().__getstate__()
-        if self._has_encoder() and self.encoder_.device.type != "cpu":
-            state = {**state, "encoder_": deepcopy(self.encoder_).cpu()}
-        return state
+        if "encoder_" not in state:
+            return state
+        return {**state, "encoder_": deepcopy(self.encoder_).cpu()}
 
     def __sklearn_tags__(self) -> Tags:
         """Tell that nothing is learned and what input is accepted, beyond rows."""
@@ -259,11 +260,6 @@ class CLIPFeatures(
             self.image_format_ = source.complete_format()
         return source
 
-    def _own(self, encoder: Encoder) -> None:
-        """Keep an encoder, and note the parameters that it stands for."""
-        self.encoder_ = encoder
-        self._built_from = (self.model, self.pretrained)
-
     def _has_encoder(self) -> bool:
         """Whether the encoder was built, and from the present parameters."""
         return getattr(self, "_built_from", None) == (self.model, self.pretrained)
@@ -272,11 +268,10 @@ class CLIPFeatures(
         """Return where features of this encoder in this precision are kept, if any."""
         if self.cache_dir is None:
             return None
-        fingerprint = (
-            self.encoder_.fingerprint
-            if self._has_encoder()
-            else fingerprint_encoder(self.model, self.pretrained)
-        )
+        if self._has_encoder():
+            fingerprint = self.encoder_.fingerprint
+        else:
+            fingerprint = fingerprint_encoder(self.model, self.pretrained)
         # Whether "auto" takes bfloat16 depends on the device too.
         dtype = resolve_autocast(self.precision, resolve_device(self.device))
         name = f"{fingerprint}-{self.precision}{'' if dtype is None else '-bfloat16'}"

@@ -37,7 +37,7 @@ class FeatureStore:
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
-        self.rows: dict[Key, Rows] = {}
+        self.rows: dict[Any, Rows] = {}
         if folder is None:
             return
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class FeatureStore:
         """Keep the rows that are finite and have a key."""
         pairs = zip(keys, features, strict=True)
         new = {k: row for k, row in pairs if k is not None and np.isfinite(row).all()}
-        self.rows |= new
+        self.rows.update(new)
         if new and self.folder is not None:
             digests = np.frombuffer(b"".join(new), np.uint8).reshape(-1, KEY_BYTES)
             with replace_file(self.folder / f"{os.urandom(8).hex()}.npz") as file:

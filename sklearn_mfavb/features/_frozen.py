@@ -113,9 +113,9 @@ def fit_encoders(
         fitted: list[Any] = [(name, None, rows) for name, rows in arrays.items()]
     else:
         _refuse_features(features, encoder)
-        transformers = _as_transformers(encoder, device, verbose)
         fitted = [
-            (_name(t), t, _transform(t, X, source, fit=True)) for t in transformers
+            (type(each).__name__, each, _transform(each, X, source, fit=True))
+            for each in _as_transformers(encoder, device, verbose)
         ]
     encoders, scaled = [], []
     for name, transformer, rows in fitted:
@@ -163,11 +163,6 @@ def _as_transformers(encoder: Any, device: Any, verbose: int) -> list[Any]:
                 f"{each!r}."
             )
     return made
-
-
-def _name(transformer: Any) -> str:
-    """Return the name of a model, or of a class."""
-    return str(getattr(transformer, "model", type(transformer).__name__))
 
 
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:

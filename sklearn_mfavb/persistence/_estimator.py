@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb import estimators
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -20,7 +18,7 @@ from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.persistence._file import (
     ModelFileError,
     Tensors,
-    differing_versions,
+    library_versions,
     pack,
     unpack,
 )
@@ -30,22 +28,16 @@ from sklearn_mfavb.training import isolated, resolve_device
 from sklearn_mfavb.views import View
 from sklearn_mfavb.warn import warn_user
 
-
-def _are(kind: type, values: Any) -> bool:
-    """Whether all values are of a type."""
-    return all(isinstance(value, kind) for value in values)
-
-
-# What fit sets beside the model, with checks.
-LEARNED: dict[str, Callable[[Any], bool]] = {
-    "labels_": lambda v: (v.dtype, v.ndim) == (np.int64, 1),
-    "history_": lambda v: isinstance(v, list) and _are(dict, v),
-    "paths_": lambda v: v is None or (isinstance(v, list) and _are(str, v)),
-    "skipped_": lambda v: _are(int, v) and _are(str, v.values()),
-    "max_epochs_": lambda v: type(v) is int,
-    "n_features_in_": lambda v: type(v) is int,
-    "feature_names_in_": lambda v: v.dtype == object,
-    "_sklearn_output_config": lambda v: _are(str, v.values()),
+# What fit sets beside the model.
+LEARNED: dict[str, Any] = {
+    "labels_": np.ndarray,
+    "history_": list,
+    "paths_": list | None,
+    "skipped_": dict,
+    "max_epochs_": int,
+    "n_features_in_": int,
+    "feature_names_in_": np.ndarray,
+    "_sklearn_output_config": dict,
 }
 _ALWAYS_LEARNED = ("labels_", "history_", "max_epochs_", "paths_", "skipped_")
 
@@ -106,90 +98,91 @@ def load(
     >>> bool((loaded.predict(images) == labels).all())
     True
     """
-    try:
-        return read_estimator(path, device=resolve_device(device), backbone=backbone)
-    except OSError as error:
-        reason = f"{error.strerror or error}; a model is one file, which `save` writes"
-        raise OSError(error.errno, reason, os.fspath(path)) from error
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r} was not loaded: {error}") from error
+    place, then = resolve_device(device), None
+    with open(path, "rb") as file:
+        try:
+            config, tensors = unpack(file)
+            then = json.loads(config)["versions"]
+            return read_estimator(config, tensors, place, backbone)
+        except MemoryError:
+            raise
+        # What is wrong with a file shows where it is used, in errors of many kinds.
+        except Exception as error:
+            text = f"{os.fspath(path)!r} was not loaded: {_explain(error, then)}"
+            raise ModelFileError(text) from error
+
+
+def _explain(error: Exception, then: Any) -> str:
+    """Tell what is wrong with a file; `then` are the versions that wrote it."""
+    if isinstance(error, ModelFileError):
+        return str(error)
+    kind, now = type(error).__name__, library_versions()
+    told = (
+        f"it is damaged, cut off or no model that can be built here ({kind}: {error})."
+    )
+    return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
 def read_estimator(
-    path: str | os.PathLike[str],
-    *,
-    device: torch.device,
-    backbone: BackboneFunction | None,
-) -> BaseImageClusterer:
-    """Read a file; errors do not name it."""
-    config, tensors = unpack(path)
-    try:
-        # Weights are drawn before they are replaced.
-        with isolated(0, device):
-            return _build_estimator(config, tensors, backbone, device)
-    except (MemoryError, ModelFileError):
-        raise
-    # What is wrong with a document shows where it is used, in errors of many kinds.
-    except Exception as error:
-        raise ModelFileError(
-            "its content does not fit together here "
-            f"({type(error).__name__}: {error}).{differing_versions(config)}"
-        ) from error
-
-
-def _build_estimator(
     config: bytes,
     tensors: Tensors,
-    backbone: BackboneFunction | None,
     device: torch.device,
+    backbone: BackboneFunction | None,
 ) -> BaseImageClusterer:
-    """Make an estimator with its parameters, and give it what it has learned."""
-    cls = _find_class(json.loads(config)["class"])
-    document = json.loads(config, object_hook=make_reader(tensors))
-    params = refuse_places(document["params"])
-    function = document["backbone_function"]
-    if (function is None) != (backbone is None):
-        raise ModelFileError(
-            f"it was fitted with the function {function!r} as backbone, and code is "
-            "not saved: pass that function, load(path, backbone=...)."
-            if backbone is None
-            else f"it was fitted with backbone={params.get('backbone')!r}, so the "
-            "function that was passed has no place: leave out backbone."
-        )
-    if backbone is not None:
-        params["backbone"] = backbone
-    estimator: BaseImageClusterer = cls(**params)
-    estimator._validate_params()
-    learned = document["learned"]
-    for name in (*_ALWAYS_LEARNED, *learned):
-        if name not in LEARNED or not LEARNED[name](learned[name]):
-            raise ValueError(f"{name!r} is no attribute, or of a wrong type")
-    model = build_model(document["model"], tensors, estimator, device)
+    """Build the estimator of a file, or raise errors of any kind."""
+    # Weights are drawn before they are replaced.
+    with isolated(0, device):
+        cls = _find_class(json.loads(config)["class"])
+        document = json.loads(config, object_hook=make_reader(tensors))
+        estimator = _build_estimator(cls, document, backbone)
+        learned = document["learned"]
+        for name in (*_ALWAYS_LEARNED, *learned):
+            if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
+                raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+        model = build_model(document["model"], tensors, estimator, device)
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     vars(estimator).update(learned)
-    estimator.model_ = model
-    estimator.image_size_ = model.image_size
+    estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
+    return estimator
+
+
+def _build_estimator(
+    cls: type[BaseImageClusterer],
+    document: dict[str, Any],
+    backbone: BackboneFunction | None,
+) -> BaseImageClusterer:
+    """Make an estimator with its parameters, not yet fitted."""
+    params = refuse_places(document["params"])
+    function = document["backbone_function"]
+    if function is not None and backbone is None:
+        raise ModelFileError(
+            f"it was fitted with the function {function!r} as backbone, and code is "
+            "not saved: pass that function, load(path, backbone=...)."
+        )
+    if function is None and backbone is not None:
+        raise ModelFileError(
+            f"it was fitted with backbone={params.get('backbone')!r}, so the function "
+            "that was passed has no place: leave out backbone."
+        )
+    if backbone is not None:
+        params["backbone"] = backbone
+    estimator = cls(**params)
+    estimator._validate_params()
     return estimator
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
     """Return the class that a file speaks of, among those that are imported."""
-    imported = {_class_name(cls): cls for cls in _subclasses(BaseImageClusterer)}
+    imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
-        own = ", ".join(sorted(name for name in imported if "." not in name))
         raise ModelFileError(
-            f"it holds a {name!r}, which is none of {own}. A class of your own has to "
-            "be imported, or defined, before its model is loaded."
+            f"it holds a {name!r}, which is none of {', '.join(sorted(imported))}. A "
+            "class of your own has to be imported, or defined, before its model is "
+            "loaded."
         )
     return imported[name]
-
-
-def _class_name(cls: type) -> str:
-    """Return the name by which a file speaks of a class; only ours have no dot."""
-    is_own = getattr(estimators, cls.__name__, None) is cls
-    return cls.__name__ if is_own else f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _subclasses(cls: Any) -> Iterator[Any]:
@@ -209,7 +202,7 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
     learned = {k: v for k, v in vars(estimator).items() if k in LEARNED}
     writer = Writer()
     document = {
-        "class": _class_name(type(estimator)),
+        "class": type(estimator).__name__,
         "params": writer.write_params(params),
         # For people: it is not looked up.
         "backbone_function": function and getattr(function, "__qualname__", "object"),
@@ -219,7 +212,7 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
     with replace_file(path) as file:
         pack(file, document, writer.tensors)
         file.flush()
-        copy = _read_back(estimator, Path(file.name), function)
+        copy = _read_back(estimator, file.name, function)
         dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
         if dropped:
             warn_user(
@@ -230,7 +223,7 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
 
 
 def _read_back(
-    estimator: BaseImageClusterer, path: Path, function: Any
+    estimator: BaseImageClusterer, path: str, function: Any
 ) -> BaseImageClusterer:
     """Load what was written, and compare what both models compute on noise.
 
@@ -239,11 +232,12 @@ def _read_back(
     """
     model = estimator.model_
     try:
-        copy = read_estimator(path, device=model.device, backbone=function)
+        with open(path, "rb") as file:
+            copy = read_estimator(*unpack(file), model.device, function)
         pairs = zip(_outputs(copy.model_), _outputs(model), strict=True)
         if any(torch.dist(a, b) > _TOLERANCE * b.norm() for a, b in pairs):
-            raise ModelFileError("it predicts other than the estimator.")
-    except ModelFileError as error:
+            raise ValueError("it would predict other than the estimator.")
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"What would be saved cannot be loaded: {error} If parameters were changed "
             "after fit, set them back or fit again."

@@ -18,7 +18,7 @@ from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel, view_shape
 from sklearn_mfavb.features import CLIPFeatures, FrozenEncoder
 from sklearn_mfavb.heads import CenterHead
-from sklearn_mfavb.images import ImageFormat, Reading
+from sklearn_mfavb.images import ImageFormat
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.persistence._file import Tensors
 from sklearn_mfavb.persistence._values import FITTED, Writer, refusal
@@ -28,6 +28,12 @@ _MADE_PER_SAVED = 16
 _ALWAYS_ALLOWED = 2**25  # numbers; 128 MB
 _SMALLEST_COST = 2**13  # numbers; about what the objects around a tensor take
 _MOST_PIXELS = 2**24  # times channels, of an image; 4096 x 4096 in grayscale
+
+# Assigners that are no copy of a head of the network.
+_LEARNED_APART: dict[str, Any] = {
+    "MixtureAssigner": MixtureAssigner,
+    "CenterHead": CenterHead,
+}
 
 
 class LimitedMemory(TorchDispatchMode):
@@ -64,7 +70,7 @@ def describe_model(model: ClusteringModel, writer: Writer) -> dict[str, Any]:
         ],
         "image_format": model.image_format and asdict(model.image_format),
         "image_size": model.image_size,
-        "assigner": _describe_assigner(model, writer),
+        "assigner": _describe_assigner(model.assigner, writer),
     }
 
 
@@ -77,7 +83,7 @@ def build_model(
     """Build the model of an estimator; its tensors are taken out of all."""
     image_format = told["image_format"] and ImageFormat(**told["image_format"])
     size = told["image_size"]
-    _check_images(image_format, size)
+    _check_size(image_format, size)
     with LimitedMemory(tensors):
         encoders = [
             _build_encoder(each, f"encoders.{index}.", tensors, device)
@@ -98,20 +104,13 @@ def _take(tensors: Tensors, prefix: str) -> Tensors:
     return {name.removeprefix(prefix): tensors.pop(name) for name in names}
 
 
-def _check_images(image_format: ImageFormat | None, size: Any) -> None:
-    """Raise for what describes no images, or images that would fill the memory."""
-    height, width = size or (1, 1)
-    sides = [height, width]
-    if image_format is not None:
-        names = ("image_shape", "channel_axis", "resize")
-        Reading(
-            **{name: getattr(image_format, name) for name in names}
-        )._validate_params()
-        low, high = image_format.pixel_range
-        sides.append(image_format.n_channels if math.isfinite(low + high) else 0)
-    are_counts = all(type(side) is int and side > 0 for side in sides)
+def _check_size(image_format: ImageFormat | None, size: Any) -> None:
+    """Raise for images that would fill the memory, or are none."""
+    n_channels = 1 if image_format is None else image_format.n_channels
+    sides = (*(size or (1, 1)), n_channels)
+    are_counts = len(sides) == 3 and all(type(n) is int and n > 0 for n in sides)
     if not are_counts or math.prod(sides) > _MOST_PIXELS:
-        raise ValueError(f"{size!r} and {image_format!r} describe no images")
+        raise ValueError(f"{size!r} with {n_channels} channels is no size of images")
 
 
 def _describe_encoder(
@@ -146,18 +145,17 @@ def _build_encoder(
     return FrozenEncoder(str(told["name"]), transformer, mean, weight)
 
 
-def _describe_assigner(model: ClusteringModel, writer: Writer) -> dict[str, Any]:
+def _describe_assigner(assigner: nn.Module, writer: Writer) -> dict[str, Any]:
     """Describe what assigns embeddings, and write its weights."""
-    assigner, head = model.assigner, model.network.cluster_heads[0]
-    if isinstance(assigner, EstimatorAssigner):
-        inner = assigner.estimator
-        if type(inner) not in FITTED:
-            raise refusal("assignment", inner)
-        fitted = {name: getattr(inner, name) for name in FITTED[type(inner)]}
-        return {"kind": "estimator", "fitted": fitted}
-    writer.write_state(assigner.state_dict(), "assigner.")
-    kinds = {type(head): "head", MixtureAssigner: "mixture", CenterHead: "centers"}
-    return {"kind": kinds[type(assigner)]}
+    kind = type(assigner).__name__
+    if not isinstance(assigner, EstimatorAssigner):
+        writer.write_state(assigner.state_dict(), "assigner.")
+        return {"kind": kind}
+    inner = assigner.estimator
+    if type(inner) not in FITTED:
+        raise refusal("assignment", inner)
+    fitted = {name: getattr(inner, name) for name in FITTED[type(inner)]}
+    return {"kind": kind, "fitted": fitted}
 
 
 def _build_assigner(
@@ -167,20 +165,15 @@ def _build_assigner(
     network: ClusteringNetwork,
 ) -> nn.Module:
     """Build what assigns embeddings, with what it has learned."""
-    embed_dim = network.backbone.embed_dim
-    match told["kind"]:
-        case "estimator":
-            return _fill_estimator(estimator.assignment, told["fitted"], embed_dim)
-        case "head":
-            assigner: nn.Module = deepcopy(network.cluster_heads[0])
-        case "mixture":
-            assigner = MixtureAssigner(embed_dim, estimator.n_clusters)
-        case "centers":
-            assigner = CenterHead(embed_dim, estimator.n_clusters)
-        case kind:
-            raise ValueError(f"{kind!r} assigns no embeddings")
-    assigner.load_state_dict(_take(tensors, "assigner."))
-    return assigner.requires_grad_(False)
+    kind, embed_dim = told["kind"], network.backbone.embed_dim
+    if kind == "EstimatorAssigner":
+        return _fill_estimator(estimator.assignment, told["fitted"], embed_dim)
+    if kind in _LEARNED_APART:
+        made = _LEARNED_APART[kind](embed_dim, estimator.n_clusters)
+    else:
+        made = deepcopy(network.cluster_heads[0])
+    made.load_state_dict(_take(tensors, "assigner."))
+    return made.requires_grad_(False)
 
 
 def _fill_estimator(
@@ -189,9 +182,10 @@ def _fill_estimator(
     """Give an estimator of scikit-learn what it has learned, and try it."""
     assigner = EstimatorAssigner(assignment)
     inner = assigner.estimator
-    for name in FITTED[type(inner)]:
+    names = FITTED[type(inner)]
+    for name in names:
         setattr(inner, name, fitted[name])
-    assigner.n_outputs = len(fitted[FITTED[type(inner)][0]])
+    assigner.n_outputs = len(fitted[names[0]])
     inner.n_features_in_ = embed_dim
     if "cluster_centers_" in fitted:
         centers, shape = inner.cluster_centers_, (inner.n_clusters, embed_dim)

@@ -30,7 +30,8 @@ def whole(make, images, tiny_weights, tmp_path_factory):
         training=sklearn_mfavb.Training(),
     )
     fitted.fit(images).save(path)
-    return unpack(path)
+    with open(path, "rb") as file:
+        return unpack(file)
 
 
 @pytest.fixture
@@ -118,8 +119,8 @@ def test_an_honest_document_loads(forge):
         (param("checkpoint", value=".bashrc"), "checkpoint says where to write"),
         (param("assignment", value="head"), "Cannot clone"),
         (param("assignment", "$object", 1, "n_clusters", value=5), "cluster_centers_"),
-        (put(*ASSIGNER, value={"kind": "pickle"}), "'pickle' assigns"),
-        (put(*ASSIGNER, value={"kind": "head"}), "Missing key"),
+        (put(*ASSIGNER, value={"kind": "pickle"}), "Missing key"),
+        (put(*ASSIGNER, value={"kind": "CenterHead"}), "Missing key"),
         (put(*ASSIGNER, "fitted", "cluster_centers_", value=1), "TypeError"),
         (put(*ENCODER, value=None), "NoneType"),
         (put(*ENCODER, "transformer", value=None), "belong to nothing"),
@@ -131,22 +132,17 @@ def test_an_honest_document_loads(forge):
         (put(*VISION, "timm_model_name", value="hf-hub:some/model"), "has no model"),
         (put(*PREPROCESSING, "input_size", value=[3, 8]), "size"),
         (put(*PREPROCESSING, "interpolation", value="magic"), "KeyError: 'magic'"),
-        (put(*MODEL, "image_size", value=[8, 0]), "describe no images"),
-        (put(*MODEL, "image_size", value=[8.0, 8]), "describe no images"),
+        (put(*MODEL, "image_size", value=[8, 0]), "is no size of images"),
+        (put(*MODEL, "image_size", value=[8.0, 8]), "is no size of images"),
         (put(*MODEL, "image_size", value=None), "size mismatch|Unexpected key"),
         (put(*FORMAT, value=None), "size mismatch|Unexpected key"),
-        (put(*FORMAT, "image_shape", value=3), "image_shape"),
-        (put(*FORMAT, "image_shape", value=[8, 8, -1]), "describe no images"),
-        (put(*FORMAT, "pixel_range", value=[0, "white"]), "TypeError"),
-        (put(*FORMAT, "pixel_range", value=[0, float("inf")]), "describe no images"),
-        (put(*FORMAT, "resize", value="bend"), "resize"),
+        (put(*FORMAT, "image_shape", value=3), "TypeError"),
+        (put(*FORMAT, "image_shape", value=[8, 8, -1]), "is no size of images"),
         (learned("predict", 1), "'predict' is no attribute"),
         (learned("__class__", "x"), "'__class__' is no attribute"),
         (learned("history_", "two"), "'history_' is no attribute, or of a wrong"),
-        (learned("paths_", [1]), "'paths_' is no attribute, or of a wrong type"),
-        (learned("skipped_", [1]), "'list'"),
+        (learned("skipped_", [1]), "'skipped_' is no attribute, or of a wrong"),
         (take("learned", "labels_"), "labels_"),
-        (put("versions", value=3), "damaged, cut off or no model"),
     ],
     ids=only_text,
 )
@@ -160,7 +156,7 @@ def test_documents_that_lie(forge, edit, told):
 @pytest.mark.parametrize(
     ("tensors", "told"),
     [
-        ({"learned.labels_": torch.zeros(3)}, "'labels_' .*wrong type"),
+        ({"learned.labels_": None}, "learned.labels_"),
         ({"network.more": torch.zeros(3)}, 'Unexpected key.* "more"'),
         ({"network.pixel_mean": None}, "Missing key.*pixel_mean"),
         ({"network.cluster_heads.chosen": torch.tensor(9)}, "index must be"),

@@ -1,5 +1,6 @@
 """Estimators of every kind predict the same after saving and loading."""
 
+import io
 import json
 import os
 import pickle
@@ -148,7 +149,8 @@ def test_saving_what_was_loaded_changes_nothing(make, images, tiny, tmp_path):
     fitted = make(encoder=encoder, assignment=KMeans(3, n_init=1)).fit(images)
     fitted.save(tmp_path / "first")
     sklearn_mfavb.load(tmp_path / "first", device="cpu").save(tmp_path / "second")
-    first, second = unpack(tmp_path / "first"), unpack(tmp_path / "second")
+    contents = [(tmp_path / name).read_bytes() for name in ("first", "second")]
+    first, second = (unpack(io.BytesIO(content)) for content in contents)
     assert first[0] == second[0]
     assert first[1].keys() == second[1].keys()
     assert all(torch.equal(value, second[1][name]) for name, value in first[1].items())
