@@ -116,10 +116,8 @@ def _explain(error: Exception, then: Any) -> str:
     """Tell what is wrong with a file; `then` are the versions that wrote it."""
     if isinstance(error, ModelFileError):
         return str(error)
-    kind, now = type(error).__name__, library_versions()
-    told = (
-        f"it is damaged, cut off or no model that can be built here ({kind}: {error})."
-    )
+    cause, now = f"{type(error).__name__}: {error}", library_versions()
+    told = f"it is damaged, cut off or no model that can be built here ({cause})."
     return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
