@@ -9,7 +9,6 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -93,17 +92,12 @@ def test_batch_size_does_not_matter(tiny, photos):
 
 
 def test_floats_and_layouts(tiny, photos):
-    """Bytes, floats in [0, 1], rows and channels first are the same images."""
+    """Bytes, floats in [0, 1], rows, channels first and gray are the same images."""
     expected = tiny().transform(photos)
-    rows = photos.reshape(20, -1)
-    assert_array_equal(tiny().transform(rows), expected)
+    assert_array_equal(tiny().transform(photos.reshape(20, -1)), expected)
     assert_array_equal(tiny().transform(photos.transpose(0, 3, 1, 2)), expected)
     floats = tiny().transform((photos / 255).astype(np.float32))
     assert cosine(floats, expected).min() > 0.999
-
-
-def test_gray_is_repeated(tiny, photos):
-    """A gray image is the color image of three equal channels."""
     gray = photos[..., 0]
     color = np.repeat(gray[..., None], 3, axis=-1)
     assert_allclose(tiny().transform(gray), tiny().transform(color), atol=1e-5)
@@ -132,10 +126,7 @@ def test_skipped_files(tiny, pictures):
     """A file that cannot be read is a row of NaN, or an error that names it."""
     (pictures / "2.png").write_bytes(b"no picture")
     features = tiny(reading=Reading(on_error="skip")).transform(pictures)
-    assert_array_equal(
-        np.isnan(features).all(axis=1), [False] * 2 + [True] + [False] * 2
-    )
-    assert np.isfinite(features[[0, 1, 3, 4]]).all()
+    assert np.flatnonzero(np.isnan(features).all(axis=1)).tolist() == [2]
     with pytest.raises(ValueError, match=r"2\.png"):
         tiny().transform(pictures)
 
@@ -173,15 +164,6 @@ def test_images_have_no_columns(tiny, photos):
     fitted.fit(photos)
     assert not hasattr(fitted, "n_features_in_")
     assert len(fitted.get_feature_names_out(["path"])) == 12
-
-
-def test_nested_parameters(tiny):
-    """How images are read is set like any parameter."""
-    transformer = tiny().set_params(reading__on_error="skip")
-    assert transformer.reading.on_error == "skip"
-    assert clone(transformer).get_params()["reading__on_error"] == "skip"
-    with pytest.raises(ValueError, match="on_error"):
-        tiny(reading=Reading(on_error="leave")).transform("nowhere")
 
 
 def test_bfloat16(tiny, photos):

@@ -139,14 +139,6 @@ def test_residuals_stay_exact(tiny):
         assert tokens.dtype == torch.float32
 
 
-def test_features_do_not_depend_on_what_passes_together(tiny):
-    """Many images, embedded part by part, are as each by itself."""
-    encoder = tiny().build_encoder()
-    images = torch.rand(21, 3, 40, 30)
-    alone = torch.cat([encoder.embed(image[None]) for image in images])
-    torch.testing.assert_close(encoder.embed(images), alone, rtol=1e-4, atol=1e-5)
-
-
 def test_rebuilt_encoders(tiny, photos, tmp_path, monkeypatch):
     """JSON and tensors have all there is to know, also of models that a user added."""
     weights = tmp_path / "weights.safetensors"
