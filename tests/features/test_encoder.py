@@ -60,30 +60,20 @@ def test_pickles_of_gpus_are_loaded_without_one(tiny, photos, monkeypatch):
     assert transformer.encoder_.device.type == "cuda"
 
 
-@pytest.fixture(params=["float64", "inference", "bfloat16"])
-def unusual_torch(request):
-    """Change what torch does by default, as users do."""
-    if request.param == "float64":
-        torch.set_default_dtype(torch.float64)
-        yield
-        assert torch.get_default_dtype() == torch.float64
-        torch.set_default_dtype(torch.float32)
-    elif request.param == "inference":
-        with torch.inference_mode():
-            yield
-    else:
-        with torch.autocast("cpu", torch.bfloat16):
-            yield
-
-
-def test_unusual_torch(unusual_torch, tiny, tiny_weights, photos, request):
+def test_unusual_torch(tiny, photos):
     """Encoders are built and embed in float32, whatever torch's defaults are."""
-    transformer = tiny()
-    features = transformer.fit_transform(photos)
+    torch.set_default_dtype(torch.float64)
+    try:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+            transformer = tiny()
+            features = transformer.fit_transform(photos)
+            assert torch.get_default_dtype() == torch.float64
+    finally:
+        torch.set_default_dtype(torch.float32)
     types = {weight.dtype for weight in transformer.encoder_.state_dict().values()}
     assert types == {torch.float32}
     assert not any(x.is_inference() for x in transformer.encoder_.parameters())
-    request.addfinalizer(lambda: assert_array_equal(tiny().transform(photos), features))
+    assert_array_equal(tiny().transform(photos), features)
 
 
 def test_random_state_is_left_alone(tiny, photos, monkeypatch):

