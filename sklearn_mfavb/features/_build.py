@@ -4,7 +4,8 @@ import hashlib
 import os
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +21,8 @@ CPU = torch.device("cpu")
 
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 2
+
+HUB_TIMEOUT = 10  # seconds to answer
 
 Pretrained = str | os.PathLike[str] | bool | None
 
@@ -130,7 +133,8 @@ def load_weights(
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
     """Build a tower with the weights of a tag; raise OSError if that fails."""
     try:
-        return library.download(model, tag)
+        with _hub_tried_once():
+            return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
         raise OSError(
@@ -138,6 +142,24 @@ def download_tower(library: Library, model: str, tag: str) -> nn.Module:
             f"{error} Without a connection, pass the path of a file: "
             "pretrained='weights.pt'."
         ) from error
+
+
+@contextmanager
+def _hub_tried_once() -> Iterator[None]:
+    """Let a hub that is out of reach be so at once; what is kept here is found."""
+    # The libraries themselves would try for 50 s, with a warning for every time.
+    from huggingface_hub import constants, get_session
+
+    before = constants.HF_HUB_OFFLINE
+    try:
+        get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
+    # What it raises depends on the version of the hub's library.
+    except Exception:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _find_tag(library: Library, model: str, pretrained: Any) -> str:

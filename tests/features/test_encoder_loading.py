@@ -1,9 +1,11 @@
 """Encoders from names and files: every format, and every way to be wrong."""
 
+import huggingface_hub
 import open_clip
 import pytest
 import timm
 import torch
+from huggingface_hub import constants
 from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
@@ -147,12 +149,18 @@ def test_tag_through_open_clip(name, tiny_model, tmp_path, monkeypatch):
     assert torch.equal(weights["proj"], tiny_model.visual.state_dict()["proj"])
 
 
-def test_failed_download(name, photos, monkeypatch):
-    """A download that fails names the tag and what to do without a connection."""
-    tags = {"gone": {"file": "/nowhere/weights.pt"}}
-    monkeypatch.setitem(open_clip.pretrained._PRETRAINED, name, tags)
-    with pytest.raises(OSError, match=r"'gone'.*pass the path of a file"):
-        CLIPFeatures(name, "gone").transform(photos)
+def test_failed_download(monkeypatch):
+    """The hub is tried once; the error names the tag and what to do without it."""
+
+    def download(library, model, tag):
+        assert constants.HF_HUB_OFFLINE
+        raise ValueError("gone")
+
+    monkeypatch.setattr(huggingface_hub, "get_session", None)
+    monkeypatch.setattr(OpenCLIP, "download", download)
+    with pytest.raises(OSError, match=r"'openai' of .*gone .*pass the path of a file"):
+        load_encoder("ViT-B-32", "openai")
+    assert not constants.HF_HUB_OFFLINE
 
 
 def test_files_take_the_preprocessing_of_their_tags(register_model, monkeypatch):
