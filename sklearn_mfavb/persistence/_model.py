@@ -106,7 +106,7 @@ def _take(tensors: Tensors, prefix: str) -> Tensors:
 
 def _check_size(image_format: ImageFormat | None, size: Any) -> None:
     """Raise for images that would fill the memory, or are none."""
-    n_channels = 1 if image_format is None else image_format.n_channels
+    n_channels = image_format.n_channels if image_format else int(size is None)
     sides = (*(size or (1, 1)), n_channels)
     are_counts = len(sides) == 3 and all(type(n) is int and n > 0 for n in sides)
     if not are_counts or math.prod(sides) > _MOST_PIXELS:
