@@ -54,10 +54,11 @@ class Preprocessing:
 
     def normalize(self, images: Tensor) -> Tensor:
         """Standardize resized images of 1 or 3 channels, as float32 of 3 channels."""
-        from torchvision.transforms.functional import normalize
-
         colored = images.float().expand(-1, 3, -1, -1)
-        return normalize(colored, list(self.mean), list(self.std))
+        mean, std = (
+            colored.new_tensor(v)[:, None, None] for v in (self.mean, self.std)
+        )
+        return (colored - mean) / std
 
 
 Precision = Literal["auto", "float32", "bfloat16"]
