@@ -37,8 +37,8 @@ ALLOWED = {
     "metrics model_selection neighbors networks objectives pairs parameters positives "
     "training views warn",
     "__init__": "",  # its names are imported when they are used
-    "persistence": "__init__ assignment backbones estimators features files heads "
-    "images networks objectives parameters positives training views warn",
+    "persistence": "assignment backbones estimators features files heads images "
+    "networks parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",

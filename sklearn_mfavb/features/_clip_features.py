@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import asdict
 from numbers import Integral
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -22,13 +24,8 @@ from sklearn_mfavb.features._build import (
     load_weights,
     rebuild_encoder,
 )
-from sklearn_mfavb.features._encoder import (
-    Encoder,
-    Precision,
-    Preprocessing,
-    name_precision,
-)
-from sklearn_mfavb.features._extraction import Extraction, FeatureStore, check_channels
+from sklearn_mfavb.features._encoder import Encoder, Precision
+from sklearn_mfavb.features._extraction import Extraction, FeatureStore
 from sklearn_mfavb.images import (
     ImageFormat,
     ImageSource,
@@ -37,7 +34,7 @@ from sklearn_mfavb.images import (
     open_images,
 )
 from sklearn_mfavb.parameters import GroupedParameters
-from sklearn_mfavb.training import resolve_device
+from sklearn_mfavb.training import resolve_autocast, resolve_device
 
 
 class CLIPFeatures(
@@ -182,31 +179,52 @@ class CLIPFeatures(
     def extract(self, source: ImageSource) -> NDArray[np.float32]:
         """Embed the images of a source, as `transform` does."""
         self._validate_params()
-        check_channels(source)
-        store = self._open_store()
-        feature_dim, preprocessing = self._describe(store)
-        extraction = Extraction(source, self._embed, preprocessing, feature_dim, store)
+        if source.n_channels not in (1, 3):
+            raise ValueError(
+                f"The images have {source.n_channels} channels, but encoders see "
+                "grayscale (1) or RGB (3): pass three of them, such as X[..., :3]."
+            )
+        store = FeatureStore(self._cache_folder())
+        extraction = Extraction(source, store, self.build_encoder, self.embed)
         return extraction.run(self.batch_size, verbose=self.verbose)
+
+    def embed(self, images: Tensor, *, is_resized: bool = False) -> Tensor:
+        """Embed a batch of images; see `Encoder.embed`."""
+        options: Any = {"is_resized": is_resized, "precision": self.precision}
+        return self.build_encoder().embed(images, **options)
 
     def build_encoder(self) -> Encoder:
         """Build ``encoder_``, unless it is there; return it on the device."""
         self._validate_params()
         device = resolve_device(self.device)
         if not self._has_encoder():
-            self._own(load_encoder(self.model, self.pretrained))
+            self.encoder_ = load_encoder(self.model, self.pretrained)
+            self._built_from = (self.model, self.pretrained)
         return self.encoder_.to(device)
 
     def get_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Return the encoder as values for JSON and tensors, to save without pickle."""
         encoder = self.build_encoder()
-        return encoder.describe(), encoder.state_dict()
+        told = {
+            "architecture": encoder.architecture,
+            "preprocessing": asdict(encoder.preprocessing),
+            "fingerprint": encoder.fingerprint,
+        }
+        return told, encoder.state_dict()
 
     def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
-        """Take an encoder that `get_state` returned, or raise ValueError."""
+        """Take an encoder that `get_state` returned, or raise an error."""
         encoder = rebuild_encoder(told)  # nothing is downloaded
-        load_weights(encoder, dict(tensors), model=self.model, path="the saved model")
-        self._own(encoder)
+        load_weights(encoder, tensors, model=self.model, path="the saved model")
+        self.encoder_, self._built_from = encoder, (self.model, self.pretrained)
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle the encoder on the CPU, so that machines without a GPU can load it."""
+        state = super().__getstate__()
+        if "encoder_" not in state:
+            return state
+        return {**state, "encoder_": deepcopy(self.encoder_).cpu()}
 
     def __sklearn_tags__(self) -> Tags:
         """Tell that nothing is learned and what input is accepted, beyond rows."""
@@ -221,7 +239,7 @@ class CLIPFeatures(
     @property
     def _n_features_out(self) -> int:
         """Length of an embedding."""
-        return self._describe(self._open_store())[0]
+        return self.build_encoder().feature_dim
 
     def _open(self, X: Any, *, is_fit: bool) -> ImageSource:
         """Open X on its own, but for a range that fit learned."""
@@ -234,47 +252,27 @@ class CLIPFeatures(
             # Pixels are no columns: get_feature_names_out is not to count them.
             for learned in ("n_features_in_", "feature_names_in_"):
                 self.__dict__.pop(learned, None)
-        reading, fitted = self._group("reading"), getattr(self, "image_format_", None)
-        has_range = fitted and (fitted.pixel_rule == "data" or fitted.deep_range)
-        if is_fit or not has_range:
+        fitted = None if is_fit else getattr(self, "image_format_", None)
+        if fitted and not (fitted.pixel_rule == "data" or fitted.deep_range):
             fitted = None
-        source = open_images(X, reading=reading, format=fitted)
-        check_channels(source)
+        source = open_images(X, reading=self._group("reading"), format=fitted)
         if is_fit:
             self.image_format_ = source.format
         return source
-
-    def _own(self, encoder: Encoder) -> None:
-        """Keep an encoder, and note the parameters that it stands for."""
-        self.encoder_ = encoder
-        self._built_from = (self.model, self.pretrained)
 
     def _has_encoder(self) -> bool:
         """Whether the encoder was built, and from the present parameters."""
         return getattr(self, "_built_from", None) == (self.model, self.pretrained)
 
-    def _open_store(self) -> FeatureStore | None:
-        """Open what is kept of this encoder and this precision."""
+    def _cache_folder(self) -> Path | None:
+        """Return where features of this encoder in this precision are kept, if any."""
         if self.cache_dir is None:
             return None
-        fingerprint = (
-            self.encoder_.fingerprint
-            if self._has_encoder()
-            else fingerprint_encoder(self.model, self.pretrained)
-        )
-        precision = name_precision(self.precision, resolve_device(self.device))
-        folder = Path(self.cache_dir).expanduser()
-        return FeatureStore(folder / f"{fingerprint}-{precision}")
-
-    def _describe(self, store: FeatureStore | None) -> tuple[int, Preprocessing]:
-        """Return feature_dim and preprocessing, if possible without an encoder."""
-        if store is not None and (noted := store.read_note()):
-            return noted
-        encoder = self.build_encoder()
-        if store is not None:
-            store.write_note(encoder.feature_dim, encoder.preprocessing)
-        return encoder.feature_dim, encoder.preprocessing
-
-    def _embed(self, images: Tensor, **options: Any) -> Tensor:
-        """Embed images, building the encoder for the first of them."""
-        return self.build_encoder().embed(images, precision=self.precision, **options)
+        if self._has_encoder():
+            fingerprint = self.encoder_.fingerprint
+        else:
+            fingerprint = fingerprint_encoder(self.model, self.pretrained)
+        # Whether "auto" takes bfloat16 depends on the device too.
+        dtype = resolve_autocast(self.precision, resolve_device(self.device))
+        name = f"{fingerprint}-{self.precision}{'' if dtype is None else '-bfloat16'}"
+        return Path(self.cache_dir).expanduser() / name

@@ -1,6 +1,6 @@
 """Frozen encoders as an estimator holds them: transformer, mean and weight."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.utils import check_array
+from sklearn.utils import check_array, check_consistent_length
 from torch import Tensor
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
@@ -17,8 +17,6 @@ from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 
 Rows = NDArray[np.float32]
-
-PRECOMPUTED = "precomputed"
 
 # Set with the accuracy on RSSCN7 in view, of two weights tried. Features of an
 # EfficientNet beside those of CLIP there: 0.833 ACC at equal weight (one seed), 0.881
@@ -35,8 +33,8 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
     features, and `neighbor_agreement` compares the labels of nearest neighbors in the
     features of the others. A weak encoder then adds what it knows and does little harm.
     """
-    if len(blocks) == 1:
-        return [1.0]
+    if len(blocks) < 2:
+        return [1.0] * len(blocks)
     readable = np.flatnonzero(np.isfinite(blocks[0][:, 0]))
     spread = np.linspace(0, len(readable) - 1, min(_MOST_ROWS, len(readable)))
     sample = readable[spread.astype(np.int64)]
@@ -79,14 +77,12 @@ class FrozenEncoder:
     def embed(self, images: Tensor) -> Rows:
         """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
         transformer: Any = self.transformer
-        encoder = transformer.build_encoder()
-        rows = encoder.embed(images, precision=transformer.precision)
-        return self.scale(rows.cpu().numpy())
+        return self.scale(transformer.embed(images).cpu().numpy())
 
 
 def is_precomputed(encoder: Any) -> bool:
     """Whether features are passed by the user."""
-    return isinstance(encoder, str) and encoder == PRECOMPUTED
+    return isinstance(encoder, str) and encoder == "precomputed"
 
 
 def fit_encoders(
@@ -112,59 +108,61 @@ def fit_encoders(
         Scaled features of all encoders side by side, NaN for unreadable images; None
         without encoders.
     """
-    if encoder is None:
-        _check_inputs(encoder, source, features)
-        return [], None
     if is_precomputed(encoder):
         arrays = _check_features(features, source)
-        encoders = [_frozen(name, None, rows) for name, rows in arrays.items()]
-        return encoders, _weigh(encoders, list(arrays.values()), n_clusters)
-    _check_inputs(encoder, source, features)
-    several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
-    if not several:
-        raise ValueError("encoder is an empty list: set encoder=None for pixels alone.")
-    encoders, blocks = [], []
-    for each in several:
-        transformer = _as_transformer(each, device, verbose)
-        rows = _transform(transformer, X, source, fit=True)
-        name = str(getattr(transformer, "model", type(transformer).__name__))
-        encoders.append(_frozen(name, transformer, rows))
-        blocks.append(rows)
-    return encoders, _weigh(encoders, blocks, n_clusters)
+        fitted: list[Any] = [(name, None, rows) for name, rows in arrays.items()]
+    else:
+        _refuse_features(features, encoder)
+        fitted = [
+            (type(each).__name__, each, _transform(each, X, source, fit=True))
+            for each in _as_transformers(encoder, device, verbose)
+        ]
+    encoders, scaled = [], []
+    for name, transformer, rows in fitted:
+        mean: Any = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
+        encoders.append(FrozenEncoder(name, transformer, mean.astype(np.float32)))
+        scaled.append(encoders[-1].scale(rows))
+    weights = weigh_encoders(scaled, n_clusters)
+    for each, rows, weight in zip(encoders, scaled, weights, strict=True):
+        each.weight = weight
+        rows *= weight
+    return encoders, _side_by_side(scaled)
 
 
 def apply_encoders(
     encoders: Sequence[FrozenEncoder], X: Any, source: ImageSource | None, features: Any
 ) -> Rows | None:
     """Embed new images with encoders that were fitted; see `fit_encoders`."""
-    if not encoders:
-        _check_inputs(None, source, features)
-        return None
-    if encoders[0].transformer is None:
+    if encoders and encoders[0].transformer is None:
         dims = {each.name: each.feature_dim for each in encoders}
-        arrays = _check_features(features, source, dims)
-        return _side_by_side(encoders, list(arrays.values()))
-    _check_inputs("the encoder of the fit", source, features)
-    blocks = [_transform(e.transformer, X, source, fit=False) for e in encoders]
-    return _side_by_side(encoders, blocks)
+        blocks = list(_check_features(features, source, dims).values())
+    else:
+        _refuse_features(features, "the encoder of the fit" if encoders else None)
+        blocks = [_transform(e.transformer, X, source, fit=False) for e in encoders]
+    pairs = zip(encoders, blocks, strict=True)
+    return _side_by_side([each.scale(rows) for each, rows in pairs])
 
 
-def _frozen(name: str, transformer: Any | None, rows: Rows) -> FrozenEncoder:
-    """Take the mean of the features of the training images."""
-    mean: Any = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
-    return FrozenEncoder(name, transformer, mean.astype(np.float32))
-
-
-def _as_transformer(encoder: Any, device: Any, verbose: int) -> Any:
-    """Make the transformer that a name stands for, or clone the user's."""
-    if isinstance(encoder, str) and not is_precomputed(encoder):
-        return CLIPFeatures(encoder, device=device, verbose=int(verbose > 0))
-    if hasattr(encoder, "fit_transform") and hasattr(encoder, "transform"):
-        return clone(encoder)
-    raise TypeError(
-        "encoder must be None, 'precomputed', the name of a model, a transformer of "
-        f"images such as CLIPFeatures, or a list of those, got {encoder!r}."
-    )
+def _as_transformers(encoder: Any, device: Any, verbose: int) -> list[Any]:
+    """Make the transformers that names stand for, and clone the user's."""
+    if encoder is None:
+        return []
+    several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
+    if not several:
+        raise ValueError("encoder is an empty list: set encoder=None for pixels alone.")
+    made = []
+    for each in several:
+        if isinstance(each, str) and not is_precomputed(each):
+            made.append(CLIPFeatures(each, device=device, verbose=int(verbose > 0)))
+        elif hasattr(each, "fit_transform") and hasattr(each, "transform"):
+            made.append(clone(each))
+        else:
+            raise TypeError(
+                "encoder must be None, 'precomputed', the name of a model, a "
+                "transformer of images such as CLIPFeatures, or a list of those, got "
+                f"{each!r}."
+            )
+    return made
 
 
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
@@ -181,37 +179,20 @@ def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
     return rows
 
 
-def _weigh(encoders: list[FrozenEncoder], blocks: list[Rows], n_clusters: int) -> Rows:
-    """Set the weight of every encoder, and put their features side by side."""
-    scaled = [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
-    weights = weigh_encoders(scaled, n_clusters)
-    for each, rows, weight in zip(encoders, scaled, weights, strict=True):
-        each.weight = weight
-        rows *= weight
-    return _concatenate(scaled)
-
-
-def _side_by_side(encoders: Sequence[FrozenEncoder], blocks: Iterable[Rows]) -> Rows:
-    """Scale the features of every encoder, and put them side by side."""
-    return _concatenate(
-        [each.scale(rows) for each, rows in zip(encoders, blocks, strict=True)]
-    )
-
-
-def _concatenate(blocks: list[Rows]) -> Rows:
+def _side_by_side(blocks: list[Rows]) -> Rows | None:
     """Put blocks of columns side by side, without a copy of a single one."""
-    return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, axis=1)
+    if len(blocks) > 1:
+        return np.concatenate(blocks, axis=1)
+    return blocks[0] if blocks else None
 
 
-def _check_inputs(encoder: Any, source: ImageSource | None, features: Any) -> None:
-    """Raise if features were passed that nobody uses, or nothing to encode."""
+def _refuse_features(features: Any, encoder: Any) -> None:
+    """Raise if features were passed that nobody uses."""
     if features is not None:
         raise ValueError(
             f"features were passed, but encoder={encoder!r} does not use them: set "
             "encoder='precomputed'."
         )
-    if encoder is not None and source is None:
-        raise ValueError("An encoder needs images, but X=None was passed.")
 
 
 def _check_features(
@@ -231,18 +212,18 @@ def _check_features(
     elif isinstance(features, list | tuple) and np.ndim(features[0]) == 2:
         named = {f"features[{i}]": rows for i, rows in enumerate(features)}
     arrays = {name: _check_rows(name, rows, source) for name, rows in named.items()}
-    sizes = {name: len(rows) for name, rows in arrays.items()}
-    if len(set(sizes.values())) > 1:
-        raise ValueError(f"features must have equal numbers of rows, got {sizes}.")
-    if dims is None:
-        return arrays
+    check_consistent_length(*arrays.values())
     found = {name: rows.shape[1] for name, rows in arrays.items()}
-    if found != dims:
-        raise ValueError(
-            f"features are of {_describe(found)}, but those passed to fit were of "
-            f"{_describe(dims)}: pass features of the same encoders, as in fit."
+    if dims is not None and found != dims:
+        told, before = (
+            ", ".join(f"{n} columns ({name})" for name, n in each.items())
+            for each in (found, dims)
         )
-    return {name: arrays[name] for name in dims}  # a dict may have another order
+        raise ValueError(
+            f"features are of {told}, but those passed to fit were of {before}: pass "
+            "features of the same encoders, as in fit."
+        )
+    return {name: arrays[name] for name in dims or arrays}  # as fit had them
 
 
 def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
@@ -257,29 +238,20 @@ def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
             f"{name} has {len(rows)} rows, but there are {len(source)} images: there "
             "must be one row for each image, in the same order."
         )
+    unreadable: Any = () if source is None else source.unreadable
     bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
-    first = next((i for i in bad if source is None or _can_be_read(source, i)), None)
-    if first is not None:
-        raise ValueError(
-            f"{name} has NaN or infinity in {len(bad)} rows, the first of them "
-            f"{first}: features must be finite."
-        )
-    if source is not None and source.unreadable:
+    for index in bad:
+        if source is not None and index not in unreadable:
+            source.read([index], source.image_size)  # shows whether it is broken
+        if index not in unreadable:
+            raise ValueError(
+                f"{name} has NaN or infinity in {len(bad)} rows, the first of them "
+                f"{index}: features must be finite."
+            )
+    if unreadable:
         rows = rows.copy()
-        rows[list(source.unreadable)] = np.nan
+        rows[list(unreadable)] = np.nan
     return rows
-
-
-def _can_be_read(source: ImageSource, index: int) -> bool:
-    """Whether an image without features is there: only now is it decoded."""
-    if index not in source.unreadable:
-        source.read([index], source.image_size)
-    return index not in source.unreadable
-
-
-def _describe(dims: dict[str, int]) -> str:
-    """List the numbers of columns by name."""
-    return ", ".join(f"{n} columns ({name})" for name, n in dims.items())
 
 
 def _unit_rows(rows: Rows) -> Rows:

@@ -4,18 +4,11 @@ Both take seconds to import, so they are imported when an encoder is built.
 """
 
 import difflib
-import math
-from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
 
-from sklearn_mfavb.features._encoder import Architecture, Preprocessing
-
-# timm's names -> ours.
-CROP_MODES = {"squash": "squash", "border": "longest"}
-
-Weights = dict[str, Tensor]
+from sklearn_mfavb.features._encoder import Preprocessing
 
 
 class OpenCLIP:
@@ -31,45 +24,39 @@ class OpenCLIP:
         """Return OpenAI's tag; a model without it has weights of many origins."""
         return "openai" if "openai" in self.tags(model) else None
 
-    def hub_repository(self, model: str, tag: str) -> str:
-        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
-        from open_clip import get_pretrained_cfg
-
-        return get_pretrained_cfg(model, tag).get("hf_hub", "").rpartition("/")[0]
-
-    def describe(self, model: str, tag: str | None) -> Architecture:
-        """Describe the tower of a model, with the activation of the tag's weights."""
+    def describe(self, model: str, tag: str | None) -> dict[str, Any]:
+        """Return what `build` takes, with the activation of the tag's weights."""
         from open_clip import get_model_config, get_pretrained_cfg
 
         config = get_model_config(model)
         told = {} if tag is None else get_pretrained_cfg(model, tag)
-        kept = {name: config[name] for name in ("embed_dim", "vision_cfg")}
-        kept["quick_gelu"] = bool(config.get("quick_gelu") or told.get("quick_gelu"))
-        return {"library": "open_clip", "model": model, "config": kept}
+        return {
+            "embed_dim": config["embed_dim"],
+            "vision_cfg": config["vision_cfg"],
+            "quick_gelu": bool(config.get("quick_gelu") or told.get("quick_gelu")),
+        }
 
-    def build(self, architecture: Architecture) -> nn.Module:
+    def build(
+        self, *, embed_dim: int, vision_cfg: dict[str, Any], quick_gelu: bool
+    ) -> nn.Module:
         """Build a tower with random weights; nothing is downloaded."""
         from open_clip import CLIP
 
-        config = architecture["config"]
-        inner = config["vision_cfg"].get("timm_model_name")
-        if inner is not None:
-            _check_timm_name(inner)
-        vision = {**config["vision_cfg"], "timm_model_pretrained": False}
+        if "timm_model_name" in vision_cfg:
+            _check_timm_name(vision_cfg["timm_model_name"])
+        vision = {**vision_cfg, "timm_model_pretrained": False}
         # The public class builds both towers: the text tower is one token.
-        text = {"context_length": 1, "vocab_size": 1, "width": 8, "heads": 1}
-        text["layers"] = 1
-        quick_gelu = config["quick_gelu"]
-        clip = CLIP(config["embed_dim"], vision, text, quick_gelu=quick_gelu)
+        text = dict.fromkeys(("context_length", "vocab_size", "heads", "layers"), 1)
+        clip = CLIP(embed_dim, vision, {**text, "width": 8}, quick_gelu=quick_gelu)
         return _with_exact_residuals(clip.visual)
 
     def download(self, model: str, tag: str) -> nn.Module:
         """Build a tower with the weights of a tag."""
-        from open_clip import create_model, get_pretrained_cfg
+        from open_clip import create_model
 
         # Weights trained with QuickGELU are also listed under models with the exact
         # GELU, where open_clip warns and embeds with the wrong one.
-        is_quick = bool(get_pretrained_cfg(model, tag).get("quick_gelu", False))
+        is_quick = self.describe(model, tag)["quick_gelu"]
         clip = create_model(model, pretrained=tag, force_quick_gelu=is_quick)
         return _with_exact_residuals(clip.visual)
 
@@ -80,14 +67,9 @@ class OpenCLIP:
         # A file does not say how images were prepared. The known weights of a model
         # do, if they agree; SigLIP's, for one, differ from CLIP's.
         tags = self.tags(model) if tag is None else [tag]
-        choices = {_translate(tower, get_pretrained_cfg(model, tag)) for tag in tags}
-        return choices.pop() if len(choices) == 1 else _translate(tower, {})
-
-    def trim(self, weights: Weights, tower: nn.Module) -> Weights:
-        """Pick the weights of the image tower: all under "visual.", else everything."""
-        start = "visual."
-        picked = {k[len(start) :]: v for k, v in weights.items() if k.startswith(start)}
-        return picked or weights
+        size = getattr(tower, "image_size", 224)
+        choices = {translate(size, get_pretrained_cfg(model, tag)) for tag in tags}
+        return choices.pop() if len(choices) == 1 else translate(size, {})
 
 
 class Timm:
@@ -107,25 +89,16 @@ class Timm:
         details = timm.get_pretrained_cfg(model)
         return None if details is None else details.tag or None
 
-    def hub_repository(self, model: str, tag: str) -> str:
-        """Return where a tag is on the Hugging Face hub; empty if it is elsewhere."""
-        import timm
+    def describe(self, model: str, tag: str | None) -> dict[str, Any]:
+        """Return what `build` takes."""
+        return {"model": model if tag is None else _tagged(model, tag)}
 
-        details: Any = timm.get_pretrained_cfg(_tagged(model, tag))
-        return details.hf_hub_id or ""
-
-    def describe(self, model: str, tag: str | None) -> Architecture:
-        """Describe the tower of a model."""
-        name = model if tag is None else _tagged(model, tag)
-        return {"library": "timm", "model": name, "config": {}}
-
-    def build(self, architecture: Architecture) -> nn.Module:
+    def build(self, *, model: str) -> nn.Module:
         """Build a tower with random weights; nothing is downloaded."""
         import timm
 
-        name = architecture["model"]
-        _check_timm_name(name)
-        return timm.create_model(name, pretrained=False, num_classes=0)
+        _check_timm_name(model)
+        return timm.create_model(model, pretrained=False, num_classes=0)
 
     def download(self, model: str, tag: str) -> nn.Module:
         """Build a tower with the weights of a tag."""
@@ -137,39 +110,22 @@ class Timm:
         """Describe how the images were prepared that a tower was trained with."""
         import timm
 
-        told = timm.data.resolve_model_data_config(tower)
-        size = told["input_size"][1:]
-        is_framed = told["crop_mode"] == "border"
-        return _describe(
-            told,
-            size=size,
-            resized=tuple(math.floor(side / told["crop_pct"]) for side in size),
-            resize_mode=CROP_MODES.get(told["crop_mode"], "shortest"),
-            fill=sum(told["mean"]) / 3 if is_framed else 0.0,
-        )
-
-    def trim(self, weights: Weights, tower: nn.Module) -> Weights:
-        """Leave out the weights of the classifier."""
-        classifier = getattr(tower, "pretrained_cfg", {}).get("classifier") or ()
-        names = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-        heads = tuple(f"{name}." for name in names)
-        own = tower.state_dict().keys()
-        return {k: v for k, v in weights.items() if k in own or not k.startswith(heads)}
+        return Preprocessing(**timm.data.resolve_model_data_config(tower))
 
 
 Library = OpenCLIP | Timm
 LIBRARIES: dict[str, Library] = {"open_clip": OpenCLIP(), "timm": Timm()}
 
 
-def find_library(model: str) -> Library:
-    """Return the library that has a model: open_clip first, then timm."""
+def find_library(model: str) -> str:
+    """Return the name of the library that has a model: open_clip first, then timm."""
     import open_clip
     import timm
 
     if model in open_clip.list_models():
-        return LIBRARIES["open_clip"]
+        return "open_clip"
     if timm.is_model(model):
-        return LIBRARIES["timm"]
+        return "timm"
     names = [*open_clip.list_models(), *timm.list_models()]
     similar = difflib.get_close_matches(model, names, n=5, cutoff=0.5)
     raise ValueError(
@@ -178,26 +134,21 @@ def find_library(model: str) -> Library:
     )
 
 
-def _translate(tower: Any, details: dict[str, Any]) -> Preprocessing:
+def translate(size: Any, details: dict[str, Any]) -> Preprocessing:
     """Translate open_clip's description; `details` are those of the weights."""
     from open_clip.transform import PreprocessCfg
 
-    told = asdict(PreprocessCfg())
-    told |= {name: details[name] for name in told if details.get(name) is not None}
-    size = getattr(tower, "image_size", told["size"])
-    size = (size, size) if isinstance(size, int) else tuple(size)
-    fill, mode = told["fill_color"] / 255, told["resize_mode"]
-    return _describe(told, size=size, resized=size, resize_mode=mode, fill=fill)
-
-
-def _describe(told: Any, **sizes: Any) -> Preprocessing:
-    """Make the description from what both libraries tell alike."""
+    names = ("mean", "std", "interpolation", "resize_mode")
+    told = {name: details[name] for name in names if details.get(name) is not None}
+    whole = PreprocessCfg(**told)
     return Preprocessing(
-        **sizes,
-        # The method for tensors that comes nearest.
-        interpolation="bilinear" if told["interpolation"] == "bilinear" else "bicubic",
-        mean=tuple(told["mean"]),
-        std=tuple(told["std"]),
+        input_size=(3, size, size) if isinstance(size, int) else (3, *size),
+        crop_pct=1.0,
+        # No known weights saw images that were fit inside ("longest").
+        crop_mode="squash" if whole.resize_mode == "squash" else "center",
+        interpolation=whole.interpolation,
+        mean=tuple(whole.mean),
+        std=tuple(whole.std),
     )
 
 

@@ -1,4 +1,4 @@
-"""Fitted estimators in one file of tensors and JSON, with nothing that runs."""
+"""Fitted estimators in one file of JSON and tensors, with nothing that runs."""
 
 from sklearn_mfavb.persistence._estimator import load, save_estimator
 from sklearn_mfavb.persistence._file import ModelFileError, library_versions

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from sklearn_mfavb import estimators
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -20,35 +18,28 @@ from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.persistence._file import (
     ModelFileError,
     Tensors,
-    differing_versions,
     library_versions,
     pack,
     unpack,
 )
-from sklearn_mfavb.persistence._model import read_model, write_model
-from sklearn_mfavb.persistence._values import Writer, read, read_params
+from sklearn_mfavb.persistence._model import build_model, describe_model
+from sklearn_mfavb.persistence._values import Writer, make_reader, refuse_places
 from sklearn_mfavb.training import isolated, resolve_device
 from sklearn_mfavb.views import View
 from sklearn_mfavb.warn import warn_user
 
-
-def _are(kind: type, values: Any) -> bool:
-    """Whether all values are of a type."""
-    return all(isinstance(value, kind) for value in values)
-
-
-# What fit sets beside the model, with checks.
-LEARNED: dict[str, Callable[[Any], bool]] = {
-    "labels_": lambda v: (v.dtype, v.ndim) == (np.int64, 1),
-    "history_": lambda v: isinstance(v, list) and _are(dict, v),
-    "paths_": lambda v: v is None or (isinstance(v, list) and _are(str, v)),
-    "skipped_": lambda v: _are(int, v) and _are(str, v.values()),
-    "max_epochs_": lambda v: type(v) is int,
-    "n_clusters_": lambda v: type(v) is int and v > 0,
-    "n_clusters_scores_": lambda v: v is None or _are(float, v.values()),
-    "n_features_in_": lambda v: type(v) is int,
-    "feature_names_in_": lambda v: v.dtype == object,
-    "_sklearn_output_config": lambda v: _are(str, v.values()),
+# What fit sets beside the model.
+LEARNED: dict[str, Any] = {
+    "labels_": np.ndarray,
+    "history_": list,
+    "paths_": list | None,
+    "skipped_": dict,
+    "max_epochs_": int,
+    "n_clusters_": int,
+    "n_clusters_scores_": dict | None,
+    "n_features_in_": int,
+    "feature_names_in_": np.ndarray,
+    "_sklearn_output_config": dict,
 }
 _ALWAYS_LEARNED = (
     "labels_",
@@ -58,6 +49,8 @@ _ALWAYS_LEARNED = (
     "paths_",
     "skipped_",
 )
+
+_TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
 BackboneFunction = Callable[..., Backbone]
 
@@ -114,44 +107,89 @@ def load(
     >>> bool((loaded.predict(images) == labels).all())
     True
     """
-    try:
-        return read_estimator(path, device=resolve_device(device), backbone=backbone)
-    except OSError as error:
-        reason = f"{error.strerror or error}; a model is one file, which `save` writes"
-        raise OSError(error.errno, reason, os.fspath(path)) from error
-    except ModelFileError as error:
-        raise ModelFileError(f"{os.fspath(path)!r} was not loaded: {error}") from error
+    place, then = resolve_device(device), None
+    with open(path, "rb") as file:
+        try:
+            config, tensors = unpack(file)
+            then = json.loads(config)["versions"]
+            return read_estimator(config, tensors, place, backbone)
+        except MemoryError:
+            raise
+        # What is wrong with a file shows where it is used, in errors of many kinds.
+        except Exception as error:
+            text = f"{os.fspath(path)!r} was not loaded: {_explain(error, then)}"
+            raise ModelFileError(text) from error
+
+
+def _explain(error: Exception, then: Any) -> str:
+    """Tell what is wrong with a file; `then` are the versions that wrote it."""
+    if isinstance(error, ModelFileError):
+        return str(error)
+    cause, now = f"{type(error).__name__}: {error}", library_versions()
+    told = f"it is damaged, cut off or no model that can be built here ({cause})."
+    return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
 def read_estimator(
-    path: str | os.PathLike[str],
-    *,
+    config: bytes,
+    tensors: Tensors,
     device: torch.device,
     backbone: BackboneFunction | None,
 ) -> BaseImageClusterer:
-    """Read a file; errors do not name it."""
-    document, tensors = unpack(path)
-    try:
-        # Weights are drawn before they are replaced.
-        with isolated(0, device):
-            estimator = _make_estimator(document, tensors, backbone)
-            _set_learned(estimator, document, tensors, device)
-            return estimator
-    except (MemoryError, ModelFileError):
-        raise
-    # What is wrong with a document shows where it is used, in errors of many kinds.
-    except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+    """Build the estimator of a file, or raise errors of any kind."""
+    # Weights are drawn before they are replaced.
+    with isolated(0, device):
+        cls = _find_class(json.loads(config)["class"])
+        document = json.loads(config, object_hook=make_reader(tensors))
+        estimator = _build_estimator(cls, document, backbone)
+        learned = document["learned"]
+        for name in (*_ALWAYS_LEARNED, *learned):
+            if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
+                raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+        vars(estimator).update(learned)  # networks are built by the number of clusters
+        model = build_model(document["model"], tensors, estimator, device)
+    if tensors:
+        raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
+    estimator.model_, estimator.image_size_ = model, model.image_size
+    estimator.n_iter_ = len(estimator.history_)
+    return estimator
+
+
+def _build_estimator(
+    cls: type[BaseImageClusterer],
+    document: dict[str, Any],
+    backbone: BackboneFunction | None,
+) -> BaseImageClusterer:
+    """Make an estimator with its parameters, not yet fitted."""
+    params = refuse_places(document["params"])
+    function = document["backbone_function"]
+    if function is not None and backbone is None:
         raise ModelFileError(
-            f"its content does not fit together here ({reason})."
-            f"{differing_versions(document)}"
-        ) from error
+            f"it was fitted with the function {function!r} as backbone, and code is "
+            "not saved: pass that function, load(path, backbone=...)."
+        )
+    if function is None and backbone is not None:
+        raise ModelFileError(
+            f"it was fitted with backbone={params.get('backbone')!r}, so the function "
+            "that was passed has no place: leave out backbone."
+        )
+    if backbone is not None:
+        params["backbone"] = backbone
+    estimator = cls(**params)
+    estimator._validate_params()
+    return estimator
 
 
-def class_name(cls: type) -> str:
-    """Return the name by which a file speaks of a class; only ours have no dot."""
-    is_own = getattr(estimators, cls.__name__, None) is cls
-    return cls.__name__ if is_own else f"{cls.__module__}.{cls.__qualname__}"
+def _find_class(name: str) -> type[BaseImageClusterer]:
+    """Return the class that a file speaks of, among those that are imported."""
+    imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
+    if name not in imported:
+        raise ModelFileError(
+            f"it holds a {name!r}, which is none of {', '.join(sorted(imported))}. A "
+            "class of your own has to be imported, or defined, before its model is "
+            "loaded."
+        )
+    return imported[name]
 
 
 def _subclasses(cls: Any) -> Iterator[Any]:
@@ -161,61 +199,6 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(below)
 
 
-def _set_learned(
-    estimator: BaseImageClusterer,
-    document: dict[str, Any],
-    tensors: Tensors,
-    device: torch.device,
-) -> None:
-    """Give an estimator what it has learned."""
-    record = json.loads(bytes(tensors.pop("learned").numpy()))
-    learned = read(record, tensors)
-    for name in (*_ALWAYS_LEARNED, *learned):
-        if name not in LEARNED or not LEARNED[name](learned[name]):
-            raise ValueError(f"{name!r} is no attribute, or of a wrong type")
-    vars(estimator).update(learned)  # networks are built by the number of clusters
-    model = read_model(document["model"], tensors, estimator, device)
-    if tensors:
-        raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
-    estimator.model_ = model
-    estimator.image_size_ = model.image_size
-    estimator.n_iter_ = len(estimator.history_)
-
-
-def _make_estimator(
-    document: dict[str, Any], tensors: Tensors, backbone: BackboneFunction | None
-) -> BaseImageClusterer:
-    """Make an estimator with its parameters, not yet fitted."""
-    name = document["class"]
-    imported = {class_name(cls): cls for cls in _subclasses(BaseImageClusterer)}
-    if name not in imported:
-        own = ", ".join(sorted(name for name in imported if "." not in name))
-        raise ModelFileError(
-            f"it holds a {name!r}, which is none of {own}. A class of your own has to "
-            "be imported, or defined, before its model is loaded."
-        )
-    params = read_params(document["params"], tensors)
-    function = document["backbone_function"]
-    if (function is None) != (backbone is None):
-        raise ModelFileError(
-            f"it was fitted with the function {function!r} as backbone, and code is "
-            "not saved: pass that function, load(path, backbone=...)."
-            if backbone is None
-            else f"it was fitted with backbone={params.get('backbone')!r}, so the "
-            "function that was passed has no place: leave out backbone."
-        )
-    if backbone is not None:
-        params["backbone"] = backbone
-    estimator: BaseImageClusterer = imported[name](**params)
-    estimator._validate_params()
-    return estimator
-
-
-_N_PROBES = 2
-_PROBE_SIDE = 32  # pixels of an image that passes an encoder, which resizes it
-_TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
-
-
 def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) -> None:
     """Write a fitted estimator to a file, and read it back before that counts."""
     check_is_fitted(estimator)
@@ -223,27 +206,20 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
     backbone = params.get("backbone")
     is_code = callable(backbone) and not isinstance(backbone, ParameterGroup)
     function = params.pop("backbone") if is_code else None
+    learned = {k: v for k, v in vars(estimator).items() if k in LEARNED}
     writer = Writer()
     document = {
-        "class": class_name(type(estimator)),
-        "versions": library_versions(),
+        "class": type(estimator).__name__,
         "params": writer.write_params(params),
         # For people: it is not looked up.
-        "backbone_function": function and f"{function.__module__}.{_name(function)}",
-        "model": write_model(estimator.model_, writer),
+        "backbone_function": function and getattr(function, "__qualname__", "object"),
+        "learned": writer.write(learned, "learned"),
+        "model": writer.write(describe_model(estimator.model_, writer), "model"),
     }
-    learned = {
-        name: writer.write(getattr(estimator, name), f"learned.{name}")
-        for name in LEARNED
-        if hasattr(estimator, name)
-    }
-    # A header has room for 100 MB, and a million paths take more.
-    record = json.dumps(learned, sort_keys=True).encode()
-    writer.tensors["learned"] = torch.frombuffer(bytearray(record), dtype=torch.uint8)
     with replace_file(path) as file:
-        file.write(pack(document, writer.tensors))
+        pack(file, document, writer.tensors)
         file.flush()
-        copy = _read_back(estimator, Path(file.name), function)
+        copy = _read_back(estimator, file.name, function)
         dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
         if dropped:
             warn_user(
@@ -253,13 +229,8 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
             )
 
 
-def _name(function: Any) -> str:
-    """Return the name of a function, or of the class of what can be called."""
-    return getattr(function, "__qualname__", type(function).__qualname__)
-
-
 def _read_back(
-    estimator: BaseImageClusterer, path: Path, function: Any
+    estimator: BaseImageClusterer, path: str, function: Any
 ) -> BaseImageClusterer:
     """Load what was written, and compare what both models compute on noise.
 
@@ -268,16 +239,12 @@ def _read_back(
     """
     model = estimator.model_
     try:
-        copy = read_estimator(path, device=model.device, backbone=function)
-        for mine, its in zip(copy.model_.encoders, model.encoders, strict=True):
-            if its.transformer is not None:
-                mine.transformer.device = its.transformer.device  # type: ignore[union-attr]
-        with isolated(0, model.device), torch.no_grad():
-            outputs, expected = _outputs(copy.model_), _outputs(model)
-        for name, output in expected.items():
-            if torch.dist(outputs[name], output) > _TOLERANCE * output.norm():
-                raise ModelFileError(f"its {name} differ from those of the estimator.")
-    except ModelFileError as error:
+        with open(path, "rb") as file:
+            copy = read_estimator(*unpack(file), model.device, function)
+        pairs = zip(_outputs(copy.model_), _outputs(model), strict=True)
+        if any(torch.dist(a, b) > _TOLERANCE * b.norm() for a, b in pairs):
+            raise ValueError("it would predict other than the estimator.")
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"What would be saved cannot be loaded: {error} If parameters were changed "
             "after fit, set them back or fit again."
@@ -285,24 +252,14 @@ def _read_back(
     return copy
 
 
-def _outputs(model: ClusteringModel) -> dict[str, Tensor]:
-    """Embed and label noise."""
+def _outputs(model: ClusteringModel) -> tuple[Tensor, Tensor]:
+    """Embed and label noise, the same in every call."""
     shape, device = model.view_shape, model.device
-    images = features = None
-    if shape.image_size:
-        images = _noise(shape.n_channels, *shape.image_size).to(device)
-    if shape.feature_dims:
-        features = _noise(sum(shape.feature_dims)).to(device)
-    embedding = model.network.eval().embed(View(images, features))
-    outputs = {"embeddings": embedding, "labels": model.assigner.eval()(embedding)}
-    for index, encoder in enumerate(model.encoders):
-        if encoder.transformer is not None:
-            rows = encoder.embed(_noise(3, _PROBE_SIDE, _PROBE_SIDE))
-            outputs[f"features of encoder {index}"] = torch.from_numpy(rows)
-    return outputs
-
-
-def _noise(*shape: int) -> Tensor:
-    """Draw arrays of values in [0, 1], the same for every call."""
-    generator = torch.Generator().manual_seed(0)
-    return torch.rand((_N_PROBES, *shape), generator=generator)
+    with isolated(0, device), torch.no_grad():
+        images = features = None
+        if shape.image_size:
+            images = torch.rand(2, shape.n_channels, *shape.image_size, device=device)
+        if shape.feature_dims:
+            features = torch.rand(2, sum(shape.feature_dims), device=device)
+        embedding = model.network.eval().embed(View(images, features))
+        return embedding, model.assigner.eval()(embedding)

@@ -1,42 +1,32 @@
 """Parameters and learned values as JSON and tensors, and back, type for type."""
 
-import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.cluster import KMeans, MiniBatchKMeans
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 
-from sklearn_mfavb.backbones import ViT
-from sklearn_mfavb.estimators import Augmentation
 from sklearn_mfavb.features import CLIPFeatures
-from sklearn_mfavb.images import Reading
-from sklearn_mfavb.objectives import ContrastiveTerms
+from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.persistence._file import ModelFileError, Tensors
-from sklearn_mfavb.positives import Neighbors
-from sklearn_mfavb.training import Training
 
+_MIXTURE = ("weights_", "means_", "covariances_", "precisions_cholesky_")
+_BAYESIAN = ("weight_concentration_", "mean_precision_", "degrees_of_freedom_")
+# What scikit-learn's estimators predict with; the first has a row for each cluster.
+FITTED: dict[type, tuple[str, ...]] = {
+    KMeans: ("cluster_centers_",),
+    MiniBatchKMeans: ("cluster_centers_",),
+    GaussianMixture: _MIXTURE,
+    BayesianGaussianMixture: (*_MIXTURE, *_BAYESIAN),
+}
 # The objects that a parameter may be.
 _CLASSES: dict[str, Any] = {
     cls.__name__: cls
-    for cls in (
-        Augmentation,
-        BayesianGaussianMixture,
-        CLIPFeatures,
-        ContrastiveTerms,
-        GaussianMixture,
-        KMeans,
-        MiniBatchKMeans,
-        Neighbors,
-        Reading,
-        Training,
-        ViT,
-    )
+    for cls in (*ParameterGroup.__subclasses__(), CLIPFeatures, *FITTED)
 }
 # A file of someone else's must not say where this machine writes.
 _PLACES = {"cache_dir", "checkpoint"}
@@ -45,25 +35,7 @@ _FOR_TRAINING = {
     "augmentation",
     "augmentation__features",
     "augmentation__images",
-    "random_state",
     "training__callbacks",
-}
-
-
-class _Kind(NamedTuple):
-    """How a type that JSON does not have is written, and made again."""
-
-    type: Any
-    take_apart: Callable[[Any], Any]
-    put_together: Callable[[Any], Any]
-
-
-_KINDS = {
-    "$tuple": _Kind(tuple, list, tuple),
-    "$dict": _Kind(dict, lambda value: [list(pair) for pair in value.items()], dict),
-    "$float": _Kind(float, str, float),
-    "$path": _Kind(os.PathLike, os.fspath, Path),
-    "$device": _Kind(torch.device, str, torch.device),
 }
 
 
@@ -90,26 +62,26 @@ class Writer:
         """Write a value; TypeError names one that cannot be."""
         if isinstance(value, np.generic):
             value = value.item()
-        is_finite = isinstance(value, float) and math.isfinite(value)
-        if value is None or isinstance(value, str | int) or is_finite:
+        if value is None or isinstance(value, str | int | float):
             return value
+        if isinstance(value, os.PathLike | torch.device):
+            return str(value)
         if isinstance(value, list):
             return [self.write(item, f"{name}.{i}") for i, item in enumerate(value)]
-        if isinstance(value, dict) and all(map(_is_plain_key, value)):
-            return {
-                key: self.write(item, f"{name}.{key}") for key, item in value.items()
-            }
+        if isinstance(value, tuple):
+            return {"$tuple": self.write(list(value), name)}
+        if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+            return {k: self.write(item, f"{name}.{k}") for k, item in value.items()}
+        if isinstance(value, dict):
+            return {"$dict": self.write(list(value.items()), name)}
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            return {"$names": self.write(value.tolist(), name)}
         if isinstance(value, np.ndarray):
-            if value.dtype == object and all(isinstance(x, str) for x in value.flat):
-                return {"$names": value.tolist()}
             self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
             return {"$array": name}
         if type(value) is _CLASSES.get(type(value).__name__):
             params = self.write_params(value.get_params(deep=False), f"{name}__")
             return {"$object": [type(value).__name__, params]}
-        for tag, kind in _KINDS.items():
-            if isinstance(value, kind.type):
-                return {tag: self.write(kind.take_apart(value), name)}
         raise refusal(name, value)
 
     def write_params(self, params: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -131,41 +103,38 @@ class Writer:
     def write_state(self, state: dict[str, Any], prefix: str) -> None:
         """Take a state to the CPU, each tensor with memory of its own."""
         for name, value in state.items():
-            if not isinstance(value, torch.Tensor):
-                raise refusal(prefix + name, value)
             self.tensors[prefix + name] = value.detach().cpu().clone().contiguous()
 
 
-def read(written: Any, tensors: Tensors) -> Any:
-    """Make a value again, and take its arrays out of the tensors."""
-    if isinstance(written, list):
-        return [read(item, tensors) for item in written]
-    if not isinstance(written, dict):
-        return written
-    if all(map(_is_plain_key, written)):
-        return {key: read(item, tensors) for key, item in written.items()}
-    ((tag, content),) = written.items()
-    if tag == "$array":
-        return tensors.pop(content).numpy().copy()
-    if tag == "$names":
-        return np.array([str(item) for item in content], dtype=object)
-    if tag == "$object":
-        name, params = content
-        made = _CLASSES[name](**read_params(params, tensors))
-        made._validate_params()
-        return made
-    return _KINDS[tag].put_together(read(content, tensors))
+def make_reader(tensors: Tensors) -> Callable[[dict[str, Any]], Any]:
+    """Return the `object_hook` of `json` that makes values again.
+
+    Their arrays are taken out of the tensors.
+    """
+
+    def read(told: dict[str, Any]) -> Any:
+        match told:
+            case {"$tuple": items}:
+                return tuple(items)
+            case {"$dict": pairs}:
+                return dict(pairs)
+            case {"$names": names}:
+                return np.array([str(name) for name in names], dtype=object)
+            case {"$array": name}:
+                return tensors.pop(name).numpy().copy()
+            case {"$object": [name, params]}:
+                made = _CLASSES[name](**refuse_places(params))
+                made._validate_params()
+                return made
+        return told
+
+    return read
 
 
-def read_params(written: dict[str, Any], tensors: Tensors) -> dict[str, Any]:
-    """Make parameters again; raise for those that name a place."""
-    if places := _PLACES & written.keys():
+def refuse_places(params: dict[str, Any]) -> dict[str, Any]:
+    """Return parameters, unless they name a place."""
+    if places := _PLACES & params.keys():
         raise ModelFileError(
             f"its {', '.join(places)} says where to write, and no model should."
         )
-    return {key: read(value, tensors) for key, value in written.items()}
-
-
-def _is_plain_key(key: Any) -> bool:
-    """Whether a key cannot be taken for a kind of value."""
-    return isinstance(key, str) and not key.startswith("$")
+    return params

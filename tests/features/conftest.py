@@ -35,7 +35,7 @@ def count_embedded(monkeypatch):
         limit = float("inf")
 
     counter = Counter()
-    embed = CLIPFeatures._embed
+    embed = CLIPFeatures.embed
 
     def counted(self, images, **options):
         if counter.total >= counter.limit:
@@ -43,5 +43,5 @@ def count_embedded(monkeypatch):
         counter.total += len(images)
         return embed(self, images, **options)
 
-    monkeypatch.setattr(CLIPFeatures, "_embed", counted)
+    monkeypatch.setattr(CLIPFeatures, "embed", counted)
     return counter

@@ -1,6 +1,5 @@
 """CLIPFeatures as a user meets it: inputs, outputs, scikit-learn."""
 
-import os
 import warnings
 
 import numpy as np
@@ -10,12 +9,10 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from open_clip.transform import PreprocessCfg, image_transform_v2
 from PIL import Image
-from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklearn_mfavb.features import CLIPFeatures
 from sklearn_mfavb.features._build import load_encoder
 from sklearn_mfavb.images import Reading
 
@@ -95,17 +92,12 @@ def test_batch_size_does_not_matter(tiny, photos):
 
 
 def test_floats_and_layouts(tiny, photos):
-    """Bytes, floats in [0, 1], rows and channels first are the same images."""
+    """Bytes, floats in [0, 1], rows, channels first and gray are the same images."""
     expected = tiny().transform(photos)
-    rows = photos.reshape(20, -1)
-    assert_array_equal(tiny().transform(rows), expected)
+    assert_array_equal(tiny().transform(photos.reshape(20, -1)), expected)
     assert_array_equal(tiny().transform(photos.transpose(0, 3, 1, 2)), expected)
     floats = tiny().transform((photos / 255).astype(np.float32))
     assert cosine(floats, expected).min() > 0.999
-
-
-def test_gray_is_repeated(tiny, photos):
-    """A gray image is the color image of three equal channels."""
     gray = photos[..., 0]
     color = np.repeat(gray[..., None], 3, axis=-1)
     assert_allclose(tiny().transform(gray), tiny().transform(color), atol=1e-5)
@@ -127,17 +119,14 @@ def test_learned_range(tiny):
 def test_other_channels(tiny):
     """Images of two or four channels are refused with their number."""
     with pytest.raises(ValueError, match="4 channels"):
-        tiny().fit(np.zeros((2, 8, 8, 4), dtype=np.uint8))
+        tiny().transform(np.zeros((2, 8, 8, 4), dtype=np.uint8))
 
 
 def test_skipped_files(tiny, pictures):
     """A file that cannot be read is a row of NaN, or an error that names it."""
     (pictures / "2.png").write_bytes(b"no picture")
     features = tiny(reading=Reading(on_error="skip")).transform(pictures)
-    assert_array_equal(
-        np.isnan(features).all(axis=1), [False] * 2 + [True] + [False] * 2
-    )
-    assert np.isfinite(features[[0, 1, 3, 4]]).all()
+    assert np.flatnonzero(np.isnan(features).all(axis=1)).tolist() == [2]
     with pytest.raises(ValueError, match=r"2\.png"):
         tiny().transform(pictures)
 
@@ -177,15 +166,6 @@ def test_images_have_no_columns(tiny, photos):
     assert len(fitted.get_feature_names_out(["path"])) == 12
 
 
-def test_nested_parameters(tiny):
-    """How images are read is set like any parameter."""
-    transformer = tiny().set_params(reading__on_error="skip")
-    assert transformer.reading.on_error == "skip"
-    assert clone(transformer).get_params()["reading__on_error"] == "skip"
-    with pytest.raises(ValueError, match="on_error"):
-        tiny(reading=Reading(on_error="leave")).transform("nowhere")
-
-
 def test_bfloat16(tiny, photos):
     """Half precision changes features little and keeps their type."""
     features = tiny(precision="bfloat16").transform(photos)
@@ -201,24 +181,6 @@ def test_progress_bar(tiny, photos, capsys):
     shown = capsys.readouterr().err
     assert "encoding images" in shown
     assert "20/20" in shown
-
-
-@pytest.mark.skipif(
-    "SKLEARN_MFAVB_CLIP_WEIGHTS" not in os.environ,
-    reason="SKLEARN_MFAVB_CLIP_WEIGHTS does not name a file",
-)
-def test_real_weights(photos):
-    """With real weights, a ViT-B/16 tells a picture of red from one of noise."""
-    weights = os.environ["SKLEARN_MFAVB_CLIP_WEIGHTS"]
-    transformer = CLIPFeatures("ViT-B-16-quickgelu", weights)
-    red = np.zeros((1, 24, 24, 3), dtype=np.uint8)
-    red[..., 0] = 255
-    features = transformer.transform(np.concatenate([photos[:2], red]))
-    assert features.shape == (3, 512)
-    noise, other_noise, plain = features
-    alike = cosine(noise[None], other_noise[None])
-    different = cosine(noise[None], plain[None])
-    assert alike > different + 0.1
 
 
 @pytest.mark.gpu

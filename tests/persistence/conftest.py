@@ -40,10 +40,25 @@ def same(loaded, fitted, X, **features):
         assert type(getattr(mine["model_"], part)) is type(getattr(its["model_"], part))
 
 
-@pytest.fixture(scope="session")
-def assert_same():
-    """Compare everything that two fitted estimators say and hold."""
-    return same
+@pytest.fixture
+def reload(tmp_path):
+    """Return a function that saves and loads."""
+
+    def save_and_load(fitted, **options):
+        fitted.save(tmp_path / "model")
+        return sklearn_mfavb.load(tmp_path / "model", **options)
+
+    return save_and_load
+
+
+@pytest.fixture
+def assert_kept(reload):
+    """Save and load, and compare everything that both estimators say and hold."""
+
+    def compare(fitted, X, *, backbone=None, **features):
+        same(reload(fitted, backbone=backbone), fitted, X, **features)
+
+    return compare
 
 
 @pytest.fixture(scope="session")

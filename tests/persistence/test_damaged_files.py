@@ -1,14 +1,12 @@
 """Files that are no whole models give clear errors, and never half a model."""
 
-import json
-import pickle
+import zipfile
 
 import joblib
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
+from numpy.testing import assert_array_equal
 
 import sklearn_mfavb
 from sklearn_mfavb.persistence import ModelFileError
@@ -33,58 +31,60 @@ def load_bytes(content, tmp_path):
     return sklearn_mfavb.load(path)
 
 
-def change_metadata(path, **changes):
-    """Write another header around the same tensors."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
-        metadata = {**file.metadata(), **changes}
-    save_file(tensors, path, metadata)
-
-
 def test_cut_off_files(content, tmp_path):
     """A file that was cut off anywhere is refused by name."""
-    header = 8 + int.from_bytes(content[:8], "little")
     lengths = np.random.default_rng(0).integers(9, len(content), 50)
-    for length in (9, header - 1, header, header + 1, len(content) - 1, *lengths):
-        with pytest.raises(ModelFileError, match=r"model\.mfavb.* cut off or damaged"):
+    for length in (9, len(content) - 1, *lengths):
+        with pytest.raises(ModelFileError, match=r"model\.mfavb.*damaged, cut off or"):
             load_bytes(content[:length], tmp_path)
-    with pytest.raises(ModelFileError, match=r"cut off or damaged"):
-        load_bytes(content + b"\0", tmp_path)
 
 
-def test_altered_bytes(content, tmp_path):
-    """Whichever byte is another, nothing is loaded."""
-    header = 8 + int.from_bytes(content[:8], "little")
+def test_altered_bytes(content, fitted, images, tmp_path):
+    """Whichever byte is another, nothing else is loaded than what was saved."""
     rng = np.random.default_rng(0)
-    places = [
-        -1,  # a bit of a weight
-        *range(8),
-        *rng.integers(8, header, 300),
-        *rng.integers(header, len(content), 60),
-    ]
-    for place in places:
+    expected, n_refused = fitted.predict_proba(images), 0
+    for place in (0, len(content) - 1, *rng.integers(len(content), size=100)):
         altered = bytearray(content)
         altered[place] ^= 1 << rng.integers(8)
-        with pytest.raises(ModelFileError, match=r"model\.mfavb' was not loaded: it"):
-            load_bytes(bytes(altered), tmp_path)
+        try:
+            loaded = load_bytes(bytes(altered), tmp_path)
+        except ModelFileError:
+            n_refused += 1
+        else:  # such as the date in the archive
+            assert_array_equal(loaded.predict_proba(images), expected)
+    assert n_refused >= 90
 
 
-def test_altered_document(saved):
-    """Neither can the document be edited without notice."""
-    with safe_open(saved, framework="pt") as file:
-        document = json.loads(file.metadata()["document"])
-    document["params"]["n_clusters"] = 4
-    change_metadata(saved, document=json.dumps(document))
-    with pytest.raises(ModelFileError, match="its checksum is not"):
+def repack(path, edit, compression=zipfile.ZIP_STORED):
+    """Write the archive with its document edited."""
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, part in parts.items():
+            archive.writestr(name, edit(part) if name == "config.json" else part)
+
+
+def test_newer_formats(saved):
+    """A format to come is named, and what to do about it."""
+    version = b'"format_version": '
+    repack(saved, lambda text: text.replace(version + b"1", version + b"2"))
+    told = r"format version 2, .* reads 1: install the version that wrote it"
+    with pytest.raises(ModelFileError, match=told):
         sklearn_mfavb.load(saved)
 
 
-@pytest.mark.parametrize("version", ["2", "10"])
-def test_newer_formats(saved, version):
-    """A format to come is named, and what to do about it."""
-    change_metadata(saved, format_version=version)
-    told = rf"format version {version}, .* reads versions up to 1: install a newer"
-    with pytest.raises(ModelFileError, match=told):
+@pytest.mark.parametrize("text", [b"", b"[1]", b'"text"', b"{}", b"[" * 100_000])
+def test_documents_of_another_kind(saved, text):
+    """Whatever the document is, the error is the usual one."""
+    repack(saved, lambda before: text)
+    with pytest.raises(ModelFileError, match=r"model\.mfavb' was not loaded: it"):
+        sklearn_mfavb.load(saved)
+
+
+def test_compressed_archives(saved):
+    """A small archive of much would fill the memory."""
+    repack(saved, lambda text: text, zipfile.ZIP_DEFLATED)
+    with pytest.raises(ModelFileError, match="it is compressed"):
         sklearn_mfavb.load(saved)
 
 
@@ -101,35 +101,24 @@ class Trap:
 @pytest.mark.parametrize(
     ("write", "told"),
     [
-        (lambda path, trap: joblib.dump(trap, path), "is a pickle, .*runs the code"),
-        (
-            lambda path, trap: path.write_bytes(pickle.dumps(trap)),
-            "is a pickle, .*`save` writes safetensors",
-        ),
-        (lambda path, trap: torch.save(trap, path), "is a zip archive, as of torch"),
-        (
-            lambda path, trap: save_file({"weight": torch.zeros(3)}, path),
-            "is a safetensors file, but not of a model .*format None, not",
-        ),
-        (lambda path, trap: path.write_text("n_clusters: 3\n"), "is no safetensors"),
-        (lambda path, trap: path.write_bytes(b""), "is empty"),
+        (lambda path, trap: joblib.dump(trap, path), "not a zip file"),
+        (lambda path, trap: torch.save(trap, path), r"config\.json"),
+        (lambda path, trap: path.write_bytes(b""), "not a zip file"),
     ],
-    ids=["joblib", "pickle", "torch", "safetensors", "text", "empty"],
+    ids=["joblib", "torch", "empty"],
 )
 def test_other_files(tmp_path, write, told):
-    """Other kinds of files are told by their kind, and nothing in them runs."""
+    """Other kinds of files are refused, and nothing in them runs."""
     path = tmp_path / "model.mfavb"
     write(path, Trap(str(tmp_path / "sprung")))
-    with pytest.raises(
-        ModelFileError, match=rf"model\.mfavb' was not loaded: it {told}"
-    ):
+    with pytest.raises(ModelFileError, match=rf"model\.mfavb' .* no model .*{told}"):
         sklearn_mfavb.load(path)
     assert not (tmp_path / "sprung").exists()
 
 
 def test_what_is_no_file(tmp_path):
     """A missing file and a folder are the usual errors, with the name."""
-    with pytest.raises(FileNotFoundError, match=r"a model is one file.*nothing\.mfavb"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.mfavb"):
         sklearn_mfavb.load(tmp_path / "nothing.mfavb")
-    with pytest.raises(IsADirectoryError, match="a model is one file"):
+    with pytest.raises(IsADirectoryError):
         sklearn_mfavb.load(tmp_path)

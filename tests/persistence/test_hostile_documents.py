@@ -2,6 +2,7 @@
 
 import json
 import resource
+from functools import reduce
 
 import pytest
 import torch
@@ -29,24 +30,21 @@ def whole(make, images, tiny_weights, tmp_path_factory):
         training=sklearn_mfavb.Training(),
     )
     fitted.fit(images).save(path)
-    return unpack(path)
+    with open(path, "rb") as file:
+        return unpack(file)
 
 
 @pytest.fixture
 def forge(whole, tmp_path):
-    """Write a file with a right checksum and a document that was edited."""
+    """Write a file with right checksums, and a document or tensors that were edited."""
 
-    def write(edit=lambda document: None, learned=lambda record: None, tensors=None):
-        document, record = (
-            json.loads(json.dumps(whole[0])),
-            json.loads(bytes(whole[1]["learned"].numpy())),
-        )
+    def write(edit=lambda document: None, tensors=None):
+        document = json.loads(whole[0])
         edit(document)
-        learned(record)
-        written = torch.tensor(list(json.dumps(record).encode()), dtype=torch.uint8)
-        content = {**whole[1], "learned": written, **(tensors or {})}
+        content = {**whole[1], **(tensors or {})}
         kept = {k: value.clone() for k, value in content.items() if value is not None}
-        (tmp_path / "model").write_bytes(pack(document, kept))
+        with open(tmp_path / "model", "wb") as file:
+            pack(file, document, kept)
         return tmp_path / "model"
 
     return write
@@ -56,22 +54,17 @@ def put(*path, value):
     """Return a function that puts a value deep into a document."""
 
     def edit(document):
-        for name in path[:-1]:
-            document = document[name]
-        document[path[-1]] = value
+        inner = reduce(lambda each, name: each[name], path[:-1], document)
+        inner[path[-1]] = value
 
     return edit
 
 
 def take(*path):
     """Return a function that takes a value out of a document."""
-
-    def edit(document):
-        for name in path[:-1]:
-            document = document[name]
-        del document[path[-1]]
-
-    return edit
+    return lambda document: reduce(
+        lambda each, name: each[name], path[:-1], document
+    ).pop(path[-1])
 
 
 def only_text(parameter):
@@ -82,10 +75,9 @@ def only_text(parameter):
 MODEL = ("model",)
 ENCODER = *MODEL, "encoders", 0
 TRANSFORMER = *ENCODER, "transformer", "$object", 1
-STATE = *ENCODER, "state"
-ARCHITECTURE = *STATE, "architecture"
-VISION = *ARCHITECTURE, "config", "vision_cfg"
-PREPROCESSING = *STATE, "preprocessing"
+ARCHITECTURE = *ENCODER, "state", "architecture"
+VISION = *ARCHITECTURE, "vision_cfg"
+PREPROCESSING = *ENCODER, "state", "preprocessing"
 ASSIGNER = *MODEL, "assigner"
 FORMAT = *MODEL, "image_format"
 
@@ -93,6 +85,11 @@ FORMAT = *MODEL, "image_format"
 def param(*path, value):
     """Return a function that puts a parameter into a document."""
     return put("params", *path, value=value)
+
+
+def learned(name, value):
+    """Return a function that puts a learned value into a document."""
+    return put("learned", name, value=value)
 
 
 def test_an_honest_document_loads(forge):
@@ -103,9 +100,8 @@ def test_an_honest_document_loads(forge):
 @pytest.mark.parametrize(
     ("edit", "told"),
     [
-        (put("class", value="KMeans"), "holds a 'KMeans', which is none of Anchor"),
         (put("class", value="os.system"), "holds a 'os.system'.* imported, or defined"),
-        (put("class", value="BaseImageClusterer"), "holds a 'BaseImageClusterer'"),
+        (put("class", value="BaseImageClusterer"), "which is none of Anchor"),
         (put("class", value=[]), "unhashable"),
         (take("model"), "model"),
         (put("params", value=[1]), "AttributeError"),
@@ -113,50 +109,40 @@ def test_an_honest_document_loads(forge):
         (param("no_such", value=1), "no_such"),
         (param("backbone", value={"$function": "os.system"}), "function"),
         (param("backbone", value={"$object": ["os.system", {}]}), "os.system"),
-        (param("backbone", value={"$object": "ViT"}), "unpack"),
-        (param("backbone", value={"$tuple": [1], "$path": "a"}), "unpack"),
         (param("backbone", value="hf-hub:some/model"), "hf-hub"),
         (param("backbone", "$object", 1, "embed_dim", value=64), "size mismatch"),
         (param("image_size", value={"$tuple": 3}), "iterable"),
-        (param("device", value={"$device": "nowhere"}), "nowhere"),
         (param("reading", value={"$object": ["Training", {}]}), "'reading' parameter"),
         (param("encoder", "$object", 1, "batch_size", value=-1), "batch_size"),
-        (
-            param("encoder", "$object", 1, "cache_dir", value="~"),
-            "cache_dir says where",
-        ),
         (put(*TRANSFORMER, "cache_dir", value=None), "cache_dir says where"),
         (param("training", "$object", 1, "checkpoint", value=".bashrc"), "says where"),
         (param("checkpoint", value=".bashrc"), "checkpoint says where to write"),
-        (param("assignment", value="head"), "estimator"),
+        (param("assignment", value="head"), "Cannot clone"),
         (param("assignment", "$object", 1, "n_clusters", value=5), "cluster_centers_"),
-        (put(*ASSIGNER, value={"kind": "pickle"}), "pickle"),
-        (put(*ASSIGNER, value={"kind": "head"}), "Missing key"),
-        (put(*ASSIGNER, "n_outputs", value=10**9), "out of range"),
-        (put(*ASSIGNER, "n_outputs", value="3"), "integer"),
-        (put(*ASSIGNER, "fitted", "cluster_centers_", value=1), "AttributeError"),
+        (put(*ASSIGNER, value={"kind": "pickle"}), "Missing key"),
+        (put(*ASSIGNER, value={"kind": "CenterHead"}), "Missing key"),
+        (put(*ASSIGNER, "fitted", "cluster_centers_", value=1), "TypeError"),
         (put(*ENCODER, value=None), "NoneType"),
         (put(*ENCODER, "transformer", value=None), "belong to nothing"),
         (put(*ENCODER, "transformer", value={"$object": ["ViT", {}]}), "device"),
         (put(*MODEL, "encoders", value=[]), "Unexpected key|belong to nothing"),
-        (
-            put(*STATE, "fingerprint", value="../../elsewhere"),
-            "not describe an encoder",
-        ),
-        (put(*ARCHITECTURE, "library", value="os"), "does not describe an encoder"),
-        (put(*ARCHITECTURE, "config", value={}), "vision_cfg"),
+        (put(*ENCODER, "state", "fingerprint", value="../elsewhere"), "not describe"),
+        (put(*ARCHITECTURE, "library", value="os"), "KeyError: 'os'"),
+        (take(*VISION), "vision_cfg"),
         (put(*VISION, "timm_model_name", value="hf-hub:some/model"), "has no model"),
-        (put(*PREPROCESSING, "size", value=[8]), "not describe a preprocessing"),
-        (put(*MODEL, "image_size", value=[8, 0]), "of 8 x 0 pixels"),
-        (put(*MODEL, "image_size", value=[8.0, 8]), "of 8.0 x 8 pixels"),
+        (put(*PREPROCESSING, "input_size", value=[3, 8]), "size"),
+        (put(*PREPROCESSING, "interpolation", value="magic"), "KeyError: 'magic'"),
+        (put(*MODEL, "image_size", value=[8, 0]), "is no size of images"),
+        (put(*MODEL, "image_size", value=[8.0, 8]), "is no size of images"),
         (put(*MODEL, "image_size", value=None), "size mismatch|Unexpected key"),
-        (take(*MODEL, "image_size"), "image_size"),
-        (put(*FORMAT, value=None), "with 0 channels"),
-        (put(*FORMAT, "image_shape", value=3), "image_shape"),
-        (put(*FORMAT, "image_shape", value=[8, -1]), "describes no images"),
-        (put(*FORMAT, "pixel_rule", value="any"), "describes no images"),
-        (put(*FORMAT, "pixel_range", value=[0, "white"]), "TypeError"),
-        (put(*FORMAT, "resize", value="bend"), "resize"),
+        (put(*FORMAT, value=None), "with 0 channels is no size"),
+        (put(*FORMAT, "image_shape", value=3), "TypeError"),
+        (put(*FORMAT, "image_shape", value=[8, 8, -1]), "is no size of images"),
+        (learned("predict", 1), "'predict' is no attribute"),
+        (learned("__class__", "x"), "'__class__' is no attribute"),
+        (learned("history_", "two"), "'history_' is no attribute, or of a wrong"),
+        (learned("skipped_", [1]), "'skipped_' is no attribute, or of a wrong"),
+        (take("learned", "labels_"), "labels_"),
     ],
     ids=only_text,
 )
@@ -168,45 +154,24 @@ def test_documents_that_lie(forge, edit, told):
 
 
 @pytest.mark.parametrize(
-    ("edit", "told"),
-    [
-        (put("predict", value=1), "'predict' is no attribute"),
-        (put("__class__", value="x"), "'__class__' is no attribute"),
-        (put("model_", value=1), "'model_' is no attribute"),
-        (put("history_", value="two"), "'history_' is no attribute, or of a wrong"),
-        (put("paths_", value=[1]), "'paths_' is no attribute, or of a wrong type"),
-        (put("skipped_", value=[1]), "'list'"),
-        (take("labels_"), "labels_"),
-    ],
-    ids=only_text,
-)
-def test_learned_values_that_lie(forge, edit, told):
-    """What was learned has the names and types that fit sets."""
-    with pytest.raises(ModelFileError, match=rf"model' was not loaded: it.*{told}"):
-        sklearn_mfavb.load(forge(learned=edit))
-
-
-@pytest.mark.parametrize(
     ("tensors", "told"),
     [
-        ({"learned.labels_": torch.zeros(3)}, "'labels_' .*wrong type"),
+        ({"learned.labels_": None}, "learned.labels_"),
         ({"network.more": torch.zeros(3)}, 'Unexpected key.* "more"'),
         ({"network.pixel_mean": None}, "Missing key.*pixel_mean"),
         ({"network.cluster_heads.chosen": torch.tensor(9)}, "index must be"),
-        ({"encoders.0.mean": torch.zeros(3)}, "another length"),
-        ({"encoders.0.mean": torch.zeros(12, dtype=torch.int8)}, "row of float32"),
-        ({"assigner.cluster_centers_": torch.zeros(3, 15)}, "another type or shape"),
+        ({"encoders.0.tower.proj": None}, "Missing key.*tower.proj"),
+        ({"model.encoders.0.mean": torch.zeros(3)}, "another length"),
+        ({"model.encoders.0.mean": torch.zeros(12).byte()}, "no row of float32"),
         (
-            {"assigner.cluster_centers_": torch.zeros(3, 16, dtype=torch.float64)},
+            {"model.assigner.fitted.cluster_centers_": torch.zeros(3, 15)},
+            "another type or shape",
+        ),
+        (
+            {"model.assigner.fitted.cluster_centers_": torch.zeros(3, 16).double()},
             "another type or shape",
         ),
         ({"elsewhere": torch.zeros(3)}, "elsewhere belong to nothing"),
-        ({"learned": None}, "learned"),
-        ({"learned": torch.tensor([91], dtype=torch.uint8)}, "JSONDecodeError"),
-        (
-            {"learned": torch.tensor([91] * 100_000, dtype=torch.uint8)},
-            "RecursionError",
-        ),
     ],
     ids=only_text,
 )
@@ -216,16 +181,7 @@ def test_tensors_that_fit_nothing(forge, tensors, told):
         sklearn_mfavb.load(forge(tensors=tensors))
 
 
-@pytest.mark.parametrize("document", [[], [1], "text", {}, {"versions": 1}], ids=str)
-def test_documents_of_another_kind(tmp_path, document):
-    """Whatever the document is, the error is the usual one."""
-    (tmp_path / "model").write_bytes(pack(document, {}))
-    with pytest.raises(ModelFileError, match="model' was not loaded: it"):
-        sklearn_mfavb.load(tmp_path / "model")
-
-
 HUGE = 10**9
-LARGE = [2**16, 2**16]
 FORGERIES = {
     "blocks": param("n_blocks", value=HUGE),
     "width": param("backbone", "$object", 1, "embed_dim", value=2**20),
@@ -235,8 +191,9 @@ FORGERIES = {
     "layers of the encoder": put(*VISION, "layers", value=HUGE),
     "width of the encoder": put(*VISION, "width", value=2**16),
     "positions of the encoder": put(*VISION, "image_size", value=2**16),
-    "images of the encoder": put(*PREPROCESSING, "size", value=LARGE),
-    "images": put(*MODEL, "image_size", value=LARGE),
+    "images of the encoder": put(*PREPROCESSING, "input_size", value=[3, 2**16, 2**16]),
+    "crops of the encoder": put(*PREPROCESSING, "crop_pct", value=1e-9),
+    "images": put(*MODEL, "image_size", value=[2**16, 2**16]),
     "channels": put(*FORMAT, "image_shape", value=[8, 8, HUGE]),
 }
 
