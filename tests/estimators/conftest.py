@@ -8,14 +8,11 @@ from skorch.callbacks import Callback
 from sklearn_mfavb import Training, estimators
 from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.datasets import make_shape_images
-from sklearn_mfavb.estimators import BaseImageClusterer
 
 FAMILY = [
-    item
-    for item in map(vars(estimators).get, estimators.__all__)
-    if isinstance(item, type)
-    and issubclass(item, BaseImageClusterer)
-    and item is not BaseImageClusterer
+    getattr(estimators, name)
+    for name in estimators.__all__
+    if name.endswith("Clustering")
 ]
 FEW_EPOCHS = {
     "AnchorClustering": {"pretrain_epochs": 1},
@@ -47,13 +44,11 @@ def build_tiny(*, image_size, n_channels, feature_dims):
 
 @pytest.fixture(scope="session", params=FAMILY, ids=lambda each: each.__name__)
 def estimator_class(request):
-    """Name every estimator of the table."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone():
-    """Hand out the function that builds a tiny network."""
     return build_tiny
 
 
@@ -82,7 +77,6 @@ def shapes():
 
 @pytest.fixture(scope="session")
 def images(shapes):
-    """Draw images of shapes."""
     return shapes[0]
 
 
