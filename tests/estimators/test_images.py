@@ -66,7 +66,7 @@ def test_large_images_are_reduced_unless_asked(make):
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 def test_photographs_keep_their_aspect(estimator_class, make, tmp_path, resize):
-    """A square in a wide photograph is seen as a square, unless stretched (fault 9)."""
+    """A square in a wide photograph is seen as a square, unless stretched."""
     wide = np.zeros((40, 80), dtype=np.uint8)
     wide[10:30, 30:50] = 255  # 20 pixels square, in the middle
     paths = [tmp_path / f"{number}.png" for number in range(6)]
@@ -90,7 +90,7 @@ def test_photographs_keep_their_aspect(estimator_class, make, tmp_path, resize):
 
 
 def test_augmentations_of_users_may_work_in_place(estimator_class, make, images):
-    """What they write into their batch changes no image (fault 10)."""
+    """What they write into their batch changes no image."""
 
     def erase(batch):
         return batch.mul_(0.0).add_(torch.rand_like(batch))
@@ -119,7 +119,7 @@ def test_modules_of_users_are_never_trained_in_place(make, images):
 def test_files_that_nobody_looks_at_are_not_decoded(
     estimator_class, make, photos, features, decoded
 ):
-    """With features beside them, their headers say all that is asked (fault 5)."""
+    """With features beside them, their headers say all that is asked."""
     rows = features[:30]
     clusterer = make(estimator_class, encoder="precomputed").fit(photos, features=rows)
     clusterer.predict(photos, features=rows)
@@ -159,7 +159,7 @@ def test_files_are_decoded_once(
 
 
 def test_a_score_does_not_drop_what_is_kept(make, photos, decoded):
-    """Reading at another size leaves images where they are (fault 14)."""
+    """Reading at another size leaves images where they are."""
     clusterer = make(VTCCClustering, image_size=6).fit(photos)
     source = clusterer._open(photos).source
     source.keep((6, 6))

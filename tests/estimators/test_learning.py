@@ -35,7 +35,7 @@ def draw_features(n_samples, n_clusters, distance):
 
 
 def test_no_default_is_worse_than_kmeans_on_features(estimator_class):
-    """Where k-means finds the classes, every method does, and soon (fault 1)."""
+    """Where k-means finds the classes, every method does, and soon."""
     features, kinds = draw_features(90, 3, distance=4)
 
     def make(seed):

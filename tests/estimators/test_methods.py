@@ -87,7 +87,7 @@ def test_stages_of_scan(make, images, features, parameters, n_epochs):
 
 
 def test_scan_keeps_one_head_before_self_labeling(make, images):
-    """All heads learn to cluster; one teaches itself and labels (fault 3)."""
+    """All heads learn to cluster; one teaches itself and labels."""
     record, training = recorded(
         lambda network: [head.layers.weight.clone() for head in network.cluster_heads]
     )

@@ -29,7 +29,7 @@ def refitted(fitted):
     [(1, 17, [1]), (18, 17, [9, 9]), (17, 17, [17]), (90, "auto", [90])],
 )
 def test_no_row_is_computed_for_nothing(refitted, images, n_images, batch_size, sizes):
-    """One image is one row, and eighteen are eighteen (fault 8)."""
+    """One image is one row, and eighteen are eighteen."""
     seen = []
     refitted.set_params(batch_size=batch_size)
     hook = refitted.model_.network.backbone.register_forward_hook(
