@@ -1,19 +1,17 @@
 """New images, one or many, in any order; the score; the smallest problems."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklearn_mfavb import VTCCClustering
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
-
-METHODS = ("predict", "predict_proba", "transform", "score")
 
 
 @pytest.fixture
@@ -52,13 +50,6 @@ def test_order_and_company_change_nothing(refitted, images, n_samples):
         assert_allclose(result, call(images)[:n_samples], rtol=1e-3, atol=1e-4)
 
 
-def test_prediction_before_fit_is_refused(estimator_class, make, images):
-    """An unfitted estimator says so, whatever is passed."""
-    for method in METHODS:
-        with pytest.raises(NotFittedError):
-            getattr(make(estimator_class), method)(images)
-
-
 def test_the_smallest_problems(estimator_class, make, images):
     """One image is one cluster; as many clusters as images; more are refused."""
     assert make(estimator_class, 1).fit_predict(images[:1]).tolist() == [0]
@@ -77,16 +68,6 @@ def test_any_batch_size_trains(estimator_class, make, images, batch_size):
     assert all(np.isfinite(row["loss"]) for row in clusterer.history_)
 
 
-def test_pipelines_end_in_labels_or_go_on(estimator_class, make, images):
-    """As the last step, or before others that see its embedding."""
-    turn = FunctionTransformer(lambda batch: batch[:, ::-1])
-    pipeline = make_pipeline(turn, make(estimator_class))
-    labels = pipeline.fit_predict(images)
-    assert_array_equal(pipeline.predict(images), labels)
-    scaled = make_pipeline(make(estimator_class), StandardScaler())
-    assert_allclose(scaled.fit_transform(images).mean(axis=0), 0, atol=1e-3)
-
-
 def test_score_is_the_agreement_with_neighbors(fitted, images, shapes):
     """By pixels, without classes, and the same each time."""
     rows = pixel_features(torch.from_numpy(images)[:, None])
@@ -96,21 +77,20 @@ def test_score_is_the_agreement_with_neighbors(fitted, images, shapes):
     assert score == fitted.score(images, y=shapes[1])
     for n_samples in (1, 2):
         assert np.isfinite(fitted.score(images[:n_samples]))
+    with pytest.raises(NotFittedError):
+        clone(fitted).score(images)
 
 
 @pytest.mark.gpu
 def test_a_model_of_a_gpu_predicts_the_same_on_the_cpu(make, images, tiny):
     """Pickles hold their networks on the CPU, what is fitted stays where it is."""
-    import io
-    import pickle
-
     clusterer = make(VTCCClustering, encoder=tiny(device="cuda"), device="cuda")
     clusterer.set_params(training__precision="float32").fit(images)
     state = clusterer.model_.__getstate__()
     for name in ("network", "assigner"):
         assert {t.device.type for t in state[name].state_dict().values()} == {"cpu"}
     assert clusterer.model_.device.type == "cuda"
-    copy = pickle.load(io.BytesIO(pickle.dumps(clusterer)))
+    copy = pickle.loads(pickle.dumps(clusterer))
     assert_array_equal(copy.predict(images), clusterer.labels_)
     embedding = clusterer.transform(images)
     assert_allclose(copy.transform(images), embedding, rtol=1e-2, atol=1e-2)
