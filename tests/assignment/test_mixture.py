@@ -27,12 +27,10 @@ def draw_blobs(sizes, seed=0, spread=0.1, long=0.1, distance=1.5):
 
 
 def assign(assigner, rows):
-    """Return probabilities as an array."""
     return assigner(torch.from_numpy(rows)).numpy()
 
 
 def fit_labels(rows, n_clusters=3, seed=0, **parameters):
-    """Fit a mixture and return its labels."""
     assigner = MixtureAssigner(rows.shape[1], n_clusters, **parameters)
     return assign(assigner.fit(rows, random_state=seed), rows).argmax(axis=1)
 
@@ -101,16 +99,6 @@ def test_forward_is_the_posterior_of_the_mixture(monkeypatch):
     assert_allclose(posterior, expected, atol=1e-3)
 
 
-def test_probabilities_sum_to_one_in_float32():
-    """Rows are distributions, also of bfloat16 embeddings."""
-    rows, _ = draw_blobs([20] * 3)
-    assigner = MixtureAssigner(8, 3).fit(rows, random_state=0)
-    for dtype in (torch.float32, torch.bfloat16):
-        probabilities = assigner(torch.from_numpy(rows).to(dtype))
-        assert probabilities.dtype == torch.float32
-        torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(60))
-
-
 def test_same_seed_same_assigner_and_global_state_untouched():
     """Two fits agree bit for bit and draw nothing from global generators."""
     rows, _ = draw_blobs([20] * 3, spread=0.5)
@@ -146,29 +134,26 @@ def test_shuffled_rows_get_shuffled_labels():
     ids=["identical", "zeros", "one cluster", "K = n", "one row", "duplicates"],
 )
 def test_degenerate_embeddings_are_labeled_in_silence(rows, n_clusters, balance):
-    """Nothing crashes or warns, and probabilities are finite and sum to one."""
+    """Nothing crashes or warns; distinct rows get a cluster each if there is one."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assigner = MixtureAssigner(4, n_clusters, balance=balance)
         probabilities = assign(assigner.fit(rows, random_state=0), rows)
     assert probabilities.shape == (len(rows), n_clusters)
     assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-
-
-def test_as_many_clusters_as_rows_are_all_used():
-    """Distinct rows get a cluster each if there is one for each."""
-    labels = fit_labels(np.eye(4, dtype=np.float32), 4)
-    assert sorted(labels) == [0, 1, 2, 3]
+    if n_clusters == len(np.unique(rows, axis=0)):
+        assert len(set(probabilities.argmax(axis=1))) == n_clusters
 
 
 def test_state_goes_into_another_assigner():
-    """All that was learned is in the state dict."""
+    """All that was learned is in the state dict; bfloat16 embeddings are welcome."""
     rows, _ = draw_blobs([20] * 3)
     fitted = MixtureAssigner(8, 3).fit(rows, random_state=0)
     copy = MixtureAssigner(8, 3)
     assert not np.allclose(assign(copy, rows), assign(fitted, rows))
     copy.load_state_dict(fitted.state_dict())
     assert_array_equal(assign(copy, rows), assign(fitted, rows))
+    assert copy(torch.from_numpy(rows).bfloat16()).dtype == torch.float32
 
 
 def dense_fit(rows, n_clusters, balance):
