@@ -10,7 +10,6 @@ from sklearn_mfavb.views import View
 
 
 def make_resnet(image_size=(8, 8), n_channels=3, **options):
-    """Build a ResNet-18, in evaluation mode."""
     torch.manual_seed(0)
     resnet = TimmBackbone(
         "resnet18", image_size=image_size, n_channels=n_channels, **options
@@ -124,7 +123,6 @@ def test_memory_layout_does_not_change_the_function():
 
 
 def test_building_leaves_the_network_untouched():
-    """The trial run neither changes statistics nor the mode."""
     resnet = TimmBackbone("resnet18", image_size=(8, 8), n_channels=3)
     assert all(module.training for module in resnet.modules())
     assert resnet.network.bn1.num_batches_tracked == 0
@@ -140,7 +138,6 @@ def test_projected_features_are_added():
 
 
 def test_features_alone_need_no_network(monkeypatch):
-    """Without pixels the projected features are the embedding."""
     monkeypatch.delattr(timm, "create_model")
     alone, view = make_resnet(None, 0, feature_dims=(5,)), draw_view()
     assert alone.network is None
@@ -151,7 +148,6 @@ def test_features_alone_need_no_network(monkeypatch):
 
 @pytest.mark.parametrize("image_size", [(8, 8), None])
 def test_gradients_reach_everything(image_size):
-    """Every parameter learns from the first step on."""
     backbone = make_resnet(image_size, feature_dims=(5,)).train()
     backbone(draw_view()).square().sum().backward()
     for name, parameter in backbone.named_parameters():
@@ -209,7 +205,6 @@ def test_images_that_do_not_suit_are_refused(name, image_size, reason):
 
 
 def test_a_network_must_look_at_something():
-    """Neither pixels nor features is refused."""
     with pytest.raises(ValueError, match="feature_dims"):
         make_resnet(None)
 
