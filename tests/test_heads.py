@@ -20,7 +20,6 @@ CPU = torch.device("cpu")
 
 
 def test_instance_head_projects_to_unit_vectors():
-    """Projections have length one."""
     projection = InstanceHead(8, 5)(torch.randn(6, 8))
     assert projection.shape == (6, 5)
     torch.testing.assert_close(projection.norm(dim=1), torch.ones(6))
@@ -70,7 +69,6 @@ def test_the_choice_is_part_of_the_state():
 
 @pytest.mark.parametrize("index", [-2, 3])
 def test_only_heads_that_exist_are_chosen(index):
-    """The error names the largest index."""
     with pytest.raises(ValueError, match=r"index must be .* to 2, got"):
         ClusterHeads(8, 4, 3).choose(index)
 

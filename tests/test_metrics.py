@@ -59,16 +59,6 @@ def test_accuracy_is_the_best_over_all_namings(n_clusters):
     assert clustering_accuracy(labels_true, labels_pred) == pytest.approx(best)
 
 
-def test_accuracy_ignores_names_and_order():
-    """Renaming clusters and reordering samples keep the accuracy."""
-    rng = np.random.default_rng(0)
-    labels_true, labels_pred = rng.integers(5, size=(2, 50))
-    order = rng.permutation(50)
-    expected = clustering_accuracy(labels_true, labels_pred)
-    assert clustering_accuracy(labels_true[order], labels_pred[order]) == expected
-    assert clustering_accuracy(labels_true, rng.permutation(5)[labels_pred]) == expected
-
-
 @pytest.mark.parametrize(
     ("labels_true", "labels_pred", "message"),
     [
@@ -78,7 +68,6 @@ def test_accuracy_ignores_names_and_order():
     ],
 )
 def test_labels_that_cannot_be_compared_are_refused(labels_true, labels_pred, message):
-    """Unequal lengths, no labels and matrices raise ValueError."""
     with pytest.raises(ValueError, match=message):
         clustering_accuracy(labels_true, labels_pred)
 
@@ -147,16 +136,7 @@ def test_information_ignores_the_names_of_clusters():
     assert neighbor_information(np.array(["x", "z", "y"])[labels], ring(12)) == expected
 
 
-def test_information_of_random_labels_is_far_below_that_of_compact_ones():
-    """Labels that ignore the neighborhood say next to nothing about it."""
-    labels = np.repeat(np.arange(4), 250)
-    shuffled = np.random.default_rng(0).permutation(labels)
-    assert neighbor_information(labels, ring(1000)) > 1.3
-    assert neighbor_information(shuffled, ring(1000)) < 0.02
-
-
 def test_information_without_neighbors_is_zero():
-    """A single image has no neighbors and gives no information."""
     assert neighbor_information([4], np.empty((1, 0), dtype=np.int64)) == 0.0
 
 

@@ -10,10 +10,8 @@ from sklearn_mfavb.views import View
 
 
 def make_network(network_class=ClusteringNetwork):
-    """Build a small network of two channels."""
-    backbone = ConvStemViT(
-        (2, 2), n_channels=2, patch_size=2, embed_dim=16, n_heads=2, depth=1
-    )
+    sizes = {"patch_size": 2, "embed_dim": 16, "n_heads": 2, "depth": 1}
+    backbone = ConvStemViT((2, 2), n_channels=2, **sizes)
     heads = InstanceHead(16, 8), ClusterHeads(16, 3, 2)
     return network_class(backbone, *heads, n_channels=2)
 
@@ -45,14 +43,12 @@ def test_images_are_standardized_per_channel():
 
 
 def test_constant_images_stay_finite():
-    """A channel without variance is not divided by zero."""
     network, pixels = make_network(), torch.ones(3, 2, 4, 4)
     network.standardize_by(pixels)
     assert (network.normalize(View(pixels)).images == 0).all()
 
 
 def test_a_network_on_features_alone_has_no_statistics():
-    """Features pass as they are."""
     heads = InstanceHead(5, 8), ClusterHeads(5, 3)
     network = ClusteringNetwork(FeatureBackbone((2, 3)), *heads).eval()
     view = View(None, torch.rand(4, 5))
@@ -82,7 +78,6 @@ def test_all_parts_name_what_weight_decay_spares():
 
 
 def test_bytes_and_floats_of_the_same_picture_agree():
-    """uint8 pixels mean their 255th; floats pass unchanged."""
     network = make_network().eval()
     pixels = torch.randint(0, 256, (4, 2, 4, 4), dtype=torch.uint8)
     torch.testing.assert_close(

@@ -67,23 +67,6 @@ def test_information_is_left_out_unless_it_has_a_weight():
     assert terms.keys() == {"instance_loss", "cluster_loss", "balance_loss"}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"instance_temperature": 0.0},
-        {"cluster_temperature": -1.0},
-        {"instance_weight": -1.0},
-        {"cluster_weight": "heavy"},
-        {"information_weight": None},
-    ],
-)
-def test_terms_have_limits(wrong):
-    """Temperatures are above zero, weights at least zero."""
-    [name] = wrong
-    with pytest.raises(ValueError, match=f"'{name}' parameter of ContrastiveTerms"):
-        ContrastiveTerms(**wrong)._validate_params()
-
-
 def test_instance_objective_is_the_contrast_of_two_views():
     """NT-Xent written out."""
     first, second = draw_output(), draw_output()

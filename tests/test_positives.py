@@ -83,7 +83,6 @@ def test_neighbors_in_the_embedding_are_found_while_it_is_learned():
 
 
 def draw_rows(n_samples, n_features=3):
-    """Make a data set of random features."""
     rows = np.random.default_rng(0).standard_normal((n_samples, n_features))
     return ImageDataset(None, None, None, rows.astype(np.float32))
 
@@ -166,7 +165,6 @@ def test_a_space_that_there_is_not_is_refused(space, dataset, feature_dims, mess
 
 
 def open_colors(features=None):
-    """Make a data set of color images."""
     colors = np.zeros((4, 8, 8, 3), dtype=np.uint8)
     return ImageDataset(open_images(colors), (8, 8), None, features)
 
@@ -196,13 +194,3 @@ def test_the_users_own_neighbors_are_taken_as_they_are():
     assert resolve_positives(mine, open_colors()) is mine
     expected = Neighbors().get_params()
     assert resolve_positives("neighbors", GRAY).get_params() == expected
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"n_neighbors": 0}, {"space": "colors"}, {"refresh": 0}]
-)
-def test_neighbors_have_limits(wrong):
-    """The error names the parameter."""
-    [name] = wrong
-    with pytest.raises(ValueError, match=f"'{name}' parameter of Neighbors"):
-        Neighbors(**wrong)._validate_params()

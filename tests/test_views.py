@@ -27,13 +27,11 @@ def test_stack_leaves_out_what_is_missing():
 
 
 def test_views_of_two_kinds_do_not_stack():
-    """What one has and the other lacks is refused."""
     with pytest.raises(ValueError, match="lacks"):
         View(None, torch.rand(2, 3)).stack(View(torch.zeros(2, 1, 4, 4)))
 
 
 def test_bytes_become_unit_pixels_and_floats_pass():
-    """uint8 pixels mean their 255th; the bytes stay as they are."""
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8)
     torch.testing.assert_close(unit_pixels(pixels), torch.tensor([0.0, 0.2, 1.0]))
     assert pixels.tolist() == [0, 51, 255]

@@ -13,7 +13,6 @@ from sklearn_mfavb.backbones import (
 from sklearn_mfavb.views import View, ViewShape
 
 PIXELS = ViewShape((8, 8), 1)
-FEATURES = ViewShape(None, 0, (2, 3))
 
 
 def default():
