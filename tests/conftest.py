@@ -23,7 +23,6 @@ def fixed_global_seed():
 
 @pytest.fixture(scope="session")
 def tiny_model():
-    """Register a tiny model with open_clip, and build it."""
     import open_clip
 
     open_clip.add_model_config(TINY)
@@ -37,7 +36,6 @@ def tiny_model():
 
 @pytest.fixture(scope="session")
 def tiny_weights(tiny_model, tmp_path_factory):
-    """Write the weights of the tiny model's image tower."""
     path = tmp_path_factory.mktemp("weights") / "tower.safetensors"
     weights = tiny_model.visual.state_dict()
     save_file({f"visual.{name}": value for name, value in weights.items()}, path)
@@ -57,8 +55,6 @@ def tiny(tiny_weights):
 
 @pytest.fixture
 def register_model(tmp_path):
-    """Register a variant of the tiny model with open_clip."""
-
     def variant(name, **vision):
         import open_clip
 

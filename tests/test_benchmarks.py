@@ -47,7 +47,6 @@ SPEED = """\
 
 
 def run_program(name, *arguments):
-    """Run a program of the benchmarks as users do."""
     return subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
         capture_output=True,
@@ -59,13 +58,11 @@ def run_program(name, *arguments):
 
 
 def write(path, records):
-    """Write records to a file."""
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     return path
 
 
 def accuracy_record(method, seed, acc, **changes):
-    """Make a record whose scores are easy to average."""
     record = {"method": method, "dataset": "digits", "seed": seed, "profile": "cpu"}
     record |= {"features": None, "n_images": 1797, "image_size": [8, 8]}
     record |= {"n_clusters": 10, "acc": acc, "score": 0.7, "seconds": 1.0}
@@ -125,7 +122,6 @@ def test_speed_report_compares_medians_with_targets(tmp_path):
 
 
 def tables(text):
-    """List the tables of a page that compare methods or clusters."""
     return re.findall(r"(?:^\| (?:method|set) \|.*\n)(?:^\|.*\n)+", text, re.MULTILINE)
 
 
@@ -154,7 +150,6 @@ def test_pages_show_what_the_reports_print():
 
 @pytest.mark.parametrize("name", ["accuracy", "speed"])
 def test_report_without_records_says_what_to_do(name, tmp_path):
-    """An empty file is an error that names the other program."""
     done = run_program(f"{name}.report", "--results", tmp_path / "nothing.jsonl")
     assert done.returncode == 2
     assert "nothing.jsonl holds no records: run run.py first." in done.stderr
@@ -162,7 +157,6 @@ def test_report_without_records_says_what_to_do(name, tmp_path):
 
 @pytest.fixture
 def methods(monkeypatch):
-    """Import the table of methods."""
     monkeypatch.syspath_prepend(str(ROOT))
     from benchmarks.accuracy import methods
 
@@ -170,7 +164,6 @@ def methods(monkeypatch):
 
 
 def test_table_of_methods_covers_every_estimator(methods):
-    """Each can be made, and its parameters are known to its class."""
     made = {
         name: methods.make(name, 3, 7, settings={}, has_features=True)
         for name in methods.METHODS

@@ -27,7 +27,6 @@ def test_instance_head_projects_to_unit_vectors():
 
 @pytest.mark.parametrize("n_cluster_heads", [1, 3])
 def test_cluster_heads_assign_each_on_its_own(n_cluster_heads):
-    """Every head gives probabilities of its own, by weights of its own."""
     heads = ClusterHeads(8, 4, n_cluster_heads).eval()
     embedding = torch.randn(6, 8)
     assignment = heads(embedding)
@@ -56,7 +55,6 @@ def test_a_chosen_head_stands_alone():
 
 
 def test_the_choice_is_part_of_the_state():
-    """A state, a copy and a pickle keep the choice, which is an integer."""
     heads, embedding = ClusterHeads(8, 4, 3).eval(), torch.randn(6, 8)
     heads.choose(2)
     other = ClusterHeads(8, 4, 3).eval()
@@ -94,7 +92,6 @@ def test_centers_assign_by_student_t():
 
 
 def describe(head):
-    """Name the layers of a head, linear ones by their widths."""
     modules = [m for m in head.modules() if not list(m.children())]
     return [
         (m.in_features, m.out_features)

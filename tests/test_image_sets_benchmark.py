@@ -15,7 +15,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* in the literature, but")
 
 @pytest.fixture
 def image_sets(monkeypatch):
-    """Import the module from the folder of the benchmarks."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
     return pytest.importorskip("image_sets")
 
@@ -62,7 +61,6 @@ def test_file_goes_before_folder_and_folder_before_torchvision(image_sets, tmp_p
 
 
 def test_imagenet_subset_is_picked_from_a_larger_collection(image_sets, tmp_path):
-    """Only the set's synsets are read, under their readable names."""
     for synset in [*image_sets.IMAGENET_10, "n01440764"]:
         (tmp_path / "imagenet10" / synset).mkdir(parents=True)
         Image.new("L", (2, 2)).save(tmp_path / "imagenet10" / synset / "a.png")
@@ -83,7 +81,6 @@ def test_digits_need_no_folder(image_sets, recwarn):
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenet10", "aid", "unknown"])
 def test_absence_says_how_to_obtain(name, image_sets, tmp_path):
-    """The error names what was sought, and the owner or the known sets."""
     with pytest.raises(FileNotFoundError, match=rf"No file {name}\.npz") as caught:
         image_sets.load_image_set(name, tmp_path)
     row = image_sets.read_table().get(name)
@@ -91,7 +88,6 @@ def test_absence_says_how_to_obtain(name, image_sets, tmp_path):
 
 
 def test_usps_splits_are_merged(image_sets, tmp_path):
-    """Torchvision's files of USPS give train, then test, as 8-bit digits."""
     for file, lines in {"usps.bz2": [(3, -1), (1, 1)], "usps.t.bz2": [(10, 0)]}.items():
         rows = [
             f"{label} " + " ".join(f"{i}:{value}" for i in range(1, 257))
@@ -108,7 +104,6 @@ def test_usps_splits_are_merged(image_sets, tmp_path):
 
 
 def test_fashion_mnist_tensors_become_arrays(image_sets, tmp_path):
-    """Sets that torchvision keeps as tensors come as arrays, with their names."""
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for split, labels in {"train": [4, 9], "t10k": [0]}.items():
@@ -149,8 +144,6 @@ def test_files_come_from_all_splits(name, folder, lists, image_sets, tmp_path):
 
 
 def test_cifar_100_has_superclasses(image_sets, tmp_path, monkeypatch):
-    """Fine labels of torchvision become the labels of their superclasses."""
-
     class FineClasses:
         """Stands in for torchvision's set, whose files are checked by their hash."""
 
@@ -172,7 +165,6 @@ def test_cifar_100_has_superclasses(image_sets, tmp_path, monkeypatch):
 def test_stl_10_has_channels_last_and_download_is_passed_on(
     image_sets, tmp_path, monkeypatch
 ):
-    """Channels move to the end; root, splits and download reach torchvision."""
     calls = []
 
     class ChannelsFirst:
@@ -197,8 +189,6 @@ def test_stl_10_has_channels_last_and_download_is_passed_on(
 
 
 def test_failed_downloads_are_not_hidden(image_sets, tmp_path, monkeypatch):
-    """With download=True, torchvision's own error reaches the user."""
-
     def fail(**kwargs):
         raise RuntimeError("the server is down")
 

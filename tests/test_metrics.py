@@ -39,13 +39,11 @@ from sklearn_mfavb.metrics import (
     ],
 )
 def test_accuracy_of_known_tables(labels_true, labels_pred, expected):
-    """Small tables give the share that can be counted by hand."""
     assert clustering_accuracy(labels_true, labels_pred) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
 def test_accuracy_is_the_best_over_all_namings(n_clusters):
-    """Trying every one-to-one naming finds nothing better, for any numbers of ids."""
     rng = np.random.default_rng(0)
     labels_true, labels_pred = (
         rng.integers(3, size=30),
@@ -73,7 +71,6 @@ def test_labels_that_cannot_be_compared_are_refused(labels_true, labels_pred, me
 
 
 def test_summary_holds_the_three_measures():
-    """One table gives the accuracy, arithmetic NMI and ARI that follow by hand."""
     summary = clustering_summary([0, 0, 1, 1], [0, 0, 1, 2])
     # I = log 2, entropies log 2 and 1.5 log 2: NMI = 1 / 1.25 = 0.8.
     # Pairs: 1 in both, 2 and 1 of 6 in each: ARI = (1 - 1/3) / (3/2 - 1/3) = 4/7.
@@ -82,7 +79,6 @@ def test_summary_holds_the_three_measures():
 
 
 def test_scorer_chooses_the_right_number_of_clusters():
-    """A grid search scored by accuracy finds the number of blobs."""
     points, blobs = make_blobs(60, centers=3, cluster_std=0.1, random_state=0)
     search = GridSearchCV(
         KMeans(n_init=5, random_state=0),
@@ -128,7 +124,6 @@ def test_information_equals_the_sum_over_pairs_of_clusters():
 
 
 def test_information_ignores_the_names_of_clusters():
-    """Strings or far-off numbers in place of 0, 1, 2 change nothing."""
     labels = np.arange(12) // 4
     expected = neighbor_information(labels, ring(12))
     assert expected > 0.1
@@ -150,6 +145,5 @@ def test_information_without_neighbors_is_zero():
     ],
 )
 def test_neighbors_that_do_not_fit_the_labels_are_refused(neighbors, message):
-    """Wrong shapes and rows that do not exist raise, and the message says which."""
     with pytest.raises(ValueError, match=message):
         neighbor_information([0, 1, 1], neighbors)

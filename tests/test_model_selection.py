@@ -17,7 +17,6 @@ from sklearn_mfavb.model_selection import _mean_silhouette
 
 
 def make_rows(n_clusters, *, n_samples=300, dtype=np.float64, random_state=0):
-    """Draw rows around directions that are far from each other."""
     X, _ = make_blobs(
         n_samples, n_features=20, centers=n_clusters, random_state=random_state
     )
@@ -32,7 +31,6 @@ def rows():
 @pytest.mark.parametrize("n_clusters", [2, 3, 5, 9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_clear_clusters_are_counted(n_clusters, dtype):
-    """Blobs that are far apart are found, however many there are."""
     X = make_rows(n_clusters, dtype=dtype)
     assert NClustersSelector(max_clusters=12, random_state=0).fit(X).n_clusters_ == (
         n_clusters
@@ -40,7 +38,6 @@ def test_clear_clusters_are_counted(n_clusters, dtype):
 
 
 def test_scores_are_silhouettes_of_kmeans_by_the_cosine(rows):
-    """The curve is what scikit-learn gives for the same labels, step by step."""
     selector = NClustersSelector(2, 6, n_init=1, random_state=3).fit(rows)
     seed = np.random.RandomState(3).randint(np.iinfo(np.int32).max)
     unit = normalize(rows)
@@ -67,7 +64,6 @@ def test_silhouette_equals_that_from_all_pairs(dtype):
 
 
 def test_silhouette_of_coinciding_clusters_is_zero():
-    """Clusters at one and the same point are neither good nor bad, and not NaN."""
     assert _mean_silhouette(np.ones((4, 2)), np.array([0, 0, 1, 1])) == 0
 
 
@@ -79,7 +75,6 @@ def test_silhouette_ignores_empty_clusters():
 
 @pytest.mark.parametrize("change", ["length", "scale", "order"])
 def test_estimate_depends_on_directions_only(rows, change):
-    """The length of single rows, the unit, and the order of rows do not count."""
     rng = np.random.default_rng(0)
     changed = {
         "length": rows * rng.uniform(0.5, 2, size=(300, 1)),
@@ -128,7 +123,6 @@ def test_at_most_max_samples_rows_are_compared(monkeypatch):
 
 
 def test_half_precision_bytes_and_read_only_maps_are_rows(tmp_path):
-    """Features as they are stored, and pixels, can be given."""
     X = make_rows(3, n_samples=60)
     np.save(tmp_path / "rows.npy", X.astype(np.float16))
     half = np.load(tmp_path / "rows.npy", mmap_mode="r")
@@ -169,7 +163,6 @@ def test_only_a_range_may_be_tried(rows):
     ],
 )
 def test_impossible_parameters_are_named(parameters, message):
-    """An error says which parameter is wrong, and what was seen."""
     X = make_rows(3, n_samples=12)
     with pytest.raises(ValueError, match=message):
         NClustersSelector(**parameters).fit(X)
@@ -209,7 +202,6 @@ def test_auto_tries_no_more_than_rows_allow(X, largest):
 
 @pytest.mark.parametrize("name", ["min_clusters", "max_clusters"])
 def test_too_few_different_rows_are_told(name):
-    """A number that k-means could not find is refused, with what there is."""
     X = np.repeat(np.eye(5), 10, axis=0)
     with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
         NClustersSelector(**{name: 6}).fit(X)
@@ -230,7 +222,6 @@ def test_too_few_different_rows_are_told(name):
     ids=["folder", "path", "files", "paths", "array", "arrays", "PIL", "tensor"],
 )
 def test_images_are_told_to_become_features(X):
-    """What the estimators take is refused, and the error says what to pass."""
     with pytest.raises(ValueError, match="rows of features: pass CLIPFeatures"):
         NClustersSelector().fit(X)
 

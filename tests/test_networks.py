@@ -17,7 +17,6 @@ def make_network(network_class=ClusteringNetwork):
 
 
 def test_views_get_unit_projections_and_probabilities():
-    """Shapes and normalization of everything the losses read."""
     network = make_network()
     for output in network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4))):
         assert output.embedding.shape == (5, 16)
@@ -70,7 +69,6 @@ def test_frozen_parts_stay_in_evaluation():
 
 
 def test_all_parts_name_what_weight_decay_spares():
-    """Class tokens of backbones, centers of heads."""
     network = make_network()
     assert network.no_weight_decay() == {"class_token"}
     network.cluster_heads = ClusterHeads(16, 3, 1, CenterHead)
@@ -93,7 +91,6 @@ def test_one_image_can_train():
 
 
 def test_half_precision_leaves_heads_in_float32():
-    """Probabilities and projections are float32 under autocast."""
     network = make_network()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         output, _ = network.forward_views(*map(View, torch.rand(2, 5, 2, 4, 4)))
@@ -102,7 +99,6 @@ def test_half_precision_leaves_heads_in_float32():
 
 
 def test_one_view_passes_alone():
-    """A stack of views that are no pair gives one output."""
     network = make_network().eval()
     images = torch.rand(5, 2, 4, 4)
     [output] = network.forward_views(View(images))
@@ -111,7 +107,6 @@ def test_one_view_passes_alone():
 
 @pytest.mark.parametrize("n_batches", [2, 3])
 def test_every_part_of_a_stack_is_split(n_batches):
-    """A stack of several batches comes apart where it was joined."""
     rows = torch.arange(12.0)[:, None]
     parts = ViewOutput(rows, 2 * rows, 3 * rows).split(n_batches)
     assert len(parts) == n_batches
@@ -133,7 +128,6 @@ def test_keys_start_as_queries_and_get_no_gradient():
 
 
 def test_the_first_view_is_the_query_and_the_second_the_key():
-    """Each network sees its own view."""
     network = make_network(MomentumNetwork).eval()
     for weight in network.key_head.parameters():
         torch.nn.init.normal_(weight)

@@ -23,7 +23,6 @@ from sklearn_mfavb.objectives import (
 
 
 def draw_output(n_heads=3, sharpness=1.0):
-    """Draw a random output of 6 images and 4 clusters that awaits gradients."""
     return ViewOutput(
         torch.randn(6, 8),
         functional.normalize(torch.randn(6, 5), dim=1).requires_grad_(),
@@ -32,7 +31,6 @@ def draw_output(n_heads=3, sharpness=1.0):
 
 
 def test_terms_are_weighted_means_over_couples():
-    """Each term is its loss, averaged over couples and heads, times its weight."""
     couples = [(draw_output(), draw_output()), (draw_output(), draw_output())]
     weights = ContrastiveTerms(
         instance_temperature=0.2,
@@ -61,7 +59,6 @@ def test_terms_are_weighted_means_over_couples():
 
 
 def test_information_is_left_out_unless_it_has_a_weight():
-    """The term is not in the history either."""
     couples = [(draw_output(), draw_output())]
     terms = ContrastiveObjective(ContrastiveTerms(), balance_weight=1.0)(couples)
     assert terms.keys() == {"instance_loss", "cluster_loss", "balance_loss"}
@@ -123,7 +120,6 @@ def test_self_label_objective_equals_the_loop_over_heads():
 
 
 def make_anchor_objective(**weights):
-    """Build the objective with weights of zero but for those given."""
     zeros = dict.fromkeys(("instance_weight", "dec_weight", "anchor_weight"), 0.0)
     return AnchorObjective(instance_temperature=0.2, **{**zeros, **weights})
 

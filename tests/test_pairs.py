@@ -34,7 +34,6 @@ def make_network(grid_size=(4, 4), feature_dims=()):
 
 
 def largest_gradient(output, view):
-    """Return the largest derivative of all parts of an output to a view."""
     total = sum(part.square().sum() for part in output)
     (gradient,) = torch.autograd.grad(total, view, retain_graph=True)
     return gradient.abs().max()
@@ -98,7 +97,6 @@ def test_separate_views_stack_images_on_partners(drawn):
 
 
 def draw_batch():
-    """Draw images and partners with their features, ready for gradients."""
     names = ("images", "features", "partner_images", "partner_features")
     shapes = ((3, 1, 8, 8), (3, 5)) * 2
     drawn = [torch.rand(shape) for shape in shapes]
@@ -164,7 +162,6 @@ def test_clean_images_come_last(n_augmentations):
 
 
 def couple_projections(network, augment_features):
-    """Project features of images that are their own positives."""
     augment = ViewAugmentation(Identity(), augment_features)
     pairs = AcrossPairs(augment, augment)
     views = pairs.draw({"features": torch.randn(8, 5)})

@@ -24,13 +24,11 @@ class Turned(FeatureBackbone):
     """An embedding that pairs the first image with the last."""
 
     def forward(self, view):
-        """Turn every row by an angle of its own."""
         angle = torch.tensor([0.0, 1.0, 1.1, 0.1])
         return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
 def make_search(neighbors, *, dataset=None, feature_dims=(2,), n_clusters=1):
-    """Make the search on images of 8 pixels with two features."""
     if dataset is None:
         features = FEATURES if feature_dims else None
         dataset = ImageDataset(open_images(PIXELS), (8, 8), None, features)
@@ -113,7 +111,6 @@ def test_there_are_at_most_half_as_many_as_a_cluster_has_images(
 
 
 def test_by_pixels_there_are_ten():
-    """Twice as many as by features."""
     images = np.random.default_rng(0).integers(0, 255, (90, 8, 8), dtype=np.uint8)
     dataset = ImageDataset(open_images(images), (8, 8))
     search = make_search(Neighbors(), dataset=dataset, feature_dims=(), n_clusters=3)
@@ -159,7 +156,6 @@ def test_two_encoders_count_the_same():
     ],
 )
 def test_a_space_that_there_is_not_is_refused(space, dataset, feature_dims, message):
-    """Before training, with what to set."""
     with pytest.raises(ValueError, match=message):
         make_search(Neighbors(space=space), dataset=dataset, feature_dims=feature_dims)
 
@@ -189,7 +185,6 @@ def test_auto_takes_neighbors_where_they_tell_much(positives, dataset, has_neigh
 
 
 def test_the_users_own_neighbors_are_taken_as_they_are():
-    """Short forms stand for defaults."""
     mine = Neighbors(3, space="embedding")
     assert resolve_positives(mine, open_colors()) is mine
     expected = Neighbors().get_params()

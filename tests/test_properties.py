@@ -49,7 +49,6 @@ def attempt(function):
 
 
 def draw_pixels(shape, dtype, seed):
-    """Draw values of a type that are pixels by its convention."""
     values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     if np.dtype(dtype).kind in "fb":
         return (values / 255).round(0 if dtype == "bool" else 3).astype(dtype)
@@ -78,7 +77,6 @@ def as_channels_first(images):
 
 
 def read_all(X, **options):
-    """Read every image at its own size."""
     source = open_images(X, reading=Reading(**options))
     source.verify(source.image_size)
     return source.read(range(len(source)), source.image_size)
@@ -93,7 +91,6 @@ def strided(images):
 
 
 def mapped(images, folder):
-    """Write and map a file."""
     path = folder / "images.npy"
     np.save(path, images)
     return np.load(path, mmap_mode="r")
@@ -126,7 +123,6 @@ def test_pictures_are_read_as_they_are(images):
 @reading
 @given(images=pictures(), layout=st.sampled_from(sorted(LAYOUTS)))
 def test_layouts_and_containers_do_not_matter(images, layout, tmp_path):
-    """The same pictures are the same pixels, wherever their bytes lie."""
     other = LAYOUTS[layout](images, tmp_path)
     before = np.array(images)
     assert_allclose(read_all(other), read_all(images), atol=1e-6)
@@ -136,7 +132,6 @@ def test_layouts_and_containers_do_not_matter(images, layout, tmp_path):
 @reading
 @given(images=pictures(), data=st.data())
 def test_rows_are_read_in_their_order(images, data):
-    """Images that are permuted, repeated and left out before or after are the same."""
     rows = data.draw(st.lists(st.integers(0, len(images) - 1), min_size=1, max_size=8))
     source = open_images(images)
     assert_array_equal(source.read(rows, source.image_size), read_all(images[rows]))
@@ -145,7 +140,6 @@ def test_rows_are_read_in_their_order(images, data):
 @settings(reading, max_examples=40)
 @given(images=pictures(dtypes=["uint8"]), suffix=st.sampled_from([".png", ".bmp"]))
 def test_files_pictures_and_arrays_are_alike(images, suffix, tmp_path):
-    """Gray and RGB images give the same pixels as files, as PIL images, as arrays."""
     channels_first = as_channels_first(images)
     assume(channels_first.shape[1] in (1, 3))
     items = [Image.fromarray(np.moveaxis(i, 0, -1).squeeze()) for i in channels_first]
@@ -161,7 +155,6 @@ def test_files_pictures_and_arrays_are_alike(images, suffix, tmp_path):
 @reading
 @given(images=pictures(), kind=st.sampled_from([np.asarray, pd.DataFrame]))
 def test_rows_with_a_shape_are_pictures(images, kind):
-    """Flattened images, also as a dataframe, are the images."""
     rows = kind(images.reshape(len(images), -1))
     pixels = read_all(rows, image_shape=images.shape[1:])
     assert_array_equal(pixels, read_all(images))
@@ -237,7 +230,6 @@ def test_anything_is_read_or_refused(X, on_error):
 
 
 def make_quick(**parameters):
-    """Make an estimator that fits in a tenth of a second."""
     vit = ViT(embed_dim=16, n_heads=2)
     return VTCCClustering(
         2,
@@ -268,7 +260,6 @@ def test_labels_go_with_the_rows(images, data):
 @fitting
 @given(images=pictures(fewest=2), layout=st.sampled_from(sorted(LAYOUTS)))
 def test_labels_do_not_depend_on_the_layout(images, layout, tmp_path):
-    """A fit on the same pictures in another container is the same fit."""
     other = make_quick().fit(LAYOUTS[layout](images, tmp_path))
     assert_array_equal(other.labels_, make_quick().fit(images).labels_)
     assert_array_equal(other.predict(images), other.labels_)
@@ -289,7 +280,6 @@ def test_any_input_is_fitted_or_refused(X):
 
 @pytest.fixture(scope="module")
 def fitted():
-    """Fit once, on RGB pictures."""
     return make_quick().fit(draw_pixels((6, 8, 8, 3), "uint8", 0))
 
 

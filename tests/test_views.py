@@ -7,7 +7,6 @@ from sklearn_mfavb.views import View, unit_pixels
 
 
 def test_stack_puts_all_parts_below():
-    """What is known of the other view follows what is known of the first."""
     one = View(torch.zeros(2, 1, 4, 4), torch.zeros(2, 3), torch.zeros(2))
     other = View(torch.ones(5, 1, 4, 4), torch.ones(5, 3), torch.ones(5))
     stacked = one.stack(other)
@@ -17,7 +16,6 @@ def test_stack_puts_all_parts_below():
 
 
 def test_stack_leaves_out_what_is_missing():
-    """Views without images or without features stack to the same kind of view."""
     rows, images = torch.rand(2, 3), torch.zeros(2, 1, 4, 4)
     stacked = View(None, rows).stack(View(None, rows))
     assert stacked.images is None

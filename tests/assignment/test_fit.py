@@ -31,7 +31,6 @@ def embedding():
 
 
 def gather(embedding, heads=None, **others):
-    """Gather the evidence of three clusters."""
     known = {"neighbors": None, "balance": 1.0, "head_loss": balanced_contrast}
     heads = heads or ClusterHeads(embedding.shape[1], 3)
     settings = {**known, "seed": 0, "device": CPU, "n_clusters": 3, **others}
@@ -56,7 +55,6 @@ def test_blobs_are_found(assignment, embedding):
 
 
 def test_a_mixture_takes_balance_up_to_one(embedding):
-    """More weight than one, which a loss may have, is one."""
     for balance, expected in [(0.3, 0.3), (5.0, 1.0)]:
         assigner = fit_assigner("mixture", gather(embedding, balance=balance))
         assert isinstance(assigner, MixtureAssigner)
@@ -84,7 +82,6 @@ def test_head_gives_the_one_of_lowest_loss(embedding):
 
 
 def test_an_estimator_keeps_its_own_probabilities(embedding):
-    """They are those of `predict_proba`; without it one for the predicted cluster."""
     mixture = GaussianMixture(3, random_state=1)
     assigner = fit_assigner(mixture, gather(embedding))
     found = assigner(torch.from_numpy(embedding))
@@ -105,8 +102,6 @@ def test_an_estimator_is_cloned_and_seeded(embedding):
 
 
 class Lopsided(KMeans):
-    """Find no training image of the last cluster."""
-
     def predict(self, X):
         return np.full(len(X), 2 if len(X) == 1 else 0)
 
@@ -117,14 +112,12 @@ def test_a_cluster_without_training_images_can_get_new_ones(embedding):
 
 
 def test_an_estimator_may_find_another_number_of_clusters(embedding):
-    """As many columns as clusters, also for batches that have some only."""
     assigner = fit_assigner(KMeans(5, n_init=1), gather(embedding))
     assert assigner.n_outputs == 5
     assert assigner(torch.from_numpy(embedding[:2])).shape == (2, 5)
 
 
 def crisp_head(n_clusters, reads):
-    """Make layers that assign crisply by some entries of the embedding."""
     layer = torch.nn.Linear(6, n_clusters, bias=False)
     layer.weight.data.zero_()
     for cluster, entry in enumerate(reads):
@@ -149,7 +142,6 @@ def test_chosen_head_has_the_lowest_loss(best, neighbors):
 
 
 def test_neighbors_decide_between_crisp_heads():
-    """Of two crisp balanced heads the one that neighbors confirm is taken."""
     embedding = np.zeros((8, 6), dtype=np.float32)
     embedding[:, 0] = [1, 1, 1, 1, 0, 0, 0, 0]
     embedding[:, 1] = 1 - embedding[:, 0]

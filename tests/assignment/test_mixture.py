@@ -52,7 +52,6 @@ def test_elongated_blobs_are_told_apart_where_k_means_fails():
 def test_overlapping_blobs_are_no_worse_than_with_k_means(
     n_clusters, n_samples, distance
 ):
-    """Clusters that overlap stay apart as far as k-means finds them."""
     rng = np.random.default_rng(0)
     kinds = np.arange(n_samples) % n_clusters
     means = distance * rng.standard_normal((n_clusters, 16))
@@ -63,7 +62,6 @@ def test_overlapping_blobs_are_no_worse_than_with_k_means(
 
 
 def test_balance_makes_masses_equal():
-    """Unequal blobs keep their sizes without balance, and get equal mass with it."""
     sizes = [140, 40, 20]
     rows, kinds = draw_blobs(sizes)
     masses = {}
@@ -100,7 +98,6 @@ def test_forward_is_the_posterior_of_the_mixture(monkeypatch):
 
 
 def test_same_seed_same_assigner_and_global_state_untouched():
-    """Two fits agree bit for bit and draw nothing from global generators."""
     rows, _ = draw_blobs([20] * 3, spread=0.5)
     np.random.seed(5)
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -113,7 +110,6 @@ def test_same_seed_same_assigner_and_global_state_untouched():
 
 
 def test_shuffled_rows_get_shuffled_labels():
-    """The order of the rows changes nothing but the names of the clusters."""
     rows, _ = draw_blobs([30, 50, 40])
     order = np.random.default_rng(1).permutation(len(rows))
     shuffled = fit_labels(rows[order])
@@ -189,7 +185,6 @@ def dense_fit(rows, n_clusters, balance):
 @pytest.mark.parametrize("balance", [0.0, 0.4, 1.0])
 @pytest.mark.parametrize("block_rows", [7, 4096])
 def test_blocks_give_what_whole_arrays_give(monkeypatch, balance, block_rows):
-    """Every number of rows and clusters, also more rows than a block has."""
     monkeypatch.setattr(mixture_module, "_BLOCK_ROWS", block_rows)
     rows, _ = draw_blobs([140, 90, 60, 10], spread=0.5)
     mixture = MixtureAssigner(8, 4, balance=balance).fit(rows, random_state=0)
@@ -197,7 +192,6 @@ def test_blocks_give_what_whole_arrays_give(monkeypatch, balance, block_rows):
 
 
 def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):
-    """60,000 rows and 200 clusters: less than one array of both in float64."""
     n_samples, n_clusters = 60_000, 200
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((n_samples, 16)).astype(np.float32)
@@ -218,7 +212,6 @@ def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_network_that_has_diverged_is_told(value):
-    """The error says what to try."""
     rows, _ = draw_blobs([20] * 3)
     rows[7, 2] = value
     with pytest.raises(FloatingPointError, match=r"diverged.*learning_rate"):

@@ -21,7 +21,6 @@ def default():
 
 @pytest.mark.parametrize("backbone", ["auto", ViT(), ViT(embed_dim=32)])
 def test_auto_and_sizes_stand_for_the_own_network(backbone):
-    """Sizes are the method's to read."""
     assert build_backbone(backbone, PIXELS, default).embed_dim == 7
 
 
@@ -40,7 +39,6 @@ def test_what_builds_no_backbone_is_refused(backbone, message):
 
 
 def test_features_alone_are_the_embedding():
-    """Of all encoders side by side, alone and in pairs."""
     features = torch.rand(4, 5)
     backbone = FeatureBackbone((2, 3))
     assert backbone.embed_dim == 5
@@ -59,7 +57,6 @@ def test_auto_at_224_pixels_is_vtcc_small_with_fusion():
 
 @pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 50, 64, 96, 128, 224])
 def test_auto_sizes_suit_images_from_8_to_224_pixels(side):
-    """Automatic sizes build a network that runs, with a bounded number of tokens."""
     size = resolve_vit_size((side, side))
     n_rows, n_columns = size.grid_size
     assert 4 <= n_rows * n_columns <= 196

@@ -34,7 +34,6 @@ def test_reading_some_tokens_gives_what_all_layers_give(depth, n_tokens, step):
 
 
 def test_no_layers_read_the_tokens_as_they_are():
-    """A network of depth 0 is its stem."""
     tokens = torch.randn(3, 10, 32)
     read = read_tokens(make_layers(0, 32, 2), tokens, step=5)
     torch.testing.assert_close(read, tokens[:, [0, 5]], rtol=0, atol=0)
@@ -42,7 +41,6 @@ def test_no_layers_read_the_tokens_as_they_are():
 
 @pytest.mark.parametrize(("shared_depth", "fused_depth"), [(1, 1), (2, 0), (0, 2)])
 def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
-    """`read` and `read_pair` are the first tokens of `forward` and `forward_pair`."""
     block = FusingAugmentingBlock(
         32, n_heads=2, shared_depth=shared_depth, fused_depth=fused_depth
     ).double()
@@ -53,7 +51,6 @@ def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
 
 
 def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
-    """How much fits into the cache changes nothing: rows never meet."""
     sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 32, "n_heads": 2}
     depths = {"n_blocks": 2, "shared_depth": 1, "fused_depth": 1}
     vit = FusingAugmentingViT((4, 4), **sizes, **depths).double().eval()

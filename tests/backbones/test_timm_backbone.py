@@ -18,7 +18,6 @@ def make_resnet(image_size=(8, 8), n_channels=3, **options):
 
 
 def draw_view(n_samples=3, n_channels=3, image_size=(8, 8)):
-    """Draw images and 5 features."""
     return View(
         torch.rand(n_samples, n_channels, *image_size), torch.randn(n_samples, 5)
     )
@@ -36,7 +35,6 @@ def first_map_of(resnet, view):
 
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_one_embedding_per_image(n_channels):
-    """Color and gray images of 32 pixels give 512 numbers each, alone and in pairs."""
     resnet = make_resnet((32, 32), n_channels)
     view = View(torch.rand(2, n_channels, 32, 32))
     assert resnet.embed_dim == 512
@@ -92,7 +90,6 @@ def test_large_resnet_is_that_of_timm():
 
 
 def test_vision_transformer_is_built_for_the_images():
-    """A ViT made for 224 pixels gets four patches of 16 pixels from 32."""
     vit = TimmBackbone("vit_tiny_patch16_224", image_size=(32, 32), n_channels=1)
     assert vit.embed_dim == vit.network.num_features == 192
     assert vit.network.patch_embed.num_patches == 4
@@ -109,13 +106,11 @@ def test_width_is_that_of_the_output():
 
 @pytest.mark.parametrize("image_size", [(1, 1), (1, 30), (1, 200), (5, 9)])
 def test_strips_and_tiny_images_run(image_size):
-    """A ResNet takes images of any size, in training too."""
     resnet = make_resnet(image_size, n_channels=1).train()
     assert resnet(View(torch.rand(2, 1, *image_size))).shape == (2, 512)
 
 
 def test_memory_layout_does_not_change_the_function():
-    """Channels last in memory give what timm's network gives."""
     resnet, view = make_resnet(n_channels=1), draw_view(n_channels=1)
     torch.testing.assert_close(
         resnet(view), resnet.network(view.images), rtol=1e-4, atol=1e-5
@@ -129,7 +124,6 @@ def test_building_leaves_the_network_untouched():
 
 
 def test_projected_features_are_added():
-    """The embedding is that of the image plus the projection of the features."""
     resnet, view = make_resnet(feature_dims=(2, 3)), draw_view()
     expected = resnet.network(view.images) + resnet.feature_projection(view.features)
     torch.testing.assert_close(resnet(view), expected, rtol=1e-4, atol=1e-5)
@@ -175,13 +169,11 @@ def test_pretrained_weights_are_kept(monkeypatch):
     [("resnet_18", "resnet18"), ("resnet18.a1_in", "resnet18.a1_in1k")],
 )
 def test_unknown_names_are_refused(name, similar):
-    """The error names the parameter, the name and similar ones, weights included."""
     with pytest.raises(ValueError, match=f"backbone='{name}' .*: {similar},"):
         TimmBackbone(name, image_size=(8, 8), n_channels=3)
 
 
 def test_missing_weights_are_refused(monkeypatch):
-    """A network without weights in timm's list is not built as if it had some."""
     monkeypatch.delattr(timm, "create_model")
     with pytest.raises(ValueError, match="no weights for backbone='resnet200'"):
         TimmBackbone("resnet200", image_size=(8, 8), n_channels=3, pretrained=True)
@@ -197,7 +189,6 @@ def test_missing_weights_are_refused(monkeypatch):
     ],
 )
 def test_images_that_do_not_suit_are_refused(name, image_size, reason):
-    """The error names the network, the size of the images and the reason."""
     height, width = image_size
     message = f"backbone='{name}' .* {height} x {width} pixels: .*{reason}"
     with pytest.raises(ValueError, match=message):

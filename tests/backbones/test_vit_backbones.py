@@ -26,7 +26,6 @@ def make_vit(kind=FusingAugmentingViT, grid=(4, 4), layout=(2, 1, 1), feature_di
 
 
 def draw_view(dtype=torch.float64):
-    """Draw three images and five features of each."""
     return View(torch.rand(3, 1, 8, 8, dtype=dtype), torch.randn(3, 5, dtype=dtype))
 
 
@@ -66,7 +65,6 @@ def test_exchanging_the_views_exchanges_the_outputs(parameters):
 
 @pytest.mark.parametrize(("fused_depth", "sees_partner"), [(0, False), (1, True)])
 def test_partner_counts_exactly_when_fused(fused_depth, sees_partner):
-    """An embedding depends on the other view if and only if fusion is on."""
     vit = make_vit(layout=(2, 1, fused_depth))
     a, b = torch.rand(2, 3, 1, 8, 8)
     b.requires_grad_()
@@ -79,7 +77,6 @@ def test_partner_counts_exactly_when_fused(fused_depth, sees_partner):
 
 
 def test_both_views_share_the_small_vit():
-    """The shared layers are called once, on both views stacked."""
     block = FusingAugmentingBlock(32, n_heads=2, shared_depth=1, fused_depth=1).eval()
     batch_sizes = []
     block.shared[0].register_forward_hook(
@@ -147,7 +144,6 @@ def test_features_of_every_encoder_are_one_more_token(parameters):
 @pytest.mark.parametrize("parameters", ON_FEATURES)
 @pytest.mark.parametrize("column", [0, 4])
 def test_embedding_depends_on_the_features_of_every_encoder(parameters, column):
-    """Other features of one image move its embedding, and no other one."""
     vit, view = make_vit(**parameters).double(), draw_view()
     features = view.features.clone()
     features[1, column] += 1
@@ -158,7 +154,6 @@ def test_embedding_depends_on_the_features_of_every_encoder(parameters, column):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_a_grid_images_do_not_count(kind):
-    """Features alone give the embedding, whether there are images or none."""
     vit, view = make_vit(kind, None, feature_dims=(2, 3)).double(), draw_view()
     alone = View(None, view.features)
     assert torch.equal(vit(view), vit(alone))

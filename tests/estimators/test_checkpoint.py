@@ -79,7 +79,6 @@ def test_a_killed_fit_goes_on_to_the_same_end(
 
 
 def test_a_fit_may_be_killed_again_and_again(build, images, stop_at, tmp_path):
-    """Each fit goes on where the last one stood; keeping changes nothing."""
     path = tmp_path / "training"
     for _ in range(2):  # epochs are counted from where it goes on: each gains one
         training = stop_at(2, Killed, checkpoint=str(path))
@@ -95,7 +94,6 @@ def test_a_fit_may_be_killed_again_and_again(build, images, stop_at, tmp_path):
 def test_ctrl_c_leaves_the_checkpoint(
     estimator_class, build, images, stop_at, tmp_path, epoch
 ):
-    """Training that the user ends gives labels, and can go on."""
     path = tmp_path / "training"
     training = stop_at(epoch, at_its_end=True, checkpoint=path)
     settings = {"max_epochs": 4}

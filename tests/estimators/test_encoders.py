@@ -74,7 +74,6 @@ def test_every_encoder_gives_a_token(estimator_class, make, images, tiny):
 
 
 def test_features_of_the_same_encoder_are_the_same_fit(make, images, tiny):
-    """A name, an instance and features computed beforehand are one."""
     features = tiny().transform(images)
     by_hand = make(VTCCClustering, encoder="precomputed").fit(images, features=features)
     by_instance = make(VTCCClustering, encoder=tiny()).fit(images)
@@ -89,7 +88,6 @@ def test_features_of_the_same_encoder_are_the_same_fit(make, images, tiny):
 
 
 def test_a_name_stands_for_its_encoder(make, images, tiny, monkeypatch):
-    """A string is the model of that name, loaded once, on the estimator's device."""
     loaded, encoder = [], tiny().build_encoder()
 
     def load(model, pretrained):
@@ -119,7 +117,6 @@ def test_encoders_are_called_once(estimator_class, make, images, calls):
 
 @pytest.mark.parametrize("use_pixels", [False, True])
 def test_images_pass_our_encoder_once(make, images, tiny, embedded, use_pixels):
-    """Ninety in fit, ninety in predict, whatever else looks at the pixels."""
     clusterer = make(VTCCClustering, encoder=tiny(), use_pixels=use_pixels)
     for method in (clusterer.fit_transform, clusterer.predict, clusterer.score):
         embedded.clear()
@@ -169,7 +166,6 @@ def test_encoders_are_not_shared(make, images, tiny):
 def test_a_fitted_model_needs_nothing_but_images(
     make, images, tiny, tiny_weights, tmp_path, cache
 ):
-    """Without its file of weights, a pickled model predicts the same labels."""
     weights = tmp_path / "own.safetensors"
     weights.write_bytes(tiny_weights.read_bytes())
     encoder = tiny(pretrained=weights, cache_dir=cache and tmp_path / cache)
@@ -198,7 +194,6 @@ def test_what_is_no_encoder_is_refused(make, images, encoder, message):
 
 
 def test_encoders_need_images(make, tiny):
-    """None is no input for an encoder, nor are images of two channels."""
     with pytest.raises(TypeError, match="X is of type NoneType"):
         make(VTCCClustering, encoder=tiny()).fit(None)
     clusterer = make(VTCCClustering, encoder=tiny()).set_params(reading__channel_axis=1)
@@ -227,7 +222,6 @@ def test_encoded_views_are_drawn_once_and_undistorted(make, tiny, embedded):
 
 @pytest.mark.parametrize("encoder", [None, FunctionTransformer(flatten)])
 def test_encoded_views_need_an_encoder_of_ours(make, images, encoder):
-    """Others cannot be given augmented images."""
     augmentation = Augmentation(encoded_views=2)
     with pytest.raises(ValueError, match="encoded_views=2"):
         make(VTCCClustering, encoder=encoder, augmentation=augmentation).fit(images)

@@ -71,7 +71,6 @@ def test_rows_of_features_are_all_that_is_needed(alone, features, images):
     ids=["array", "list", "dict", "tensor", "rows", "Fortran order", "frame"],
 )
 def test_features_without_images_or_beside_them(precomputed, images, features, pack):
-    """However they are passed, features are the same features."""
     reference, given = precomputed().fit(features), pack(features)
     for X in (None, images):
         clusterer = precomputed()
@@ -109,7 +108,6 @@ def test_several_arrays_are_several_tokens(precomputed, features, kind):
 
 
 def test_as_the_step_of_a_column_transformer(estimator_class, make, features):
-    """Some columns are embedded, others are passed on."""
     frame = pd.DataFrame(features).add_prefix("feature").assign(weight=7.0)
     columns = ColumnTransformer(
         [("embed", make(estimator_class, encoder="precomputed"), list(frame)[:12])],
@@ -123,7 +121,6 @@ def test_as_the_step_of_a_column_transformer(estimator_class, make, features):
 
 
 def test_cross_validation_and_grid_search(make, features, shapes):
-    """With and without known kinds, as for any clusterer of rows."""
     clusterer = make(VTCCClustering, encoder="precomputed", max_epochs=1)
     assert np.isfinite(cross_val_score(clusterer, features, cv=3)).all()
     scoring = clustering_accuracy_scorer
@@ -161,7 +158,6 @@ def test_rows_without_an_encoder_are_told_of_precomputed(
     ],
 )
 def test_bad_features_are_refused(precomputed, images, features, change, message):
-    """Every method says what is wrong with the features, fit among them."""
     fitted = precomputed(max_epochs=1).fit(images, features=features)
     for method in ("fit", *METHODS):
         with pytest.raises(ValueError, match=message):
@@ -212,7 +208,6 @@ def test_pixels_count_if_they_are_used(
 def test_settings_that_need_pixels_are_named(
     precomputed, features, parameters, message
 ):
-    """Where there are features alone, the error says what cannot be."""
     with pytest.raises(ValueError, match=message):
         precomputed(**parameters).fit(features)
 
@@ -266,7 +261,6 @@ def test_skipped_files_keep_features_aligned(precomputed, photos, features, n_by
 
 
 def test_pipelines_route_features(make, images, features):
-    """With metadata routing, features that were requested reach every method."""
     from sklearn import config_context
 
     with config_context(enable_metadata_routing=True):
@@ -287,7 +281,6 @@ def test_pipelines_route_features(make, images, features):
 
 
 def test_images_that_were_fitted_are_needed_again(make, images, features):
-    """A network that sees pixels cannot do without them."""
     clusterer = make(MFAVBClustering, encoder="precomputed", use_pixels=True)
     clusterer.fit(images, features=features)
     with pytest.raises(ValueError, match="pass the images too"):

@@ -31,8 +31,6 @@ STAGED = {
 
 
 class Watch(Callback):
-    """Note the net after every step."""
-
     def __init__(self):
         self.nets = []
 
@@ -43,7 +41,6 @@ class Watch(Callback):
 def test_a_seed_replays_the_fit_and_leaves_the_process_alone(
     estimator_class, make, fitted, images
 ):
-    """One seed gives equal embeddings bit for bit; another differs."""
     torch.manual_seed(5)
     np.random.seed(5)
     states = torch.get_rng_state(), np.random.get_state()[1].copy()
@@ -96,7 +93,6 @@ def float64():
 
 
 def test_another_default_type_changes_nothing(float64, fitted, images, tiny):
-    """Networks and results stay float32, and the default stays."""
     again = clone(fitted).fit(images)
     assert torch.get_default_dtype() == torch.float64
     assert_array_equal(again.labels_, fitted.labels_)
@@ -177,7 +173,6 @@ def test_ctrl_c_in_the_first_epoch_stops_the_fit(
 def test_a_failed_fit_leaves_the_estimator_as_it_was(
     estimator_class, fitted, images, stop_at
 ):
-    """Whether the input was bad or training failed in the middle."""
     copy = pickle.loads(pickle.dumps(fitted))
     before = {name: value for name, value in vars(copy).items() if name[-1] == "_"}
     diverge = {"training": None, "augmentation": lambda batch: batch * float("nan")}
@@ -208,7 +203,6 @@ def test_callbacks_of_skorch_work(estimator_class, make, images):
 
 
 def test_warm_start_continues(estimator_class, make, images):
-    """A second fit, of a copy too, starts from the learned weights."""
     training = Training(warm_start=True)
     clusterer = make(estimator_class, training=training, max_epochs=3).fit(images)
     clusterer = pickle.loads(pickle.dumps(clusterer))
@@ -226,7 +220,6 @@ def test_warm_start_continues(estimator_class, make, images):
 
 
 def test_parameters_reach_the_loop_and_the_loss(estimator_class, make, images):
-    """Rate, decay and precision, temperatures and weights are those that were set."""
     watch = Watch()
     training = Training(
         learning_rate=0.002,
@@ -259,7 +252,6 @@ def test_parameters_reach_the_loop_and_the_loss(estimator_class, make, images):
     "cls", [MFAVBClustering, VTCCClustering, CueCoClustering, SCANClustering]
 )
 def test_parameters_of_neighbors_reach_the_search(make, images, cls, monkeypatch):
-    """How many, where, and again after how many epochs."""
     from sklearn_mfavb import positives
 
     found, search = [], positives.nearest_neighbors
@@ -320,7 +312,6 @@ def test_fit_and_prediction_run_in_one_arithmetic(
 
 
 def test_empty_clusters_are_told_where_the_user_is(make):
-    """Identical images have one cluster, and a warning that says so."""
     images = np.full((20, 8, 8), 7, dtype=np.uint8)
     told = r"Only 1 of n_clusters=3 .*sizes \["
     with pytest.warns(ConvergenceWarning, match=told) as caught:

@@ -22,7 +22,6 @@ def quick(make):
 
 
 def test_names_of_columns_are_kept_and_forgotten(estimator_class, make, images):
-    """They are checked in predict, and do not outlive their fit."""
     frame = pd.DataFrame(images.reshape(90, -1)).add_prefix("pixel")
     clusterer = make(estimator_class).fit(frame)
     assert clusterer.n_features_in_ == 64
@@ -47,7 +46,6 @@ def test_large_images_are_reduced_unless_asked(make):
 @pytest.mark.filterwarnings("ignore:Number of distinct clusters")
 @pytest.mark.parametrize("resize", ["crop", "pad", "stretch"])
 def test_photographs_keep_their_aspect(estimator_class, make, tmp_path, resize):
-    """A square in a wide photograph is seen as a square, unless stretched."""
     wide = np.zeros((40, 80), dtype=np.uint8)
     wide[10:30, 30:50] = 255  # 20 pixels square, in the middle
     paths = [tmp_path / f"{number}.png" for number in range(6)]
@@ -67,8 +65,6 @@ def test_photographs_keep_their_aspect(estimator_class, make, tmp_path, resize):
 
 
 def test_augmentations_of_users_may_work_in_place(estimator_class, make, images):
-    """What they write into their batch changes no image."""
-
     def erase(batch):
         return batch.mul_(0.0).add_(torch.rand_like(batch))
 
@@ -144,7 +140,6 @@ def test_a_score_does_not_drop_what_is_kept(make, photos, decoded):
 
 
 def test_folders_and_paths_are_the_same_images(make, photos):
-    """In the order of `paths_`, and with nothing skipped."""
     folder = make(VTCCClustering).fit(photos[0].parent)
     paths = make(VTCCClustering).fit(folder.paths_)
     assert folder.paths_ == [str(path) for path in photos]
@@ -190,7 +185,6 @@ def test_files_that_vanish_before_they_are_embedded(quick, photos, tiny, monkeyp
 
 
 def test_images_of_another_kind_are_refused(make, colors):
-    """Sparse ones, and grayscale arrays for a model of colors."""
     with pytest.raises(TypeError, match=r"[Ss]parse"):
         make(VTCCClustering).fit(torch.from_numpy(colors).float().to_sparse())
     with pytest.raises(ValueError, match="channel"):

@@ -12,13 +12,11 @@ from sklearn_mfavb.metrics import clustering_accuracy
 
 
 def mean_accuracy(make_clusterer, X, kinds, n_seeds):
-    """Average the accuracy of the labels over seeds."""
     fits = (make_clusterer(seed).fit(X) for seed in range(n_seeds))
     return np.mean([clustering_accuracy(kinds, each.labels_) for each in fits])
 
 
 def kmeans_accuracy(X, kinds, n_seeds):
-    """Average the accuracy of k-means on the same rows."""
     rows, n_clusters = X.reshape(len(X), -1), len(np.unique(kinds))
 
     def make(seed):
@@ -28,7 +26,6 @@ def kmeans_accuracy(X, kinds, n_seeds):
 
 
 def draw_features(n_samples, n_clusters, distance):
-    """Draw Gaussian classes in 12 dimensions."""
     rng, kinds = np.random.default_rng(0), np.arange(n_samples) % n_clusters
     centers = distance * np.eye(n_clusters, 12)
     return centers[kinds] + rng.normal(size=(n_samples, 12)), kinds

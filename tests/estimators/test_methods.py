@@ -196,7 +196,6 @@ def test_settings_of_cueco_reach_its_objective(make, images):
 
 
 def test_vtcc_has_the_network_of_the_released_code():
-    """Parameters of backbone and heads, and where they start."""
     clusterer = VTCCClustering(10).set_params(**VTCCClustering.REFERENCE)
     network = clusterer._make_network(ViewShape((224, 224), 3))
     count = {
@@ -255,7 +254,6 @@ def test_a_network_of_timm_is_named(estimator_class, make, images):
 def test_functions_are_told_what_there_is_to_see(
     estimator_class, make, images, features, tiny_backbone, use_pixels, n_arrays, told
 ):
-    """By keyword, and their network is the one that is trained."""
     seen = []
 
     def note(**shape):

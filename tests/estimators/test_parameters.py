@@ -153,7 +153,6 @@ def test_grid_search_reaches_into_groups(make, features, cls, name, values):
     ],
 )
 def test_bad_parameters_are_named(make, cls, name, value):
-    """The error names the parameter, of a group or not, and what it may be."""
     group, _, nested = name.partition("__")
     given = {"positives": Neighbors, "augmentation": Augmentation, "backbone": ViT}
     estimator = make(cls)

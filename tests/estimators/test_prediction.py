@@ -16,7 +16,6 @@ from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 
 @pytest.fixture
 def refitted(fitted):
-    """Copy a fitted estimator whose parameters a test may change."""
     copy = clone(fitted)
     copy.__dict__.update(fitted.__dict__)
     return copy
@@ -27,7 +26,6 @@ def refitted(fitted):
     [(1, 17, [1]), (18, 17, [9, 9]), (17, 17, [17]), (90, "auto", [90])],
 )
 def test_no_row_is_computed_for_nothing(refitted, images, n_images, batch_size, sizes):
-    """One image is one row, and eighteen are eighteen."""
     seen = []
     refitted.set_params(batch_size=batch_size)
     hook = refitted.model_.network.backbone.register_forward_hook(
@@ -51,7 +49,6 @@ def test_order_and_company_change_nothing(refitted, images, n_samples):
 
 
 def test_the_smallest_problems(estimator_class, make, images):
-    """One image is one cluster; as many clusters as images; more are refused."""
     assert make(estimator_class, 1).fit_predict(images[:1]).tolist() == [0]
     assert set(make(estimator_class, 5).fit_predict(images[:5])) <= set(range(5))
     with pytest.raises(ValueError, match=r"n_samples=5 should be >= n_clusters=6"):
@@ -60,7 +57,6 @@ def test_the_smallest_problems(estimator_class, make, images):
 
 @pytest.mark.parametrize("batch_size", [1, 89, 1000])
 def test_any_batch_size_trains(estimator_class, make, images, batch_size):
-    """Batches of one image, with a crumb, and of all."""
     n_samples = 6 if batch_size == 1 else 90
     clusterer = make(estimator_class, 2, batch_size=batch_size)
     clusterer.fit(images[:n_samples])

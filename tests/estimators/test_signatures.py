@@ -38,7 +38,6 @@ def test_constructors_take_few_parameters_by_keyword(estimator_class):
 
 
 def test_few_classes_of_ours_are_in_the_resolution_order(estimator_class):
-    """Composition: at most three classes of the package, fourteen in all."""
     order = estimator_class.__mro__
     ours = [each for each in order if each.__module__.startswith("sklearn_mfavb")]
     assert len(ours) <= 3
@@ -46,7 +45,6 @@ def test_few_classes_of_ours_are_in_the_resolution_order(estimator_class):
 
 
 def test_shared_parameters_have_equal_texts():
-    """A parameter that several methods have is described in the same words."""
     texts = defaultdict(set)
     for name in estimators.__all__:
         if name.endswith("Clustering"):
@@ -68,13 +66,11 @@ class Hasty(MFAVBClustering):
         self.haste = haste
 
     def _plan(self, setup):
-        """Train for fewer epochs."""
         self.max_epochs = 4 // self.haste
         return super()._plan(setup)
 
 
 def test_a_subclass_of_the_user_is_an_estimator(images, tiny_backbone):
-    """It is cloned, grid-searched and fitted like any other, with its parameter."""
     own = Hasty(haste=2, backbone=tiny_backbone)
     assert clone(own).haste == 2
     assert own.fit(images).n_iter_ == 2

@@ -23,7 +23,6 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def start(*words):
-    """Start a process that works."""
     return subprocess.Popen(
         [sys.executable, WORKER, *map(str, words)],
         env=ENVIRONMENT,
@@ -34,28 +33,24 @@ def start(*words):
 
 
 def work(*words):
-    """Work to the end."""
     process = start(*words)
     _, error = process.communicate()
     assert process.returncode == 0, error
 
 
 def kill(process):
-    """Kill a process that is still at work."""
     assert process.poll() is None, process.stderr.read()
     process.kill()
     process.communicate()
 
 
 def wait_for_files(folder, process):
-    """Wait until a process has written something."""
     while not any(path.is_file() for path in folder.rglob("*")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
 
 
 def transform(path):
-    """Embed images by a saved model."""
     images, _ = make_shape_images(48, n_clusters=3, image_size=8, random_state=0)
     return sklearn_mfavb.load(path).transform(images)
 

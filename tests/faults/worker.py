@@ -13,7 +13,6 @@ ENCODER = Path(__file__).parents[1] / "tiny-clip-of-the-tests.json"
 
 
 def make_images(n_images):
-    """Draw shapes, 8 pixels a side."""
     return make_shape_images(n_images, n_clusters=3, image_size=8, random_state=0)[0]
 
 
@@ -36,18 +35,15 @@ def fit(checkpoint, result):
 
 
 def write_models(first, second):
-    """Write two models that differ."""
     for seed, path in enumerate((first, second)):
         make_estimator(seed=seed, max_epochs=1).fit(make_images(48)).save(path)
 
 
 def save(model, path):
-    """Save a model under another name."""
     sklearn_mfavb.load(model).save(path)
 
 
 def save_forever(first, second, path):
-    """Save two models under one name, one over the other."""
     models = [sklearn_mfavb.load(first), sklearn_mfavb.load(second)]
     print("ready", flush=True)
     while True:
@@ -56,7 +52,6 @@ def save_forever(first, second, path):
 
 
 def embed(weights, cache, result):
-    """Embed many images with a cache."""
     import open_clip
 
     open_clip.add_model_config(ENCODER)
