@@ -170,11 +170,7 @@ def test_impossible_parameters_are_named(parameters, message):
 
 @pytest.mark.parametrize(
     "X",
-    [
-        np.ones((50, 3)),
-        np.zeros((50, 3)),
-        np.outer(np.arange(1, 51), [0.1, 0.7, -0.3]),
-    ],
+    [np.ones((50, 3)), np.zeros((50, 3)), np.outer(np.arange(1, 51), [0.1, 0.7, -0.3])],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.filterwarnings("error")

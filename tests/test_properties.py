@@ -231,13 +231,7 @@ def test_anything_is_read_or_refused(X, on_error):
 
 def make_quick(**parameters):
     vit = ViT(embed_dim=16, n_heads=2)
-    return VTCCClustering(
-        2,
-        backbone=vit,
-        max_epochs=1,
-        random_state=0,
-        **parameters,
-    )
+    return VTCCClustering(2, backbone=vit, max_epochs=1, random_state=0, **parameters)
 
 
 @fitting
