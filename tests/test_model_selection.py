@@ -16,11 +16,14 @@ from sklearn_mfavb import NClustersSelector
 from sklearn_mfavb.model_selection import _mean_silhouette
 
 
-def make_rows(n_clusters, *, n_samples=300, dtype=np.float64, random_state=0):
-    X, _ = make_blobs(
-        n_samples, n_features=20, centers=n_clusters, random_state=random_state
-    )
-    return X.astype(dtype)
+def make_rows(n_clusters, n_samples=300):
+    X, _ = make_blobs(n_samples, n_features=20, centers=n_clusters, random_state=0)
+    return X
+
+
+def select(X, **parameters):
+    parameters = {"max_clusters": 8, "random_state": 0, **parameters}
+    return NClustersSelector(**parameters).fit(X)
 
 
 @pytest.fixture
@@ -31,10 +34,27 @@ def rows():
 @pytest.mark.parametrize("n_clusters", [2, 3, 5, 9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_clear_clusters_are_counted(n_clusters, dtype):
-    X = make_rows(n_clusters, dtype=dtype)
-    assert NClustersSelector(max_clusters=12, random_state=0).fit(X).n_clusters_ == (
-        n_clusters
-    )
+    X = make_rows(n_clusters).astype(dtype)
+    assert select(X, max_clusters=12).n_clusters_ == n_clusters
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda X: X.astype(np.float16),
+        lambda X: (X * 6 + 120).clip(0, 255).astype(np.uint8),
+        np.ndarray.tolist,
+        lambda X: np.broadcast_to(X, X.shape),
+        lambda X: np.vstack([X, np.zeros(20)]),
+        lambda X: np.repeat(X, 2, axis=0),
+    ],
+    ids=["half", "bytes", "list", "read-only", "a row without direction", "duplicates"],
+)
+@pytest.mark.filterwarnings("error")
+def test_rows_of_any_kind_are_rows(change):
+    selector = select(change(make_rows(3, n_samples=60)))
+    assert selector.n_clusters_ == 3
+    assert np.isfinite(selector.scores_).all()
 
 
 def test_scores_are_silhouettes_of_kmeans_by_the_cosine(rows):
@@ -81,26 +101,20 @@ def test_estimate_depends_on_directions_only(rows, change):
         "scale": rows * 1e4,
         "order": rows[rng.permutation(300)],
     }[change]
-    first, second = (
-        NClustersSelector(max_clusters=8, random_state=0).fit(X)
-        for X in (rows, changed)
-    )
+    first, second = select(rows), select(changed)
     assert first.n_clusters_ == second.n_clusters_ == 4
     assert_allclose(first.scores_[2], second.scores_[2], atol=1e-9)
 
 
-def test_same_seed_same_curve(rows):
+def test_same_seed_same_curve():
     """The curve is a function of the rows and the seed; global state is left alone."""
     before = np.random.get_state()[1].copy()
     noise = np.random.default_rng(0).normal(size=(200, 6))
-    curves = [
-        NClustersSelector(max_clusters=8, max_samples=100, random_state=seed)
-        .fit(noise)
-        .scores_
-        for seed in (0, 0, 1)
-    ]
-    assert_array_equal(curves[0], curves[1])
-    assert (curves[0] != curves[2]).any()
+    first, again, other = (
+        select(noise, max_samples=100, random_state=seed).scores_ for seed in (0, 0, 1)
+    )
+    assert_array_equal(first, again)
+    assert (first != other).any()
     assert_array_equal(np.random.get_state()[1], before)
 
 
@@ -117,32 +131,12 @@ def test_at_most_max_samples_rows_are_compared(monkeypatch):
     X, clusters = make_blobs(500, n_features=20, centers=4, random_state=0)
     X = X[clusters.argsort()]  # the first rows are of one cluster
     for max_samples in (100, 500, None):
-        selector = NClustersSelector(2, 5, max_samples=max_samples, random_state=0)
-        assert selector.fit(X).n_clusters_ == 4
+        assert select(X, max_clusters=5, max_samples=max_samples).n_clusters_ == 4
     assert seen == [100] * 4 + [500] * 8
 
 
-def test_half_precision_bytes_and_read_only_maps_are_rows(tmp_path):
-    X = make_rows(3, n_samples=60)
-    np.save(tmp_path / "rows.npy", X.astype(np.float16))
-    half = np.load(tmp_path / "rows.npy", mmap_mode="r")
-    levels = (X * 6 + 120).clip(0, 255).astype(np.uint8)
-    for rows in (half, levels, X.tolist()):
-        selector = NClustersSelector(max_clusters=6, random_state=0).fit(rows)
-        assert selector.n_clusters_ == 3
-
-
-def test_rows_of_zeros_are_rows():
-    """A black image has no direction; it does not stop the others."""
-    X = make_rows(3, n_samples=90)
-    X[0] = 0
-    selector = NClustersSelector(max_clusters=6, random_state=0).fit(X)
-    assert selector.n_clusters_ == 3
-    assert np.isfinite(selector.scores_).all()
-
-
 def test_only_a_range_may_be_tried(rows):
-    selector = NClustersSelector(6, 6, random_state=0).fit(rows)
+    selector = select(rows, min_clusters=6, max_clusters=6)
     assert selector.n_clusters_ == 6
     assert_array_equal(selector.n_clusters_values_, [6])
 
@@ -196,11 +190,11 @@ def test_auto_tries_no_more_than_rows_allow(X, largest):
     assert_array_equal(selector.n_clusters_values_, range(2, largest + 1))
 
 
-@pytest.mark.parametrize("name", ["min_clusters", "max_clusters"])
-def test_too_few_different_rows_are_told(name):
+def test_too_few_different_rows_are_told():
     X = np.repeat(np.eye(5), 10, axis=0)
-    with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
-        NClustersSelector(**{name: 6}).fit(X)
+    for name in ("min_clusters", "max_clusters"):
+        with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
+            NClustersSelector(**{name: 6}).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -220,10 +214,3 @@ def test_too_few_different_rows_are_told(name):
 def test_images_are_told_to_become_features(X):
     with pytest.raises(ValueError, match="rows of features: pass CLIPFeatures"):
         NClustersSelector().fit(X)
-
-
-@pytest.mark.filterwarnings("error")
-def test_duplicates_do_not_matter():
-    """Every row twice gives the same clusters, and duplicates are no reason to warn."""
-    X = np.repeat(make_rows(3, n_samples=20), 2, axis=0)
-    assert NClustersSelector(max_clusters=8, random_state=0).fit(X).n_clusters_ == 3
