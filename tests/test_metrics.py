@@ -13,6 +13,7 @@ from sklearn_mfavb.metrics import (
     clustering_accuracy,
     clustering_accuracy_scorer,
     clustering_summary,
+    neighbor_agreement,
     neighbor_information,
 )
 
@@ -28,15 +29,6 @@ from sklearn_mfavb.metrics import (
         (["a", "b", "b"], [-1, -7, -7], 1.0),
         ([3], ["only"], 1.0),
     ],
-    ids=[
-        "renamed",
-        "independent",
-        "one cluster",
-        "one class",
-        "fewer clusters",
-        "strings and negative numbers",
-        "one sample",
-    ],
 )
 def test_accuracy_of_known_tables(labels_true, labels_pred, expected):
     assert clustering_accuracy(labels_true, labels_pred) == pytest.approx(expected)
@@ -45,10 +37,7 @@ def test_accuracy_of_known_tables(labels_true, labels_pred, expected):
 @pytest.mark.parametrize("n_clusters", [2, 3, 4])
 def test_accuracy_is_the_best_over_all_namings(n_clusters):
     rng = np.random.default_rng(0)
-    labels_true, labels_pred = (
-        rng.integers(3, size=30),
-        rng.integers(n_clusters, size=30),
-    )
+    labels_true, labels_pred = rng.integers([[3], [n_clusters]], size=(2, 30))
     names = [*range(3), *[-1] * n_clusters]  # -1: a cluster left without a class
     best = max(
         np.mean(np.take(naming, labels_pred) == labels_true)
@@ -80,12 +69,9 @@ def test_summary_holds_the_three_measures():
 
 def test_scorer_chooses_the_right_number_of_clusters():
     points, blobs = make_blobs(60, centers=3, cluster_std=0.1, random_state=0)
-    search = GridSearchCV(
-        KMeans(n_init=5, random_state=0),
-        {"n_clusters": [2, 3, 5]},
-        scoring=clustering_accuracy_scorer,
-        cv=2,
-    ).fit(points, blobs)
+    kmeans, grid = KMeans(n_init=5, random_state=0), {"n_clusters": [2, 3, 5]}
+    search = GridSearchCV(kmeans, grid, scoring=clustering_accuracy_scorer, cv=2)
+    search.fit(points, blobs)
     assert search.best_params_ == {"n_clusters": 3}
     assert search.best_score_ == 1.0
 
@@ -101,9 +87,17 @@ def test_information_of_neighbors_within_clusters(n_clusters):
     """Balanced clusters that no neighbor leaves reach the log of their number."""
     labels = np.repeat(np.arange(n_clusters), 3)
     neighbors = np.concatenate([ring(3) + 3 * start for start in range(n_clusters)])
-    assert neighbor_information(labels, neighbors) == pytest.approx(
-        math.log(n_clusters)
-    )
+    information = neighbor_information(labels, neighbors)
+    assert information == pytest.approx(math.log(n_clusters))
+
+
+def test_agreement_is_one_within_clusters_and_zero_by_chance():
+    labels = np.repeat(np.arange(10), 100)
+    within = (ring(1000, 9) % 100) + 100 * labels[:, np.newaxis]
+    shuffled = np.random.default_rng(1).permutation(labels)
+    assert neighbor_agreement(labels, within) == pytest.approx(1)
+    assert neighbor_agreement(shuffled, within) == pytest.approx(0, abs=0.01)
+    assert neighbor_agreement(np.zeros(1000), within) == 0
 
 
 def test_information_equals_the_sum_over_pairs_of_clusters():
@@ -131,8 +125,9 @@ def test_information_ignores_the_names_of_clusters():
     assert neighbor_information(np.array(["x", "z", "y"])[labels], ring(12)) == expected
 
 
-def test_information_without_neighbors_is_zero():
-    assert neighbor_information([4], np.empty((1, 0), dtype=np.int64)) == 0.0
+def test_without_neighbors_there_is_no_information():
+    nobody = np.empty((1, 0), dtype=np.int64)
+    assert neighbor_information([4], nobody) == neighbor_agreement([4], nobody) == 0.0
 
 
 @pytest.mark.parametrize(
