@@ -36,14 +36,6 @@ Settings; all else has its default.
 | --- | --- | --- |
 | MFAVBClustering | `max_epochs=20` | digits |
 """
-SPEED = """\
-| what | ours | against | ratio | target |
-| --- | --- | --- | --- | --- |
-| training, VTCC | 40 images/s | reference: 8 images/s | 5.00 x (4.00 to 6.00) \
-| at least 5 x |
-| operations | 300 GFLOP/s | square: 600 GFLOP/s | 50.0 % | at least 40 % |
-| neighbors | 50 s |  | 300 MiB | less than 1024 MiB |
-"""
 
 
 def run_program(name, *arguments):
@@ -96,29 +88,6 @@ def test_two_files_are_compared_by_the_seeds_of_both(family, tmp_path):
     done = run_program("accuracy.report", "--results", new, "--against", old)
     (row,) = done.stdout.splitlines()[2:]
     assert row.endswith("| cpu | 0.750 | 0.900 | +0.150 ± 0.050 | 2 | 0.50 |")
-
-
-def test_speed_report_compares_medians_with_targets(tmp_path):
-    """Rates, ratios and targets are those of the last record of each case."""
-    turns = {"ours": [0.8, 0.8, 0.8], "reference": [3.2, 4.0, 4.8]}
-    setting = {"quick": False, "device": "cpu", "n_threads": 2, "instructions": "AVX2"}
-    cases = [
-        ("train_vtcc", "comparison", "before", turns, {"n_images": 1}),
-        ("train_vtcc", "comparison", "training, VTCC", turns, {"n_images": 32}),
-        (
-            *("share_vtcc", "share", "operations", {"ours": [1.0], "square": [1.0]}),
-            {"flop": {"ours": 3e11, "square": 6e11}},
-        ),
-        ("neighbors", "neighbors", "neighbors", {"ours": [50.0]}, {"rise_mib": 300.0}),
-    ]
-    names = ("case", "kind", "what", "seconds")
-    records = [
-        {**setting, **dict(zip(names, case, strict=True)), **more}
-        for *case, more in cases
-    ]
-    path = write(tmp_path / "speed.jsonl", records)
-    done = run_program("speed.report", "--results", path)
-    assert done.stdout[done.stdout.index("| what |") :] == SPEED, done.stderr
 
 
 def tables(text):

@@ -17,7 +17,6 @@ from PIL import Image
 from sklearn_mfavb import Reading, VTCCClustering
 from sklearn_mfavb.backbones import ViT
 from sklearn_mfavb.images import open_images
-from sklearn_mfavb.training import Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 # The same examples every time: a failure is a failure for everyone.
@@ -232,23 +231,6 @@ def test_anything_is_read_or_refused(X, on_error):
 def make_quick(**parameters):
     vit = ViT(embed_dim=16, n_heads=2)
     return VTCCClustering(2, backbone=vit, max_epochs=1, random_state=0, **parameters)
-
-
-@fitting
-@given(images=pictures(fewest=2), data=st.data())
-def test_labels_go_with_the_rows(images, data):
-    """Of accepted images each has a label, and an embedding wherever it is in X."""
-    clusterer = make_quick(training=Training(precision="float32")).fit(images)
-    assert clusterer.labels_.shape == (len(images),)
-    assert set(clusterer.labels_) <= {0, 1}
-    rows = data.draw(st.lists(st.integers(0, len(images) - 1), min_size=1, max_size=20))
-    assert_array_equal(clusterer.predict(images), clusterer.labels_)
-    assert_allclose(
-        clusterer.transform(images[rows]),
-        clusterer.transform(images)[rows],
-        rtol=1e-3,
-        atol=1e-4,
-    )
 
 
 @fitting

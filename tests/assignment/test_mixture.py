@@ -8,7 +8,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
-from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 
 from sklearn_mfavb.assignment import MixtureAssigner
@@ -73,30 +72,6 @@ def test_balance_makes_masses_equal():
     assert clustering_accuracy(kinds, fit_labels(rows, balance=0.0)) > 0.98
 
 
-def test_forward_is_the_posterior_of_the_mixture(monkeypatch):
-    """Probabilities are shares times densities to the power 1 / temperature."""
-    monkeypatch.setattr(mixture_module, "_SETTLED", -1.0)  # to the fixed point
-    rows, _ = draw_blobs([60, 40, 30], spread=0.4)
-    assigner = MixtureAssigner(8, 3, balance=0.0, temperature=1.5, shrinkage=0.2)
-    posterior = assign(assigner.fit(rows, random_state=0), rows).astype(np.float64)
-    assert posterior.max(axis=1).min() < 0.95
-    x = rows - rows.mean(axis=0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    members = np.eye(3)[posterior.argmax(axis=1)]
-    means = [np.average(x, axis=0, weights=column) for column in members.T]
-    covariance = 0.2 * x.var(axis=0).mean() * np.eye(8)
-    for row, weights in zip(x, members, strict=True):
-        for mean, weight in zip(means, weights, strict=True):
-            covariance += weight * np.outer(row - mean, row - mean) / len(x)
-    share = members.mean(axis=0)
-    density = np.stack(
-        [multivariate_normal(mean, covariance).pdf(x) for mean in means], axis=1
-    )
-    expected = share * density ** (1 / 1.5)
-    expected /= expected.sum(axis=1, keepdims=True)
-    assert_allclose(posterior, expected, atol=1e-3)
-
-
 def test_same_seed_same_assigner_and_global_state_untouched():
     rows, _ = draw_blobs([20] * 3, spread=0.5)
     np.random.seed(5)
@@ -152,11 +127,11 @@ def test_state_goes_into_another_assigner():
     assert copy(torch.from_numpy(rows).bfloat16()).dtype == torch.float32
 
 
-def dense_fit(rows, n_clusters, balance):
+def dense_fit(rows, n_clusters, balance, temperature, shrinkage):
     """Fit weight and bias with whole (n_samples, n_clusters) arrays, as once written.
 
     Classification EM from k-means: means, pooled covariance shrunk to the sphere, 20
-    rounds of balancing offsets, labels; temperature 2, shrinkage 1.
+    rounds of balancing offsets, labels.
     """
     x = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
@@ -167,9 +142,9 @@ def dense_fit(rows, n_clusters, balance):
         mass = members.sum(axis=0) + 1e-9
         means = members.T @ x / mass[:, None]
         within = (x.T @ x - (means.T * mass) @ means) / len(x)
-        covariance = within + max(x.var(axis=0).mean(), 1e-12) * np.eye(x.shape[1])
+        covariance = within + shrinkage * x.var(axis=0).mean() * np.eye(x.shape[1])
         precise = np.linalg.solve(covariance, means.T).T
-        logits = (x @ precise.T - 0.5 * (precise * means).sum(axis=1)) / 2
+        logits = (x @ precise.T - 0.5 * (precise * means).sum(axis=1)) / temperature
         level = np.zeros(n_clusters)
         for _ in range(20):
             soft = softmax(logits + level, axis=1)
@@ -183,12 +158,17 @@ def dense_fit(rows, n_clusters, balance):
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize(("temperature", "shrinkage"), [(2.0, 1.0), (1.5, 0.2)])
 @pytest.mark.parametrize("block_rows", [7, 4096])
-def test_blocks_give_what_whole_arrays_give(monkeypatch, balance, block_rows):
+def test_blocks_give_what_whole_arrays_give(
+    monkeypatch, balance, temperature, shrinkage, block_rows
+):
     monkeypatch.setattr(mixture_module, "_BLOCK_ROWS", block_rows)
     rows, _ = draw_blobs([140, 90, 60, 10], spread=0.5)
-    mixture = MixtureAssigner(8, 4, balance=balance).fit(rows, random_state=0)
-    assert_allclose(assign(mixture, rows), dense_fit(rows, 4, balance), atol=1e-4)
+    sizes = {"temperature": temperature, "shrinkage": shrinkage}
+    mixture = MixtureAssigner(8, 4, balance=balance, **sizes).fit(rows, random_state=0)
+    expected = dense_fit(rows, 4, balance, **sizes)
+    assert_allclose(assign(mixture, rows), expected, atol=1e-4)
 
 
 def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):

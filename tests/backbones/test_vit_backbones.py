@@ -45,13 +45,6 @@ def test_two_equal_views_give_what_one_view_gives(parameters):
         torch.testing.assert_close(embedding, vit(view), rtol=0, atol=1e-12)
 
 
-def test_identity_holds_for_any_number_of_tokens():
-    vit = make_vit().double()
-    tokens = torch.rand(3, 21, 32, dtype=torch.float64)
-    first, _ = vit.encode_pair(tokens, tokens)
-    torch.testing.assert_close(first, vit.encode(tokens), rtol=0, atol=1e-12)
-
-
 @pytest.mark.parametrize("parameters", [*ON_PIXELS, *ON_FEATURES])
 def test_exchanging_the_views_exchanges_the_outputs(parameters):
     """Swap equivariance: nothing tells the first view from the second."""

@@ -9,15 +9,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.cluster import DBSCAN, KMeans
 from sklearn.mixture import GaussianMixture
 
-from sklearn_mfavb import Training, VTCCClustering
-
-ASSIGNMENTS = {
-    "mixture": "mixture",
-    "kmeans": "kmeans",
-    "head": "head",
-    "KMeans": KMeans(3, n_init=2),
-    "GaussianMixture": GaussianMixture(3, covariance_type="diag"),
-}
+from sklearn_mfavb import VTCCClustering
 
 
 class Halves(BaseEstimator):
@@ -29,6 +21,16 @@ class Halves(BaseEstimator):
 
     def predict(self, X):
         return (X[:, 0] > self.median_).astype(int)
+
+
+ASSIGNMENTS = {
+    "mixture": "mixture",
+    "kmeans": "kmeans",
+    "head": "head",
+    "KMeans": KMeans(3, n_init=2),
+    "GaussianMixture": GaussianMixture(3, covariance_type="diag"),
+    "Halves": Halves(),
+}
 
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
@@ -54,15 +56,6 @@ def test_predict_repeats_the_labels(estimator_class, make, images, name):
         assert_array_equal(copy.predict(images), clusterer.labels_)
         again = clone(clusterer).fit(images)  # its seed is that of the fit
         assert_array_equal(again.labels_, clusterer.labels_)
-
-
-def test_a_clusterer_without_probabilities(make, images):
-    training = Training(precision="float32")  # bfloat16 rounds a batch of one anew
-    clusterer = make(VTCCClustering, 2, assignment=Halves(), training=training)
-    clusterer.fit(images)
-    assert set(np.unique(clusterer.predict_proba(images))) == {0.0, 1.0}
-    assert set(clusterer.labels_) == {0, 1}
-    assert_array_equal(clusterer.predict(images[:1]), clusterer.labels_[:1])
 
 
 @pytest.mark.parametrize("assignment", [DBSCAN(), 3, "coin"])

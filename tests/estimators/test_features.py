@@ -212,21 +212,6 @@ def test_settings_that_need_pixels_are_named(
         precomputed(**parameters).fit(features)
 
 
-def test_width_does_not_depend_on_images_that_nobody_looks_at(
-    estimator_class, features
-):
-    """Features beside images of any size, or none, have one network."""
-    widths = set()
-    for side in (None, 8, 40, 100):
-        shape = (24, side, side, 3)
-        X = None if side is None else np.zeros(shape, dtype=np.uint8)
-        clusterer = estimator_class(3, encoder="precomputed", max_epochs=1)
-        clusterer.fit(X, features=features[:24])
-        network = clusterer.model_.network
-        widths.add(tuple(weight.shape for weight in network.parameters()))
-    assert len(widths) == 1
-
-
 def test_only_the_direction_of_a_feature_counts(alone, features):
     scale = np.random.default_rng(0).uniform(0.1, 50, (90, 1))
     longer = alone.predict_proba(scale * features)
