@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFile
 from skorch.callbacks import Callback
 
@@ -134,6 +135,35 @@ class StopAt(Callback):
     def on_epoch_end(self, net, **kwargs):
         if self.n_begun == self.n_epochs and self.at_its_end:
             raise self.error
+
+
+class Record(Callback):
+    """Note nets, and looks at the network when a stage starts and after every step."""
+
+    def __init__(self, look):
+        self.look = look
+        self.starts, self.steps, self.nets = [], [], []
+
+    @torch.no_grad()
+    def on_train_begin(self, net, **kwargs):
+        self.nets.append(net)
+        self.starts.append(self.look(net.module_))
+
+    @torch.no_grad()
+    def on_batch_end(self, net, **kwargs):
+        self.steps.append(self.look(net.module_))
+
+
+@pytest.fixture(scope="session")
+def recorded():
+    """Make training in float32 that is recorded, and its record."""
+
+    def make_recorded(look=lambda network: None, **parameters):
+        record = Record(look)
+        settings = {"precision": "float32", "callbacks": [record], **parameters}
+        return record, Training(**settings)
+
+    return make_recorded
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import torch
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import EarlyStopping
 
 from sklearn_mfavb import (
     AnchorClustering,
@@ -30,27 +30,22 @@ STAGED = {
 }
 
 
-class Watch(Callback):
-    def __init__(self):
-        self.nets = []
-
-    def on_batch_end(self, net, **kwargs):
-        self.nets.append(net)
+def state_of_the_process():
+    return (
+        torch.get_rng_state().tolist(),
+        np.random.get_state()[1].tolist(),
+        torch.get_num_threads(),
+        torch.is_grad_enabled(),
+        dict(os.environ),
+    )
 
 
 def test_a_seed_replays_the_fit_and_leaves_the_process_alone(
     estimator_class, make, fitted, images
 ):
-    torch.manual_seed(5)
-    np.random.seed(5)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()
-    environment, threads = dict(os.environ), torch.get_num_threads()
+    before = state_of_the_process()
     again = clone(fitted).fit(images)
-    assert_array_equal(torch.get_rng_state(), states[0])
-    assert_array_equal(np.random.get_state()[1], states[1])
-    assert dict(os.environ) == environment
-    assert torch.get_num_threads() == threads
-    assert torch.is_grad_enabled()
+    assert state_of_the_process() == before
     assert_array_equal(again.labels_, fitted.labels_)
     assert_array_equal(again.transform(images), fitted.transform(images))
     other = clone(fitted).set_params(random_state=1).fit(images)
@@ -76,13 +71,12 @@ def test_fits_in_two_threads_repeat(make, images, features):
         return make(cls, random_state=seed, **settings).fit_transform(features)
 
     alone = [fit(*problem) for problem in problems[:3]] * 2
-    torch.manual_seed(3)
-    state = torch.get_rng_state()
+    before = state_of_the_process()
     with ThreadPoolExecutor(len(problems)) as pool:
         together = list(pool.map(fit, *zip(*problems, strict=True)))
     for one, other in zip(alone, together, strict=True):
         assert_array_equal(one, other)
-    assert_array_equal(torch.get_rng_state(), state)
+    assert state_of_the_process() == before
 
 
 @pytest.fixture
@@ -154,29 +148,13 @@ def test_ctrl_c_ends_the_fit(estimator_class, make, images, stop_at, epoch, at_i
     assert warning.filename == __file__
 
 
-def test_ctrl_c_in_the_first_epoch_stops_the_fit(
-    estimator_class, make, fitted, images, stop_at
-):
-    """Nothing was learned: a fitted estimator stays what it was."""
-    copy = pickle.loads(pickle.dumps(fitted))
-    before = dict(vars(copy))
-    copy.set_params(training=stop_at(1))
-    with pytest.raises(KeyboardInterrupt):
-        copy.fit(images)
-    assert {**vars(copy), "training": before["training"]} == before
-    unfitted = make(estimator_class, training=stop_at(1))
-    with pytest.raises(KeyboardInterrupt):
-        unfitted.fit(images)
-    assert vars(unfitted).keys() == unfitted.get_params(deep=False).keys()
-
-
-def test_a_failed_fit_leaves_the_estimator_as_it_was(
-    estimator_class, fitted, images, stop_at
-):
+def test_a_failed_fit_leaves_the_estimator_as_it_was(fitted, images, stop_at):
+    """Ctrl-C in the first epoch is a failure: nothing was learned."""
     copy = pickle.loads(pickle.dumps(fitted))
     before = {name: value for name, value in vars(copy).items() if name[-1] == "_"}
     diverge = {"training": None, "augmentation": lambda batch: batch * float("nan")}
     for parameters, X, error in (
+        ({"training": stop_at(1)}, images, KeyboardInterrupt),
         ({"training": stop_at(2, ZeroDivisionError)}, images, ZeroDivisionError),
         ({"training": None}, images[:2], ValueError),
         (diverge, images, FloatingPointError),
@@ -219,33 +197,27 @@ def test_warm_start_continues(estimator_class, make, images):
         clusterer.set_params(n_clusters=4).fit(images)
 
 
-def test_parameters_reach_the_loop_and_the_loss(estimator_class, make, images):
-    watch = Watch()
-    training = Training(
-        learning_rate=0.002,
-        weight_decay=0.3,
-        warmup_epochs=1,
-        schedule="constant",
-        precision="bfloat16",
-        callbacks=[watch],
-    )
-    settings = {"training": training, "max_epochs": 3}
+def test_parameters_reach_the_loop_and_the_loss(
+    estimator_class, make, images, recorded
+):
+    loop = {"learning_rate": 0.002, "weight_decay": 0.3, "schedule": "constant"}
+    record, training = recorded(precision="bfloat16", **loop)
+    settings = {"training": training}
     has_terms = "objective" in estimator_class().get_params()
     if has_terms:
         terms = ContrastiveTerms(instance_temperature=0.2, cluster_weight=0.4)
         settings.update(objective=terms, balance=0.25)
     make(estimator_class, **settings).fit(images)
-    for net in watch.nets[: 3 * 3]:
+    for net in record.nets:
         groups = net.optimizer_.param_groups
         assert {group["weight_decay"] for group in groups} == {0.3, 0.0}
         assert net.autocast_dtype == torch.bfloat16
-    first = watch.nets[0]
-    assert first.lr == 0.002
-    assert first.optimizer_.param_groups[0]["lr"] == 0.002
+    assert record.nets[0].optimizer_.param_groups[0]["initial_lr"] == 0.002
     if has_terms:
-        assert first.criterion_.instance_contrast.temperature == 0.2
-        assert first.criterion_.cluster_weight == 0.4
-        assert first.criterion_.balance_weight == 0.25
+        criterion = record.nets[0].criterion_
+        assert criterion.instance_contrast.temperature == 0.2
+        assert criterion.cluster_weight == 0.4
+        assert criterion.balance_weight == 0.25
 
 
 @pytest.mark.parametrize(
@@ -269,11 +241,10 @@ def test_parameters_of_neighbors_reach_the_search(make, images, cls, monkeypatch
     assert found == [(64, 7)]
 
 
-def test_weight_decay_spares_what_has_no_scale(estimator_class, make, images):
-    watch = Watch()
-    training = Training(callbacks=[watch])
+def test_weight_decay_spares_what_has_no_scale(estimator_class, make, images, recorded):
+    record, training = recorded()
     make(estimator_class, training=training).fit(images)
-    for net in {id(net): net for net in watch.nets}.values():
+    for net in record.nets:
         names = {id(weight): n for n, weight in net.module_.named_parameters()}
         decaying, spared = (
             {names[id(weight)]: weight.ndim for weight in group["params"]}
@@ -305,9 +276,8 @@ def test_fit_and_prediction_run_in_one_arithmetic(
 
     training = Training(precision=precision)
     clusterer = make(estimator_class, backbone=build, training=training).fit(images)
-    embedding = clusterer.transform(images)
     assert_array_equal(clusterer.predict(images), clusterer.labels_)
-    assert embedding.dtype == np.float32
+    assert clusterer.transform(images).dtype == np.float32
     assert set(seen) == {precision == "bfloat16"}
 
 

@@ -9,40 +9,15 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
-from skorch.callbacks import Callback
 
 from sklearn_mfavb import (
     AnchorClustering,
     CueCoClustering,
     SCANClustering,
-    Training,
     VTCCClustering,
 )
 from sklearn_mfavb.backbones import ConvStemViT, FeatureBackbone, TimmBackbone
 from sklearn_mfavb.views import View, ViewShape
-
-
-class Record(Callback):
-    """Note the network at the start of every stage and after every step."""
-
-    def __init__(self, look):
-        self.look = look
-        self.starts, self.steps, self.nets = [], [], []
-
-    @torch.no_grad()
-    def on_train_begin(self, net, **kwargs):
-        self.nets.append(net)
-        self.starts.append(self.look(net.module_))
-
-    @torch.no_grad()
-    def on_batch_end(self, net, **kwargs):
-        self.steps.append(self.look(net.module_))
-
-
-def recorded(look):
-    """Make training in float32 that is recorded, and its record."""
-    record = Record(look)
-    return record, Training(callbacks=[record], precision="float32")
 
 
 def stages_of(clusterer):
@@ -78,7 +53,7 @@ def test_stages_of_scan(make, images, features, parameters, n_epochs):
     assert stages_of(clusterer) == expected
 
 
-def test_scan_keeps_one_head_before_self_labeling(make, images):
+def test_scan_keeps_one_head_before_self_labeling(make, images, recorded):
     """All heads learn to cluster; one teaches itself and labels."""
     record, training = recorded(
         lambda network: [head.layers.weight.clone() for head in network.cluster_heads]
@@ -99,7 +74,7 @@ def test_scan_keeps_one_head_before_self_labeling(make, images):
     assert not any(torch.equal(a, b) for a, b in zip(pretext, clustering, strict=True))
 
 
-def test_heads_of_scan_start_at_kmeans(make, features):
+def test_heads_of_scan_start_at_kmeans(make, features, recorded):
     """Before the first step they label as k-means on the embeddings does."""
     rows = []
 
@@ -132,7 +107,7 @@ def test_scan_needs_something_to_find_neighbors_by(make, images):
 
 
 @pytest.mark.parametrize("pretrain_epochs", [0, 2, "auto"])
-def test_centers_of_anchor_start_at_kmeans(make, images, pretrain_epochs):
+def test_centers_of_anchor_start_at_kmeans(make, images, recorded, pretrain_epochs):
     """Each is the mean of the embeddings nearest to it when clustering starts."""
     view = View(torch.from_numpy(images)[:, None])
 
@@ -163,7 +138,7 @@ def test_centers_of_anchor_start_at_kmeans(make, images, pretrain_epochs):
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.5])
-def test_the_key_network_of_cueco_follows(make, images, momentum):
+def test_the_key_network_of_cueco_follows(make, images, recorded, momentum):
     """In every step key = m key + (1 - m) query; its statistics are its own."""
     record, training = recorded(
         lambda network: {n: v.clone() for n, v in network.state_dict().items()}
@@ -181,8 +156,8 @@ def test_the_key_network_of_cueco_follows(make, images, momentum):
                 torch.testing.assert_close(after[name], expected)
 
 
-def test_settings_of_cueco_reach_its_objective(make, images):
-    record, training = recorded(lambda network: None)
+def test_settings_of_cueco_reach_its_objective(make, images, recorded):
+    record, training = recorded()
     settings = {"queue_size": 20, "n_centroids": 5, "temperature": 0.3}
     settings |= {"compactness_weight": 0.6, "max_epochs": 6}
     clusterer = make(CueCoClustering, training=training, **settings).fit(images)
@@ -213,7 +188,7 @@ def test_vtcc_has_the_network_of_the_released_code():
         assert matrix.std().item() == pytest.approx(bound / np.sqrt(3), rel=0.01)
 
 
-def test_vtcc_trains_by_adam_at_a_constant_rate(make, images):
+def test_vtcc_trains_by_adam_at_a_constant_rate(make, images, recorded):
     """Rate 3e-4 from the first step to the last, no decay, losses of equal weight."""
     rates = []
     record, _ = recorded(
