@@ -1,10 +1,13 @@
 """Features that users pass: alone, as X, or beside the images they belong to."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -14,7 +17,6 @@ from sklearn_mfavb import (
     Augmentation,
     MFAVBClustering,
     Reading,
-    Training,
     VTCCClustering,
 )
 from sklearn_mfavb.metrics import clustering_accuracy_scorer
@@ -30,9 +32,8 @@ def alone(estimator_class, make, features):
 
 @pytest.fixture
 def precomputed(make):
-    return lambda **parameters: make(
-        MFAVBClustering, encoder="precomputed", **parameters
-    )
+    """Make a quick estimator that is given features."""
+    return partial(make, MFAVBClustering, encoder="precomputed")
 
 
 def test_rows_of_features_are_all_that_is_needed(alone, features, images):
@@ -87,24 +88,19 @@ def test_tensors_of_any_type_are_rows(precomputed, features):
     assert_array_equal(clusterer.predict(rows), clusterer.labels_)
 
 
-@pytest.mark.parametrize("kind", ["list", "dict"])
-def test_several_arrays_are_several_tokens(precomputed, features, kind):
+def test_several_arrays_are_several_tokens(precomputed, features):
     """Each has its own mean, width and token; a dict may come in any order."""
     parts = {"first": features, "second": 100 + 5 * features[:, ::-1]}
-    given = list(parts.values()) if kind == "list" else parts
-    clusterer = precomputed().fit(None, features=given)
+    clusterer = precomputed().fit(None, features=parts)
     assert len(clusterer.model_.network.backbone.feature_tokens) == 2
     for encoder, rows in zip(clusterer.model_.encoders, parts.values(), strict=True):
         unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         assert_allclose(encoder.mean, unit.mean(axis=0), rtol=1e-4, atol=1e-6)
-    assert_array_equal(clusterer.predict(None, features=given), clusterer.labels_)
-    if kind == "dict":
-        assert [each.name for each in clusterer.model_.encoders] == list(parts)
-        turned = dict(reversed(parts.items()))
-        embedding = clusterer.transform(None, features=turned)
-        assert_array_equal(embedding, clusterer.transform(None, features=given))
-        with pytest.raises(ValueError, match="second"):
-            clusterer.predict(None, features={"first": features})
+    assert [each.name for each in clusterer.model_.encoders] == list(parts)
+    for given in (parts, dict(reversed(parts.items()))):
+        assert_array_equal(clusterer.predict(None, features=given), clusterer.labels_)
+    with pytest.raises(ValueError, match="second"):
+        clusterer.predict(None, features={"first": features})
 
 
 def test_as_the_step_of_a_column_transformer(estimator_class, make, features):
@@ -122,7 +118,6 @@ def test_as_the_step_of_a_column_transformer(estimator_class, make, features):
 
 def test_cross_validation_and_grid_search(make, features, shapes):
     clusterer = make(VTCCClustering, encoder="precomputed", max_epochs=1)
-    assert np.isfinite(cross_val_score(clusterer, features, cv=3)).all()
     scoring = clustering_accuracy_scorer
     scores = cross_val_score(clusterer, features, shapes[1], cv=3, scoring=scoring)
     assert np.isfinite(scores).all()
@@ -226,28 +221,21 @@ def test_skipped_files_keep_features_aligned(precomputed, photos, features, n_by
     for value in (1.0, np.nan, -99.0):
         rows = features[:30].copy()
         rows[4] = value
-        clusterer = precomputed(
-            use_pixels=True,
-            reading=Reading(on_error="skip"),
-            training=Training(precision="float32"),
-        )
-        clusterer.fit(photos, features=rows)
+        clusterer = precomputed(use_pixels=True, reading=Reading(on_error="skip"))
+        clusterer.set_params(training__precision="float32").fit(photos, features=rows)
         assert list(clusterer.skipped_) == [4]
         assert np.flatnonzero(clusterer.labels_ == -1).tolist() == [4]
         labels = clusterer.predict(photos, features=rows)
         assert_array_equal(labels, clusterer.labels_)
-        whole = np.delete(np.arange(30), 4)
-        paths = [photos[i] for i in whole]
-        alone = clusterer.predict(paths, features=rows[whole])
-        assert_array_equal(alone, clusterer.labels_[whole])
+        paths = photos[:4] + photos[5:]
+        alone = clusterer.predict(paths, features=np.delete(rows, 4, axis=0))
+        assert_array_equal(alone, np.delete(clusterer.labels_, 4))
         means.append(clusterer.model_.encoders[0].mean)
     assert_array_equal(means[0], means[1])
     assert_array_equal(means[0], means[2])
 
 
 def test_pipelines_route_features(make, images, features):
-    from sklearn import config_context
-
     with config_context(enable_metadata_routing=True):
         clusterer = make(VTCCClustering, encoder="precomputed")
         clusterer.set_fit_request(features=True).set_predict_request(features=True)
@@ -256,13 +244,12 @@ def test_pipelines_route_features(make, images, features):
         pipeline.fit(images, features=features)
         labels = pipeline.predict(images, features=features)
         assert_array_equal(labels, pipeline[-1].labels_)
-        embedding = pipeline.transform(images, features=features)
-        assert embedding.shape == (90, 16)
-        refusing = make_pipeline(
-            FunctionTransformer(), make(VTCCClustering, encoder="precomputed")
-        )
-        with pytest.raises(ValueError, match="features"):
-            refusing.fit(images, features=features)
+        assert pipeline.transform(images, features=features).shape == (90, 16)
+        clusterer.set_fit_request(features=False)
+        with pytest.raises((TypeError, ValueError), match="features"):
+            make_pipeline(FunctionTransformer(), clusterer).fit(
+                images, features=features
+            )
 
 
 def test_images_that_were_fitted_are_needed_again(make, images, features):
