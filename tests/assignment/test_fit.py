@@ -117,54 +117,44 @@ def test_an_estimator_may_find_another_number_of_clusters(embedding):
     assert assigner(torch.from_numpy(embedding[:2])).shape == (2, 5)
 
 
-def crisp_head(n_clusters, reads):
-    layer = torch.nn.Linear(6, n_clusters, bias=False)
-    layer.weight.data.zero_()
-    for cluster, entry in enumerate(reads):
-        layer.weight.data[cluster, entry] = 20.0
-    return torch.nn.Sequential(layer)
+def crisp_heads(*reads):
+    """Make heads that assign crisply, each by its own entries of the embedding."""
+    heads = ClusterHeads(6, len(reads[0]), len(reads))
+    for head, entries in zip(heads, reads, strict=True):
+        layer = torch.nn.Linear(6, len(entries), bias=False)
+        layer.weight.data = 20 * torch.eye(6)[entries]
+        head.layers = torch.nn.Sequential(layer)
+    return heads
 
 
 @pytest.mark.parametrize("best", [0, 1, 2])
 @pytest.mark.parametrize("neighbors", ["within", None])
 def test_chosen_head_has_the_lowest_loss(best, neighbors):
     """Crisp balanced clusters of neighbors beat collapsed and undecided ones."""
-    kinds = np.repeat(np.arange(3), 4)
-    embedding = np.eye(6, dtype=np.float32)[kinds]
-    heads = ClusterHeads(6, 3, 3)
-    for index, reads in enumerate([[5, 4, 3], [0, 0, 0], [1, 1, 5]]):
-        heads[index].layers = crisp_head(3, reads)
-    heads[best].layers = crisp_head(3, [0, 1, 2])
+    embedding = np.eye(6, dtype=np.float32)[np.repeat(np.arange(3), 4)]
+    reads = [[5, 4, 3], [0, 0, 0], [1, 1, 5]]
+    reads[best] = [0, 1, 2]
     if neighbors is not None:
         neighbors = np.array([[4 * (i // 4) + (i + 1) % 4] for i in range(12)])
-    chosen = choose_head(heads, embedding, neighbors, device=CPU)
-    assert chosen == best
+    assert choose_head(crisp_heads(*reads), embedding, neighbors, device=CPU) == best
 
 
 def test_neighbors_decide_between_crisp_heads():
-    embedding = np.zeros((8, 6), dtype=np.float32)
-    embedding[:, 0] = [1, 1, 1, 1, 0, 0, 0, 0]
-    embedding[:, 1] = 1 - embedding[:, 0]
-    embedding[:, 2] = [1, 0, 1, 0, 1, 0, 1, 0]
-    embedding[:, 3] = 1 - embedding[:, 2]
-    heads = ClusterHeads(6, 2, 2)
-    heads[0].layers = crisp_head(2, [0, 1])
-    heads[1].layers = crisp_head(2, [2, 3])
+    half, parity = np.arange(8) // 4, np.arange(8) % 2
+    columns = [half, 1 - half, parity, 1 - parity, 0 * half, 0 * half]
+    embedding = np.stack(columns, axis=1).astype(np.float32)
+    heads = crisp_heads([0, 1], [2, 3])
     in_halves = np.array([[1], [2], [3], [0], [5], [6], [7], [4]])
     by_parity = np.array([[2], [3], [4], [5], [6], [7], [0], [1]])
-    for neighbors, expected in ((in_halves, 0), (by_parity, 1)):
-        chosen = choose_head(heads, embedding, neighbors, device=CPU)
-        assert chosen == expected
+    assert choose_head(heads, embedding, in_halves, device=CPU) == 0
+    assert choose_head(heads, embedding, by_parity, device=CPU) == 1
 
 
 def test_heads_are_judged_on_blocks_that_do_not_follow_the_order(monkeypatch):
     """Blocks of images sorted by class are as mixed as all images are."""
     monkeypatch.setattr(fit_module, "_BLOCK_ROWS", 6)
     embedding = np.eye(6, dtype=np.float32)[np.repeat(np.arange(3), 6)]
-    heads = ClusterHeads(6, 3, 2)
-    heads[0].layers = crisp_head(3, [5, 4, 0])
-    heads[1].layers = crisp_head(3, [0, 1, 2])
-    seen = []
+    heads, seen = crisp_heads([5, 4, 0], [0, 1, 2]), []
 
     def loss(assignment, of_positives):
         seen.append(len(assignment))
