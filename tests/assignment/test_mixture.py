@@ -1,7 +1,6 @@
 """Labels by a mixture with balanced sizes: its equations, its memory, its limits."""
 
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
@@ -45,16 +44,11 @@ def test_elongated_blobs_are_told_apart_where_k_means_fails():
     assert clustering_accuracy(kinds, fit_labels(rows, shrinkage=0.1)) > 0.85
 
 
-@pytest.mark.parametrize(
-    ("n_clusters", "n_samples", "distance"), [(3, 600, 0.5), (10, 600, 1.0)]
-)
-def test_overlapping_blobs_are_no_worse_than_with_k_means(
-    n_clusters, n_samples, distance
-):
-    rng = np.random.default_rng(0)
-    kinds = np.arange(n_samples) % n_clusters
+@pytest.mark.parametrize(("n_clusters", "distance"), [(3, 0.5), (10, 1.0)])
+def test_overlapping_blobs_are_no_worse_than_with_k_means(n_clusters, distance):
+    rng, kinds = np.random.default_rng(0), np.arange(600) % n_clusters
     means = distance * rng.standard_normal((n_clusters, 16))
-    rows = (means[kinds] + rng.standard_normal((n_samples, 16))).astype("f4")
+    rows = (means[kinds] + rng.standard_normal((600, 16))).astype("f4")
     by_means = KMeans(n_clusters, n_init=10, random_state=0).fit_predict(rows)
     accuracy = clustering_accuracy(kinds, fit_labels(rows, n_clusters))
     assert accuracy > clustering_accuracy(kinds, by_means) - 0.1
@@ -72,18 +66,6 @@ def test_balance_makes_masses_equal():
     assert clustering_accuracy(kinds, fit_labels(rows, balance=0.0)) > 0.98
 
 
-def test_same_seed_same_assigner_and_global_state_untouched():
-    rows, _ = draw_blobs([20] * 3, spread=0.5)
-    np.random.seed(5)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()
-    first, second = (
-        assign(MixtureAssigner(8, 3).fit(rows, random_state=4), rows) for _ in range(2)
-    )
-    assert_array_equal(first, second)
-    assert_array_equal(torch.get_rng_state(), states[0])
-    assert_array_equal(np.random.get_state()[1], states[1])
-
-
 def test_shuffled_rows_get_shuffled_labels():
     rows, _ = draw_blobs([30, 50, 40])
     order = np.random.default_rng(1).permutation(len(rows))
@@ -95,21 +77,21 @@ def test_shuffled_rows_get_shuffled_labels():
 @pytest.mark.parametrize(
     ("rows", "n_clusters"),
     [
-        (np.ones((6, 4), dtype=np.float32), 3),
-        (np.zeros((6, 4), dtype=np.float32), 3),
-        (np.eye(4, dtype=np.float32), 1),
-        (np.eye(4, dtype=np.float32), 4),
-        (np.ones((1, 4), dtype=np.float32), 1),
-        (np.eye(4, dtype=np.float32)[[0, 0, 0, 1]], 4),
+        (np.ones((6, 4)), 3),
+        (np.zeros((6, 4)), 3),
+        (np.eye(4), 1),
+        (np.eye(4), 4),
+        (np.ones((1, 4)), 1),
+        (np.eye(4)[[0, 0, 0, 1]], 4),
     ],
     ids=["identical", "zeros", "one cluster", "K = n", "one row", "duplicates"],
 )
+@pytest.mark.filterwarnings("error")
 def test_degenerate_embeddings_are_labeled_in_silence(rows, n_clusters, balance):
     """Nothing crashes or warns; distinct rows get a cluster each if there is one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assigner = MixtureAssigner(4, n_clusters, balance=balance)
-        probabilities = assign(assigner.fit(rows, random_state=0), rows)
+    rows = rows.astype(np.float32)
+    assigner = MixtureAssigner(4, n_clusters, balance=balance)
+    probabilities = assign(assigner.fit(rows, random_state=0), rows)
     assert probabilities.shape == (len(rows), n_clusters)
     assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
     if n_clusters == len(np.unique(rows, axis=0)):
