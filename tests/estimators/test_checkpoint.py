@@ -47,6 +47,23 @@ def build(make):
     return build
 
 
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "training"
+
+
+@pytest.fixture
+def kill(build, images, stop_at, path):
+    """Kill a fit in an epoch, counted from where it goes on."""
+
+    def kill(cls=VTCCClustering, epoch=2, **settings):
+        training = stop_at(epoch, Killed, checkpoint=path)
+        with pytest.raises(Killed):
+            build(cls, training=training, **settings).fit(images)
+
+    return kill
+
+
 def assert_same_fit(one, other):
     assert_array_equal(one.labels_, other.labels_)
     history, expected = (
@@ -61,7 +78,7 @@ def assert_same_fit(one, other):
 
 @pytest.mark.parametrize("in_embedding", [False, True])
 def test_a_killed_fit_goes_on_to_the_same_end(
-    estimator_class, build, images, stop_at, tmp_path, in_embedding
+    estimator_class, build, images, kill, path, in_embedding
 ):
     """Killed in any epoch of any stage, a fit ends as if nothing had happened."""
     if in_embedding and estimator_class is AnchorClustering:
@@ -70,31 +87,24 @@ def test_a_killed_fit_goes_on_to_the_same_end(
     settings = {"positives": neighbors} if in_embedding else {}
     whole = build(estimator_class, **settings).fit(images)
     for epoch in range(2, whole.n_iter_ + 1):
-        path = tmp_path / f"epoch {epoch}"
-        training = stop_at(epoch, Killed, checkpoint=path)
-        with pytest.raises(Killed):
-            build(estimator_class, **settings, training=training).fit(images)
+        kill(estimator_class, epoch, **settings)
         assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
         assert not path.exists()
 
 
-def test_a_fit_may_be_killed_again_and_again(build, images, stop_at, tmp_path):
-    path = tmp_path / "training"
-    for _ in range(2):  # epochs are counted from where it goes on: each gains one
-        training = stop_at(2, Killed, checkpoint=str(path))
-        with pytest.raises(Killed):
-            build(SCANClustering, training=training).fit(images)
+def test_a_fit_may_be_killed_again_and_again(build, images, kill, path):
+    for _ in range(2):
+        kill(SCANClustering)
     whole = build(SCANClustering).fit(images)
-    assert_same_fit(build(SCANClustering, path).fit(images), whole)
+    assert_same_fit(build(SCANClustering, str(path)).fit(images), whole)
     assert_same_fit(build(SCANClustering, path).fit(images), whole)  # from the start
-    assert list(tmp_path.iterdir()) == []
+    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_ctrl_c_leaves_the_checkpoint(
-    estimator_class, build, images, stop_at, tmp_path, epoch
+    estimator_class, build, images, stop_at, path, epoch
 ):
-    path = tmp_path / "training"
     training = stop_at(epoch, at_its_end=True, checkpoint=path)
     settings = {"max_epochs": 4}
     with pytest.warns(match="Training stopped after"):
@@ -103,35 +113,24 @@ def test_ctrl_c_leaves_the_checkpoint(
     assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
 
 
-def test_features_and_two_encoders_resume(build, images, tiny, stop_at, tmp_path):
-    path = tmp_path / "training"
+def test_features_and_two_encoders_resume(build, images, tiny, kill, path):
     settings = {"encoder": [tiny(), tiny(precision="bfloat16")]}
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training, **settings).fit(images)
+    kill(**settings)
     whole = build(VTCCClustering, **settings).fit(images)
     assert_same_fit(build(VTCCClustering, path, **settings).fit(images), whole)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "told"),
-    [
+def test_a_checkpoint_of_another_fit_is_refused(build, images, kill, path):
+    """What differs is named, groups included, and the file stays."""
+    kill()
+    for name, value, told in [
         ("training__learning_rate", 0.5, "was 0.001, now 0.5"),
         ("random_state", 1, "was 0, now 1"),
         ("n_clusters", 4, "was 3, now 4"),
         ("reading__resize", "pad", "was 'crop', now 'pad'"),
-    ],
-)
-def test_a_checkpoint_of_other_parameters_is_refused(
-    build, images, stop_at, tmp_path, name, value, told
-):
-    """What differs is named, groups included, and the file stays."""
-    path = tmp_path / "training"
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training).fit(images)
-    with pytest.raises(ValueError, match=f"{name} {told}"):
-        build(VTCCClustering, path).set_params(**{name: value}).fit(images)
+    ]:
+        with pytest.raises(ValueError, match=f"{name} {told}"):
+            build(VTCCClustering, path).set_params(**{name: value}).fit(images)
     with pytest.raises(ValueError, match="images was 36 with"):
         build(VTCCClustering, path).fit(255 - images)
     with pytest.raises(ValueError, match=r"images was 36 .*now 30 with"):
@@ -150,20 +149,16 @@ def test_a_checkpoint_of_other_parameters_is_refused(
     ],
     ids=["augmentation", "in a group", "backbone"],
 )
-def test_lambdas_are_refused_in_plain_words(build, images, tmp_path, name, value):
+def test_lambdas_are_refused_in_plain_words(build, images, path, name, value):
     """They could not be known again; without a checkpoint they are welcome."""
-    path = tmp_path / "training"
     with pytest.raises(ValueError, match=f"checkpoint needs to know {name}.*lambda"):
         build(VTCCClustering, path).set_params(**{name: value}).fit(images)
     assert not path.exists()
 
 
-def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
+def test_a_seed_that_was_drawn_is_kept(build, images, kill, path):
     """Without random_state, a fit goes on with the seed that it began with."""
-    path = tmp_path / "training"
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training, random_state=None).fit(images)
+    kill(random_state=None)
     seed = torch.load(path, weights_only=True)["seed"]
     resumed = build(VTCCClustering, path, random_state=None).fit(images)
     assert resumed.n_iter_ == 2
@@ -171,10 +166,9 @@ def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
 
 
 def test_a_warm_start_is_resumed_without_counting_epochs_twice(
-    make, images, stop_at, tmp_path
+    make, images, stop_at, path
 ):
     """What the checkpoint holds takes the place of the interrupted fit."""
-    path = tmp_path / "training"
     training = stop_at(2, at_its_end=True, checkpoint=path)
     clusterer = make(VTCCClustering, max_epochs=5, training=training)
     clusterer.set_params(training__warm_start=True)
