@@ -1,7 +1,8 @@
 """What is each method's own: stages, starts, and settings of the papers."""
 
 import re
-from itertools import pairwise
+from copy import deepcopy
+from itertools import chain, pairwise
 
 import numpy as np
 import pytest
@@ -190,17 +191,14 @@ def test_vtcc_has_the_network_of_the_released_code():
 
 def test_vtcc_trains_by_adam_at_a_constant_rate(make, images, recorded):
     """Rate 3e-4 from the first step to the last, no decay, losses of equal weight."""
-    rates = []
     record, _ = recorded(
-        lambda network: rates.append(
-            [dict(g, params=None) for g in record.nets[-1].optimizer_.param_groups]
-        )
+        lambda network: deepcopy(record.nets[-1].optimizer_.param_groups)
     )
     clusterer = make(VTCCClustering).set_params(**VTCCClustering.REFERENCE)
     clusterer.set_params(image_size=8, max_epochs=2, training__callbacks=[record])
     clusterer.fit(images.repeat(2, axis=0))
-    assert len(rates) == 1 + 4  # the start, and 180 images in batches of at most 128
-    for group in (group for groups in rates[1:] for group in groups):
+    assert len(record.steps) == 4  # 180 images in batches of at most 128, twice
+    for group in chain(*record.steps):
         assert group["lr"] == 3e-4
         assert group["weight_decay"] == 0.0  # without decay AdamW is Adam
         assert group["betas"] == (0.9, 0.999)
