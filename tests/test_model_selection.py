@@ -107,7 +107,6 @@ def test_estimate_depends_on_directions_only(rows, change):
 
 
 def test_same_seed_same_curve():
-    """The curve is a function of the rows and the seed; global state is left alone."""
     before = np.random.get_state()[1].copy()
     noise = np.random.default_rng(0).normal(size=(200, 6))
     first, again, other = (
@@ -119,7 +118,6 @@ def test_same_seed_same_curve():
 
 
 def test_at_most_max_samples_rows_are_compared(monkeypatch):
-    """k-means sees so many rows, drawn from all of X, and all of a smaller X."""
     seen = []
     fit_predict = KMeans.fit_predict
 

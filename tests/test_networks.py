@@ -104,7 +104,6 @@ def test_every_part_of_a_stack_is_split(n_batches):
 
 
 def test_keys_start_as_queries_and_get_no_gradient():
-    """The copy has the weights of the network; only the network learns."""
     network = make_network(MomentumNetwork).eval()
     view = View(torch.rand(5, 2, 4, 4))
     query, key = network.forward_views(view, view)

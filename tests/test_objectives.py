@@ -65,7 +65,6 @@ def test_information_is_left_out_unless_it_has_a_weight():
 
 
 def test_instance_objective_is_the_contrast_of_two_views():
-    """NT-Xent written out."""
     first, second = draw_output(), draw_output()
     terms = InstanceObjective(0.2)([(first, second)])
     rows = torch.cat([first.projection, second.projection])

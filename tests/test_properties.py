@@ -82,7 +82,6 @@ def read_all(X, **options):
 
 
 def strided(images):
-    """Lay every entry apart from the next one, in both directions."""
     apart = np.zeros([2 * length for length in images.shape], dtype=images.dtype)
     view = apart[tuple(slice(None, None, -2) for _ in images.shape)]
     view[...] = images

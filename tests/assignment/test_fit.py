@@ -43,7 +43,6 @@ def gather(embedding, heads=None, **others):
     ids=str,
 )
 def test_blobs_are_found(assignment, embedding):
-    """Probabilities sum to one; labels are the blobs but for their names."""
     assigner = fit_assigner(assignment, gather(embedding))
     assert not assigner.training
     probabilities = assigner(torch.from_numpy(embedding))

@@ -91,7 +91,6 @@ def test_sizes_that_do_not_go_together_are_refused(sizes, named):
 
 
 def test_sizes_without_pixels():
-    """The width does not depend on the images, and nothing is fused."""
     size = resolve_vit_size(None, has_features=True)
     assert size.grid_size is None
     assert (size.embed_dim, size.shared_depth, size.fused_depth) == (128, 2, 0)

@@ -58,7 +58,6 @@ def embedded(monkeypatch):
 
 
 def test_every_encoder_gives_a_token(estimator_class, make, images, tiny):
-    """Two of ours and one of scikit-learn's: three means, and labels that repeat."""
     encoders = [tiny(), tiny(precision="bfloat16"), FunctionTransformer(flatten)]
     training = Training(precision="float32")  # bfloat16 rounds a batch of seven anew
     clusterer = make(estimator_class, encoder=encoders, training=training).fit(images)
@@ -141,7 +140,6 @@ def test_images_pass_the_network_once_after_training(
 
 
 def test_encoders_are_not_shared(make, images, tiny):
-    """Clones, two estimators and the user's own each have their weights."""
     given = tiny()
     given.build_encoder()
     before = deepcopy(given.encoder_.state_dict())

@@ -37,7 +37,6 @@ def precomputed(make):
 
 
 def test_rows_of_features_are_all_that_is_needed(alone, features, images):
-    """Labels, probabilities and embeddings of rows, which no image belongs to."""
     labels = alone.labels_
     given = features.astype(np.float32)
     given.setflags(write=False)
@@ -178,7 +177,6 @@ def test_features_that_nobody_asks_for_are_refused(
 def test_pixels_count_if_they_are_used(
     estimator_class, make, images, features, use_pixels
 ):
-    """Features always count in `transform`; pixels exactly with use_pixels."""
     clusterer = make(estimator_class, encoder="precomputed", use_pixels=use_pixels)
     clusterer.fit(images, features=features)
     embedding = clusterer.transform(images, features=features)

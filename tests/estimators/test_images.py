@@ -35,7 +35,6 @@ def test_names_of_columns_are_kept_and_forgotten(estimator_class, make, images):
 
 
 def test_large_images_are_reduced_unless_asked(make):
-    """By default to a longest side of 64, and the aspect is kept."""
     images = np.zeros((6, 96, 192, 3), dtype=np.uint8)
     for asked, seen in {"auto": (32, 64), 16: (16, 16), (12, 8): (12, 8)}.items():
         clusterer = make(VTCCClustering, image_size=asked, max_epochs=1)
@@ -91,7 +90,6 @@ def test_modules_of_users_are_never_trained_in_place(make, images):
 def test_files_that_nobody_looks_at_are_not_decoded(
     estimator_class, make, photos, features, decoded
 ):
-    """With features beside them, their headers say all that is asked."""
     rows = features[:30]
     clusterer = make(estimator_class, encoder="precomputed").fit(photos, features=rows)
     clusterer.predict(photos, features=rows)

@@ -38,7 +38,6 @@ def test_no_row_is_computed_for_nothing(refitted, images, n_images, batch_size, 
 
 @pytest.mark.parametrize("n_samples", [1, 7, 90])
 def test_order_and_company_change_nothing(refitted, images, n_samples):
-    """Shuffled images get shuffled results, and a part what it gets among all."""
     refitted.set_params(training__precision="float32")
     part, order = images[:n_samples], np.random.default_rng(0).permutation(n_samples)
     for method in ("transform", "predict_proba"):
