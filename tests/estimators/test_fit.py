@@ -6,6 +6,7 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -152,10 +153,11 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(fitted, images, stop_at):
     """Ctrl-C in the first epoch is a failure: nothing was learned."""
     copy = pickle.loads(pickle.dumps(fitted))
     before = {name: value for name, value in vars(copy).items() if name[-1] == "_"}
+    named = pd.DataFrame(images.reshape(90, -1)).add_prefix("pixel")
     diverge = {"training": None, "augmentation": lambda batch: batch * float("nan")}
     for parameters, X, error in (
         ({"training": stop_at(1)}, images, KeyboardInterrupt),
-        ({"training": stop_at(2, ZeroDivisionError)}, images, ZeroDivisionError),
+        ({"training": stop_at(2, ZeroDivisionError)}, named, ZeroDivisionError),
         ({"training": None}, images[:2], ValueError),
         (diverge, images, FloatingPointError),
     ):
