@@ -36,18 +36,9 @@ Settings; all else has its default.
 | --- | --- | --- |
 | MFAVBClustering | `max_epochs=20` | digits |
 """
-SPEED = """\
-| what | ours | against | ratio | target |
-| --- | --- | --- | --- | --- |
-| training, VTCC | 40 images/s | reference: 8 images/s | 5.00 x (4.00 to 6.00) \
-| at least 5 x |
-| operations | 300 GFLOP/s | square: 600 GFLOP/s | 50.0 % | at least 40 % |
-| neighbors | 50 s |  | 300 MiB | less than 1024 MiB |
-"""
 
 
 def run_program(name, *arguments):
-    """Run a program of the benchmarks as users do."""
     return subprocess.run(
         [sys.executable, "-m", f"benchmarks.{name}", *map(str, arguments)],
         capture_output=True,
@@ -59,13 +50,11 @@ def run_program(name, *arguments):
 
 
 def write(path, records):
-    """Write records to a file."""
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records))
     return path
 
 
 def accuracy_record(method, seed, acc, **changes):
-    """Make a record whose scores are easy to average."""
     record = {"method": method, "dataset": "digits", "seed": seed, "profile": "cpu"}
     record |= {"features": None, "n_images": 1797, "image_size": [8, 8]}
     record |= {"n_clusters": 10, "acc": acc, "score": 0.7, "seconds": 1.0}
@@ -101,31 +90,7 @@ def test_two_files_are_compared_by_the_seeds_of_both(family, tmp_path):
     assert row.endswith("| cpu | 0.750 | 0.900 | +0.150 ± 0.050 | 2 | 0.50 |")
 
 
-def test_speed_report_compares_medians_with_targets(tmp_path):
-    """Rates, ratios and targets are those of the last record of each case."""
-    turns = {"ours": [0.8, 0.8, 0.8], "reference": [3.2, 4.0, 4.8]}
-    setting = {"quick": False, "device": "cpu", "n_threads": 2, "instructions": "AVX2"}
-    cases = [
-        ("train_vtcc", "comparison", "before", turns, {"n_images": 1}),
-        ("train_vtcc", "comparison", "training, VTCC", turns, {"n_images": 32}),
-        (
-            *("share_vtcc", "share", "operations", {"ours": [1.0], "square": [1.0]}),
-            {"flop": {"ours": 3e11, "square": 6e11}},
-        ),
-        ("neighbors", "neighbors", "neighbors", {"ours": [50.0]}, {"rise_mib": 300.0}),
-    ]
-    names = ("case", "kind", "what", "seconds")
-    records = [
-        {**setting, **dict(zip(names, case, strict=True)), **more}
-        for *case, more in cases
-    ]
-    path = write(tmp_path / "speed.jsonl", records)
-    done = run_program("speed.report", "--results", path)
-    assert done.stdout[done.stdout.index("| what |") :] == SPEED, done.stderr
-
-
 def tables(text):
-    """List the tables of a page that compare methods or clusters."""
     return re.findall(r"(?:^\| (?:method|set) \|.*\n)(?:^\|.*\n)+", text, re.MULTILINE)
 
 
@@ -154,33 +119,22 @@ def test_pages_show_what_the_reports_print():
 
 @pytest.mark.parametrize("name", ["accuracy", "speed"])
 def test_report_without_records_says_what_to_do(name, tmp_path):
-    """An empty file is an error that names the other program."""
     done = run_program(f"{name}.report", "--results", tmp_path / "nothing.jsonl")
     assert done.returncode == 2
     assert "nothing.jsonl holds no records: run run.py first." in done.stderr
 
 
-@pytest.fixture
-def methods(monkeypatch):
-    """Import the table of methods."""
+def test_table_of_methods_covers_every_estimator(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
     from benchmarks.accuracy import methods
 
-    return methods
-
-
-def test_table_of_methods_covers_every_estimator(methods):
-    """Each can be made, and its parameters are known to its class."""
-    made = {
-        name: methods.make(name, 3, 7, settings={}, has_features=True)
-        for name in methods.METHODS
-    }
-    classes = {type(estimator).__name__ for estimator in made.values()}
     public = {name for name in estimators.__all__ if name.endswith("Clustering")}
-    assert public <= classes
-    for name in public:
-        assert made[name].get_params()["n_clusters"] == 3
-        assert made[name].get_params()["random_state"] == 7
+    assert public <= set(methods.METHODS)
+    for name in methods.METHODS:
+        made = methods.make(name, 3, 7, settings={}, has_features=True)
+        if name in public:
+            assert type(made) is getattr(estimators, name)
+            assert (made.n_clusters, made.random_state) == (3, 7)
 
 
 @pytest.mark.slow

@@ -15,7 +15,6 @@ WIDTH = 5
 
 
 def draw_rows(n_rows):
-    """Draw unit vectors."""
     return functional.normalize(torch.randn(n_rows, WIDTH), dim=1)
 
 
@@ -41,7 +40,6 @@ def make_objective(**parameters):
 
 
 def test_queue_holds_the_last_keys_in_order():
-    """New keys come first, the oldest fall out, and the queue never outgrows."""
     objective = make_objective(queue_size=10)
     seen = torch.zeros(0, WIDTH)
     for n_images in (4, 3, 4, 12, 2):
@@ -94,7 +92,6 @@ def test_compactness_waits_for_as_many_keys_as_centroids():
 
 
 def test_centroids_are_refreshed_every_few_steps():
-    """Between two rounds of k-means they stay; at a round they move."""
     objective = make_objective(refresh=3)
     centroids = []
     for _ in range(8):
@@ -108,7 +105,6 @@ def test_centroids_are_refreshed_every_few_steps():
 
 
 def naive_clusters(queue, centroids, spare):
-    """Run five rounds of spherical k-means, key by key."""
     for _ in range(5):
         members = [[] for _ in centroids]
         for key in queue:
@@ -134,7 +130,6 @@ def test_clusters_of_the_queue_equal_the_loop_over_keys(has_start):
 
 
 def test_empty_clusters_restart_at_a_key():
-    """A centroid that no key is nearest to becomes one of the keys."""
     queue = functional.normalize(torch.eye(2, WIDTH).repeat(10, 1), dim=1)
     start = torch.cat([torch.eye(2, WIDTH), -torch.ones(1, WIDTH)])
     found = cluster_queue(queue, 3, functional.normalize(start, dim=1))

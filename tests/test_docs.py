@@ -35,7 +35,6 @@ CODE = re.compile(
 
 
 def public_modules():
-    """Import every module of the package whose name is public."""
     names = [
         info.name
         for info in pkgutil.walk_packages(sklearn_mfavb.__path__, "sklearn_mfavb.")
@@ -60,7 +59,6 @@ FOR_USERS = {"augmentation", "datasets", "inspection", "losses", "metrics", "rep
 
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_public_names_document_their_parameters(name):
-    """A docstring with parameters describes all of them by name."""
     item, room = PUBLIC[name], name.split(".")[1]
     documentation = inspect.getdoc(item) or ""
     assert documentation, f"{name} has no docstring"
@@ -100,8 +98,6 @@ def test_estimators_have_every_section_and_the_defaults_they_state(estimator):
 
 
 class Block(NamedTuple):
-    """A piece of code of a page, and whether it is meant to be run here."""
-
     text: str
     is_run: bool
 
@@ -120,7 +116,6 @@ def read_blocks(page, language="python"):
 
 
 def by_name(pages):
-    """Run a test for every page, under its name."""
     names = [page.relative_to(ROOT).as_posix() for page in pages]
     return pytest.mark.parametrize("page", pages, ids=names)
 
@@ -145,7 +140,6 @@ def test_code_of_pages_uses_what_exists(page):
 
 
 def names_defined_in(tree):
-    """Yield what is assigned, passed as an argument, or defined."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             yield node.id
@@ -173,7 +167,6 @@ def folder_of_a_reader(tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @by_name([p for p in RUNNABLE if any(block.is_run for block in read_blocks(p))])
 def test_pages_run_from_top_to_bottom(page, folder_of_a_reader):
-    """The code of a page runs as a reader would run it, block after block."""
     namespace = {"__name__": page.stem}
     for number, block in enumerate(read_blocks(page)):
         if block.is_run:
@@ -182,7 +175,6 @@ def test_pages_run_from_top_to_bottom(page, folder_of_a_reader):
 
 @by_name([page for page in PAGES if read_blocks(page, "sh")])
 def test_commands_of_pages_name_programs_and_options_that_exist(page):
-    """Programs of the repository that a page calls are there, with these options."""
     for block in read_blocks(page, "sh"):
         for line in block.text.splitlines():
             words = shlex.split(line, comments=True)
@@ -194,7 +186,6 @@ def test_commands_of_pages_name_programs_and_options_that_exist(page):
 
 
 def test_reference_lists_what_is_public():
-    """The API reference names what the package and its public modules offer."""
     listed = re.findall(
         r"^   ~?(sklearn_mfavb\.\w+)$", (DOCS / "api.rst").read_text("utf-8"), re.M
     )

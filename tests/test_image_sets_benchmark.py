@@ -15,9 +15,16 @@ pytestmark = pytest.mark.filterwarnings("ignore:.* in the literature, but")
 
 @pytest.fixture
 def image_sets(monkeypatch):
-    """Import the module from the folder of the benchmarks."""
     monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "benchmarks"))
     return pytest.importorskip("image_sets")
+
+
+def put_images(folder, kinds, *names):
+    """Write images of the same names for every kind."""
+    for kind in kinds:
+        (folder / kind).mkdir(parents=True)
+        for name in names:
+            Image.new("RGB", (2, 2)).save(folder / kind / name)
 
 
 def test_table_and_classes_are_consistent(image_sets):
@@ -38,20 +45,9 @@ def test_table_and_classes_are_consistent(image_sets):
             assert synsets["n02085936"] == "Maltese dog"  # the class in both
 
 
-def test_cifar_100_superclasses(image_sets):
-    """Twenty superclasses in the order of their labels, five fine classes in each."""
-    groups = image_sets.CIFAR_100_SUPERCLASSES
-    assert list(groups) == sorted(groups)
-    members = [group.split() for group in groups.values()]
-    assert [len(group) for group in members] == [5] * 20
-    assert len({fine for group in members for fine in group}) == 100
-
-
 def test_file_goes_before_folder_and_folder_before_torchvision(image_sets, tmp_path):
     """What is there is read; other numbers than the literature's are told."""
-    for kind in ("cat", "dog"):
-        (tmp_path / "usps" / kind).mkdir(parents=True)
-        Image.new("L", (2, 2)).save(tmp_path / "usps" / kind / "1.png")
+    put_images(tmp_path / "usps", ["cat", "dog"], "1.png")
     with pytest.warns(UserWarning, match=r"USPS has 9298 images of 10 .* 2 of 2"):
         labeled = image_sets.load_image_set("usps", tmp_path)
     assert labeled.target_names == ["cat", "dog"]
@@ -62,10 +58,8 @@ def test_file_goes_before_folder_and_folder_before_torchvision(image_sets, tmp_p
 
 
 def test_imagenet_subset_is_picked_from_a_larger_collection(image_sets, tmp_path):
-    """Only the set's synsets are read, under their readable names."""
-    for synset in [*image_sets.IMAGENET_10, "n01440764"]:
-        (tmp_path / "imagenet10" / synset).mkdir(parents=True)
-        Image.new("L", (2, 2)).save(tmp_path / "imagenet10" / synset / "a.png")
+    synsets = [*image_sets.IMAGENET_10, "n01440764"]
+    put_images(tmp_path / "imagenet10", synsets, "a.png")
     labeled = image_sets.load_image_set("imagenet10", tmp_path)
     assert labeled.target.tolist() == list(range(10))
     assert labeled.target_names[0] == "king penguin"
@@ -83,7 +77,6 @@ def test_digits_need_no_folder(image_sets, recwarn):
 
 @pytest.mark.parametrize("name", ["cifar10", "imagenet10", "aid", "unknown"])
 def test_absence_says_how_to_obtain(name, image_sets, tmp_path):
-    """The error names what was sought, and the owner or the known sets."""
     with pytest.raises(FileNotFoundError, match=rf"No file {name}\.npz") as caught:
         image_sets.load_image_set(name, tmp_path)
     row = image_sets.read_table().get(name)
@@ -91,13 +84,12 @@ def test_absence_says_how_to_obtain(name, image_sets, tmp_path):
 
 
 def test_usps_splits_are_merged(image_sets, tmp_path):
-    """Torchvision's files of USPS give train, then test, as 8-bit digits."""
     for file, lines in {"usps.bz2": [(3, -1), (1, 1)], "usps.t.bz2": [(10, 0)]}.items():
-        rows = [
-            f"{label} " + " ".join(f"{i}:{value}" for i in range(1, 257))
+        rows = "".join(
+            f"{label} {' '.join(f'{i}:{value}' for i in range(1, 257))}\n"
             for label, value in lines
-        ]
-        (tmp_path / file).write_bytes(bz2.compress("\n".join(rows).encode()))
+        )
+        (tmp_path / file).write_bytes(bz2.compress(rows.encode()))
     labeled = image_sets.load_image_set("usps", tmp_path)
     assert labeled.images.shape == (3, 16, 16)
     assert labeled.images.dtype == np.uint8
@@ -108,7 +100,6 @@ def test_usps_splits_are_merged(image_sets, tmp_path):
 
 
 def test_fashion_mnist_tensors_become_arrays(image_sets, tmp_path):
-    """Sets that torchvision keeps as tensors come as arrays, with their names."""
     raw = tmp_path / "FashionMNIST" / "raw"
     raw.mkdir(parents=True)
     for split, labels in {"train": [4, 9], "t10k": [0]}.items():
@@ -135,10 +126,7 @@ def test_fashion_mnist_tensors_become_arrays(image_sets, tmp_path):
 )
 def test_files_come_from_all_splits(name, folder, lists, image_sets, tmp_path):
     """Torchvision's own folders are not taken for classes; all class folders are."""
-    for kind in ("banded", "woven"):
-        (tmp_path / folder / kind).mkdir(parents=True)
-        for number in (1, 2):
-            Image.new("RGB", (2, 2)).save(tmp_path / folder / kind / f"{number}.jpg")
+    put_images(tmp_path / folder, ["banded", "woven"], "1.jpg", "2.jpg")
     if lists:
         (tmp_path / lists).mkdir()
         (tmp_path / lists / "train1.txt").write_text("banded/1.jpg\nwoven/1.jpg\n")
@@ -148,13 +136,14 @@ def test_files_come_from_all_splits(name, folder, lists, image_sets, tmp_path):
     assert labeled.images[3] == str(tmp_path / folder / "woven" / "2.jpg")
 
 
-def test_cifar_100_has_superclasses(image_sets, tmp_path, monkeypatch):
-    """Fine labels of torchvision become the labels of their superclasses."""
+def test_cifar_100_has_twenty_superclasses_of_five(image_sets, tmp_path, monkeypatch):
+    members = [each.split() for each in image_sets.CIFAR_100_SUPERCLASSES.values()]
+    assert [len(each) for each in members] == [5] * 20
 
     class FineClasses:
         """Stands in for torchvision's set, whose files are checked by their hash."""
 
-        classes = sorted(" ".join(image_sets.CIFAR_100_SUPERCLASSES.values()).split())
+        classes = sorted({fine for each in members for fine in each})
 
         def __init__(self, root, train, download):
             names = ["willow_tree", "beaver"] if train else ["tractor"]
@@ -166,13 +155,13 @@ def test_cifar_100_has_superclasses(image_sets, tmp_path, monkeypatch):
     assert labeled.images.shape == (3, 32, 32, 3)
     names = [labeled.target_names[label] for label in labeled.target]
     assert names == ["trees", "aquatic_mammals", "vehicles_2"]
-    assert len(labeled.target_names) == 20
+    assert labeled.target_names == sorted(image_sets.CIFAR_100_SUPERCLASSES)
+    assert len(FineClasses.classes) == 100
 
 
 def test_stl_10_has_channels_last_and_download_is_passed_on(
     image_sets, tmp_path, monkeypatch
 ):
-    """Channels move to the end; root, splits and download reach torchvision."""
     calls = []
 
     class ChannelsFirst:
@@ -197,8 +186,6 @@ def test_stl_10_has_channels_last_and_download_is_passed_on(
 
 
 def test_failed_downloads_are_not_hidden(image_sets, tmp_path, monkeypatch):
-    """With download=True, torchvision's own error reaches the user."""
-
     def fail(**kwargs):
         raise RuntimeError("the server is down")
 

@@ -65,7 +65,6 @@ def imported_modules(tree):
 
 
 def room_of(path):
-    """Name the room of a source file: its folder, or itself at the top level."""
     relative = path.relative_to(PACKAGE)
     return relative.parts[0] if len(relative.parts) > 1 else relative.stem
 
@@ -88,7 +87,6 @@ def imports_of(room):
 
 
 def test_every_room_has_its_place():
-    """A new room is put into the table; one that is gone is taken out."""
     assert {room_of(path) for path in PACKAGE.rglob("*.py")} == ALLOWED.keys()
 
 
@@ -104,7 +102,6 @@ def test_imports_point_downwards(room):
 
 
 def loaded_by(code):
-    """Name the modules that a new process has after running some code."""
     program = f"{code}\nimport sys\nprint(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -113,7 +110,6 @@ def loaded_by(code):
 
 
 def test_import_loads_nothing_slow():
-    """All that the package offers leaves timm, open_clip, matplotlib and such alone."""
     assert not LAZY & loaded_by("from sklearn_mfavb import *")
 
 

@@ -27,7 +27,6 @@ def quick_demo(monkeypatch):
 def test_demo_prints_a_table_and_writes_picture_and_figures(
     quick_demo, tmp_path, capsys, monkeypatch
 ):
-    """The demonstration leaves table, picture and figures, without matplotlib too."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     figures, out = tmp_path / "deep" / "figures.json", tmp_path / "out"
     out.mkdir()
@@ -61,7 +60,6 @@ def test_places_that_cannot_be_written_are_reported_before_the_work(
 
 
 def test_module_has_the_same_command_line():
-    """`python -m sklearn_mfavb` knows the demo."""
     words = [sys.executable, "-m", "sklearn_mfavb", "demo", "--help"]
     result = subprocess.run(words, capture_output=True, text=True, check=True)
     assert "--seed" in result.stdout
@@ -105,7 +103,6 @@ def test_a_reader_that_stops_does_not_end_the_program(names):
 def test_freed_memory_is_kept_unless_the_user_says_otherwise(
     monkeypatch, environment, expected
 ):
-    """Of glibc is asked what the environment leaves open."""
     asked = {}
 
     class Library:

@@ -10,7 +10,6 @@ from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 
 
 def draw_features(n_samples=60, n_features=7, dtype=np.float64):
-    """Draw rows whose distances are all different."""
     rng = np.random.default_rng(0)
     return rng.normal(size=(n_samples, n_features)).astype(dtype)
 
@@ -27,7 +26,6 @@ def reference(features, n_neighbors, metric):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("block_rows", [1, 7, 59, 60, 1000])
 def test_equals_brute_force_for_any_size_of_block(metric, dtype, block_rows):
-    """Neighbors and their order are scikit-learn's, wherever the blocks end."""
     features = draw_features(dtype=dtype)
     neighbors = nearest_neighbors(
         features, 5, metric=metric, block_bytes=block_rows * 60 * features.itemsize
@@ -38,7 +36,6 @@ def test_equals_brute_force_for_any_size_of_block(metric, dtype, block_rows):
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_small_differences_far_from_the_origin_are_seen(metric):
-    """Rows that share a large mean are ranked in float32 as in float64."""
     offset = np.linspace(50, 100, 7)
     features = draw_features() + offset
     np.testing.assert_array_equal(
@@ -48,7 +45,6 @@ def test_small_differences_far_from_the_origin_are_seen(metric):
 
 
 def test_duplicates_are_neighbors_but_a_row_is_not_its_own():
-    """Copies of a row come first and in ascending order, without the row itself."""
     features = np.repeat([[0.0, 0.0], [3.0, 4.0]], 3, axis=0)
     neighbors = nearest_neighbors(features, 4)
     assert neighbors[:, :2].tolist() == [[1, 2], [0, 2], [0, 1], [4, 5], [3, 5], [3, 4]]
@@ -56,7 +52,6 @@ def test_duplicates_are_neighbors_but_a_row_is_not_its_own():
 
 
 def test_a_row_of_zeros_has_cosine_zero():
-    """Zeros come after rows at an acute angle and before those at an obtuse one."""
     features = np.array([[1.0, 0.0], [-1.0, 0.1], [0.0, 0.0], [2.0, 1.0]])
     neighbors = nearest_neighbors(features, 3, metric="cosine")
     assert neighbors[0].tolist() == [3, 2, 1]
@@ -64,7 +59,6 @@ def test_a_row_of_zeros_has_cosine_zero():
 
 @pytest.mark.parametrize("n_samples", [1, 2, 5])
 def test_more_neighbors_than_other_rows_gives_all_of_them(n_samples):
-    """The number of neighbors is lowered to the number of other rows, even to none."""
     neighbors = nearest_neighbors(draw_features(n_samples), 9)
     assert neighbors.shape == (n_samples, n_samples - 1)
     for row, others in enumerate(neighbors):
@@ -72,7 +66,6 @@ def test_more_neighbors_than_other_rows_gives_all_of_them(n_samples):
 
 
 def test_any_kind_of_number_is_accepted():
-    """Integers, half precision and tensors with gradients give the same neighbors."""
     features = np.random.default_rng(0).permutation(40).reshape(20, 2)
     expected = reference(features, 1, "euclidean")
     distances = np.square(features[:, np.newaxis] - features).sum(axis=2)
@@ -98,7 +91,6 @@ def test_any_kind_of_number_is_accepted():
     ],
 )
 def test_arguments_without_an_answer_are_named(features, arguments, message):
-    """Bad features, numbers and metrics raise ValueError with what was seen."""
     with pytest.raises(ValueError, match=message):
         nearest_neighbors(features, **{"n_neighbors": 1, **arguments})
 

@@ -18,22 +18,15 @@ from sklearn_mfavb.views import View
 
 
 def unchanged(view):
-    """Augment nothing."""
     return view
 
 
 def make_network(grid_size=(4, 4), feature_dims=()):
     """Build two fusing blocks in evaluation mode, where batches do not mix images."""
+    sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 32, "n_heads": 2}
+    depths = {"n_blocks": 2, "shared_depth": 1, "fused_depth": 1}
     backbone = FusingAugmentingViT(
-        grid_size,
-        n_channels=1,
-        patch_size=2,
-        embed_dim=32,
-        n_heads=2,
-        n_blocks=2,
-        shared_depth=1,
-        fused_depth=1,
-        feature_dims=feature_dims,
+        grid_size, **sizes, **depths, feature_dims=feature_dims
     )
     heads = InstanceHead(32, 16), ClusterHeads(32, 4)
     n_channels = 0 if grid_size is None else 1
@@ -41,43 +34,69 @@ def make_network(grid_size=(4, 4), feature_dims=()):
 
 
 def largest_gradient(output, view):
-    """Return the largest derivative of all parts of an output to a view."""
     total = sum(part.square().sum() for part in output)
     (gradient,) = torch.autograd.grad(total, view, retain_graph=True)
     return gradient.abs().max()
 
 
-def test_across_pairs_views_are_the_image_and_its_partner():
+def invert(view):
+    return view._replace(images=1 - view.images)
+
+
+@pytest.fixture(params=[True, False], ids=["partner", "alone"])
+def drawn(request):
+    """Draw a batch of bytes; return it with views of the images and their partners.
+
+    An image without a partner is its own.
+    """
+
+    def draw(position):
+        images = torch.randint(256, (3, 1, 4, 4), dtype=torch.uint8)
+        return {"images": images, "features": torch.rand(3, 5), "index": position}
+
+    batch, partners = draw(torch.arange(3)), draw(torch.arange(3, 6))
+    anchors = View(batch["images"] / 255, batch["features"], batch["index"])
+    if not request.param:
+        return batch, anchors, anchors
+    batch |= {f"partner_{name}": value for name, value in partners.items()}
+    others = View(partners["images"] / 255, partners["features"], partners["index"])
+    return batch, anchors, others
+
+
+def test_across_pairs_show_the_image_and_its_partner(drawn):
     """P is made of the image twice, Q of its partner twice."""
-    images = torch.full((2, 1, 4, 4), 255, dtype=torch.uint8)
-    partners = torch.zeros(2, 1, 4, 4, dtype=torch.uint8)
-    pairs = AcrossPairs(unchanged, unchanged)
-    for view in pairs.draw({"images": images, "partner_images": partners}):
-        assert (view.images[:2] == 1).all()
-        assert (view.images[2:] == 0).all()
+    batch, anchors, partners = drawn
+    first, second = AcrossPairs(unchanged, invert).draw(batch)
+    torch.testing.assert_close(first, anchors.stack(partners))
+    torch.testing.assert_close(second, invert(anchors.stack(partners)))
 
 
-def test_across_pairs_without_partner_shows_the_image_in_both_pairs():
-    """Positives by augmentation: P and Q show the same image."""
-    images = torch.rand(2, 1, 4, 4)
-    first, second = AcrossPairs(unchanged, unchanged).draw({"images": images})
-    torch.testing.assert_close(first.images, torch.cat([images, images]))
-    torch.testing.assert_close(second.images, torch.cat([images, images]))
-
-
-def test_within_pair_second_view_shows_the_partner():
+def test_within_pair_second_view_shows_the_partner(drawn):
     """One pair per image, and each view has its own augmentation."""
-    images, partners = torch.rand(2, 3, 1, 4, 4)
-    pairs = WithinPair(lambda view: view, lambda view: View(1 - view.images))
-    first, second = pairs.draw({"images": images, "partner_images": partners})
-    torch.testing.assert_close(first.images, images)
-    torch.testing.assert_close(second.images, 1 - partners)
-    _, second = pairs.draw({"images": images})
-    torch.testing.assert_close(second.images, 1 - images)
+    batch, anchors, partners = drawn
+    first, second = WithinPair(unchanged, invert).draw(batch)
+    torch.testing.assert_close(first, anchors)
+    torch.testing.assert_close(second, invert(partners))
+
+
+def number_rows(view):
+    """Make an output whose embedding is the mean pixel of every row."""
+    rows = view.images.mean(dim=(1, 2, 3))[:, None]
+    return ViewOutput(rows, rows, rows)
+
+
+def test_separate_views_stack_images_on_partners(drawn):
+    """Each side has its own augmentation, and the couple is split where it was put."""
+    batch, anchors, partners = drawn
+    pairs = SeparateViews(unchanged, invert)
+    [view] = pairs.draw(batch)
+    torch.testing.assert_close(view, anchors.stack(invert(partners)))
+    [(of_images, of_partners)] = pairs.positives(number_rows(view))
+    torch.testing.assert_close(of_images, number_rows(anchors))
+    torch.testing.assert_close(of_partners, number_rows(invert(partners)))
 
 
 def draw_batch():
-    """Draw images and partners with their features, ready for gradients."""
     names = ("images", "features", "partner_images", "partner_features")
     shapes = ((3, 1, 8, 8), (3, 5)) * 2
     drawn = [torch.rand(shape) for shape in shapes]
@@ -124,46 +143,6 @@ def test_within_pair_each_half_depends_on_what_it_is_held_against(looks):
         assert largest_gradient(half_b, batch[name]) > 0
 
 
-def test_features_of_partners_go_to_the_second_pair():
-    """P has the features of the image, Q those of its partner."""
-    batch = draw_batch()
-    for view in AcrossPairs(unchanged, unchanged).draw(batch):
-        assert torch.equal(view.features[:3], batch["features"])
-        assert torch.equal(view.features[3:], batch["partner_features"])
-    first, second = WithinPair(unchanged, unchanged).draw(batch)
-    assert torch.equal(first.features, batch["features"])
-    assert torch.equal(second.features, batch["partner_features"])
-
-
-def number_rows(view):
-    """Make an output whose embedding is the mean pixel of every row."""
-    rows = view.images.mean(dim=(1, 2, 3))[:, None]
-    return ViewOutput(rows, rows, rows)
-
-
-def test_separate_views_stack_images_on_partners():
-    """Each side has its own augmentation, and the couple is split where it was put."""
-    images, partners = torch.rand(2, 3, 1, 4, 4)
-    pairs = SeparateViews(lambda view: view, lambda view: View(1 - view.images))
-    [view] = pairs.draw({"images": images, "partner_images": partners})
-    torch.testing.assert_close(view.images, torch.cat([images, 1 - partners]))
-    [(of_images, of_partners)] = pairs.positives(number_rows(view))
-    torch.testing.assert_close(of_images, number_rows(View(images)))
-    torch.testing.assert_close(of_partners, number_rows(View(1 - partners)))
-    [view] = pairs.draw({"images": images})
-    torch.testing.assert_close(view.images, torch.cat([images, 1 - images]))
-
-
-def test_separate_views_carry_features_and_positions():
-    """What else is known of images and partners is stacked alike."""
-    batch = draw_batch()
-    batch |= {"index": torch.arange(3), "partner_index": torch.arange(3, 6)}
-    [view] = SeparateViews(unchanged, unchanged).draw(batch)
-    expected = torch.cat([batch["features"], batch["partner_features"]])
-    assert torch.equal(view.features, expected)
-    assert view.position.tolist() == [0, 1, 2, 3, 4, 5]
-
-
 @pytest.mark.parametrize("n_augmentations", [1, 2, 3])
 def test_clean_images_come_last(n_augmentations):
     """Views in their order, then the image as it is; the partner is not looked at."""
@@ -183,7 +162,6 @@ def test_clean_images_come_last(n_augmentations):
 
 
 def couple_projections(network, augment_features):
-    """Project features of images that are their own positives."""
     augment = ViewAugmentation(Identity(), augment_features)
     pairs = AcrossPairs(augment, augment)
     views = pairs.draw({"features": torch.randn(8, 5)})

@@ -24,21 +24,27 @@ class Turned(FeatureBackbone):
     """An embedding that pairs the first image with the last."""
 
     def forward(self, view):
-        """Turn every row by an angle of its own."""
         angle = torch.tensor([0.0, 1.0, 1.1, 0.1])
         return torch.stack([angle.cos(), angle.sin()], dim=1)
 
 
-def make_search(neighbors, *, dataset=None, feature_dims=(2,), n_clusters=1):
-    """Make the search on images of 8 pixels with two features."""
-    if dataset is None:
-        features = FEATURES if feature_dims else None
-        dataset = ImageDataset(open_images(PIXELS), (8, 8), None, features)
+def on_images(images, features=None):
+    return ImageDataset(open_images(images), (8, 8), None, features)
+
+
+def on_features(n_samples):
+    rows = np.random.default_rng(0).standard_normal((n_samples, 3))
+    return ImageDataset(None, None, None, rows.astype(np.float32))
+
+
+def make_search(neighbors, dataset, *, feature_dims=None, n_clusters=1):
+    if feature_dims is None:
+        feature_dims = () if dataset.features is None else dataset.features.shape[1:]
     heads = InstanceHead(2, 2), ClusterHeads(2, 2)
     return NeighborSearch(
         neighbors,
         dataset,
-        shape=ViewShape(dataset.size, 1, feature_dims),
+        shape=ViewShape(dataset.size, 1, tuple(feature_dims)),
         network=ClusteringNetwork(Turned((2,)), *heads, n_channels=1),
         n_clusters=n_clusters,
         runtime=Runtime(torch.device("cpu"), None, 100),
@@ -46,17 +52,17 @@ def make_search(neighbors, *, dataset=None, feature_dims=(2,), n_clusters=1):
 
 
 @pytest.mark.parametrize(
-    ("space", "feature_dims", "expected"),
+    ("space", "features", "expected"),
     [
-        ("auto", (2,), BY_FEATURES),
-        ("auto", (), BY_PIXELS),
-        ("features", (2,), BY_FEATURES),
-        ("pixels", (2,), BY_PIXELS),
+        ("auto", FEATURES, BY_FEATURES),
+        ("auto", None, BY_PIXELS),
+        ("features", FEATURES, BY_FEATURES),
+        ("pixels", FEATURES, BY_PIXELS),
     ],
 )
-def test_neighbors_are_found_before_training(space, feature_dims, expected):
+def test_neighbors_are_found_before_training(space, features, expected):
     """By the angle of features or by pixels, once."""
-    search = make_search(Neighbors(1, space=space), feature_dims=feature_dims)
+    search = make_search(Neighbors(1, space=space), on_images(PIXELS, features))
     assert search.callbacks() == ()
     search.prepare()
     assert search.dataset.neighbors[:, 0].tolist() == expected
@@ -64,7 +70,8 @@ def test_neighbors_are_found_before_training(space, feature_dims, expected):
 
 def test_neighbors_in_the_embedding_are_found_while_it_is_learned():
     """Before epochs 3 and 5, counted from 1; before that there are none."""
-    search = make_search(Neighbors(1, space="embedding", refresh=2))
+    neighbors = Neighbors(1, space="embedding", refresh=2)
+    search = make_search(neighbors, on_images(PIXELS, FEATURES))
     search.prepare()
     assert search.dataset.neighbors is None
     [(name, callback)] = search.callbacks()
@@ -82,51 +89,31 @@ def test_neighbors_in_the_embedding_are_found_while_it_is_learned():
     assert search.dataset.neighbors[:, 0].tolist() == [3, 2, 1, 0]
 
 
-def draw_rows(n_samples, n_features=3):
-    """Make a data set of random features."""
-    rows = np.random.default_rng(0).standard_normal((n_samples, n_features))
-    return ImageDataset(None, None, None, rows.astype(np.float32))
-
-
 @pytest.mark.parametrize(
-    ("n_samples", "n_clusters", "wanted", "expected"),
+    ("dataset", "n_clusters", "wanted", "expected"),
     [
-        (100, 2, "auto", 5),
-        (100, 2, 7, 7),
-        (100, 2, 80, 25),
-        (100, 20, "auto", 2),
-        (5, 3, "auto", 1),
-        (2, 1, 10, 1),
+        (on_features(100), 2, "auto", 5),
+        (on_features(100), 2, 7, 7),
+        (on_features(100), 2, 80, 25),
+        (on_features(100), 20, "auto", 2),
+        (on_features(5), 3, "auto", 1),
+        (on_features(2), 1, 10, 1),
+        (on_images(np.zeros((90, 8, 8), dtype=np.uint8)), 3, "auto", 10),
     ],
 )
 def test_there_are_at_most_half_as_many_as_a_cluster_has_images(
-    n_samples, n_clusters, wanted, expected
+    dataset, n_clusters, wanted, expected
 ):
-    """But one at least, where there is another image."""
-    search = make_search(
-        Neighbors(wanted),
-        dataset=draw_rows(n_samples),
-        feature_dims=(3,),
-        n_clusters=n_clusters,
-    )
+    """But one at least; by default five, and ten by pixels."""
+    search = make_search(Neighbors(wanted), dataset, n_clusters=n_clusters)
     search.prepare()
-    assert search.dataset.neighbors.shape == (n_samples, expected)
-
-
-def test_by_pixels_there_are_ten():
-    """Twice as many as by features."""
-    images = np.random.default_rng(0).integers(0, 255, (90, 8, 8), dtype=np.uint8)
-    dataset = ImageDataset(open_images(images), (8, 8))
-    search = make_search(Neighbors(), dataset=dataset, feature_dims=(), n_clusters=3)
-    search.prepare()
-    assert dataset.neighbors.shape == (90, 10)
+    assert dataset.neighbors.shape == (len(dataset), expected)
 
 
 @pytest.mark.parametrize("neighbors", [None, Neighbors(), Neighbors(space="embedding")])
 def test_a_single_image_has_no_neighbors(neighbors):
     """Nor has any where positives are augmentations."""
-    n_samples = 5 if neighbors is None else 1
-    search = make_search(neighbors, dataset=draw_rows(n_samples), feature_dims=(3,))
+    search = make_search(neighbors, on_features(5 if neighbors is None else 1))
     search.prepare()
     search.run()
     assert search.dataset.neighbors is None
@@ -136,16 +123,11 @@ def test_a_single_image_has_no_neighbors(neighbors):
 def test_two_encoders_count_the_same():
     """However many features they have; every encoder's rows have mean square one."""
     rng = np.random.default_rng(0)
-    wide = rng.standard_normal((40, 400))
-    narrow = rng.standard_normal((40, 4))
-    blocks = [
-        block / np.sqrt(np.square(block).mean(axis=1, keepdims=True))
-        for block in (wide, narrow)
-    ]
-    rows = np.hstack(blocks).astype(np.float32)
-    dataset = ImageDataset(None, None, None, rows)
-    search = make_search(Neighbors(3), dataset=dataset, feature_dims=(400, 4))
-    search.prepare()
+    blocks = [rng.standard_normal((40, n_features)) for n_features in (400, 4)]
+    for block in blocks:
+        block /= np.sqrt(np.square(block).mean(axis=1, keepdims=True))
+    dataset = ImageDataset(None, None, None, np.hstack(blocks).astype(np.float32))
+    make_search(Neighbors(3), dataset, feature_dims=(400, 4)).prepare()
     cosines = sum(block @ block.T / block.shape[1] for block in blocks)
     np.fill_diagonal(cosines, -np.inf)
     expected = np.argsort(-cosines, axis=1)[:, :3]
@@ -153,36 +135,29 @@ def test_two_encoders_count_the_same():
 
 
 @pytest.mark.parametrize(
-    ("space", "dataset", "feature_dims", "message"),
+    ("space", "dataset", "message"),
     [
-        ("features", None, (), "space='features' .* encoder='ViT-B-32'"),
-        ("pixels", draw_rows(5), (3,), "space='pixels' .* use_pixels=True"),
+        ("features", on_images(PIXELS), "space='features' .* encoder='ViT-B-32'"),
+        ("pixels", on_features(5), "space='pixels' .* use_pixels=True"),
     ],
 )
-def test_a_space_that_there_is_not_is_refused(space, dataset, feature_dims, message):
-    """Before training, with what to set."""
+def test_a_space_that_there_is_not_is_refused(space, dataset, message):
     with pytest.raises(ValueError, match=message):
-        make_search(Neighbors(space=space), dataset=dataset, feature_dims=feature_dims)
+        make_search(Neighbors(space=space), dataset)
 
 
-def open_colors(features=None):
-    """Make a data set of color images."""
-    colors = np.zeros((4, 8, 8, 3), dtype=np.uint8)
-    return ImageDataset(open_images(colors), (8, 8), None, features)
-
-
-GRAY = ImageDataset(open_images(PIXELS), (8, 8))
+COLORS = np.zeros((4, 8, 8, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(
     ("positives", "dataset", "has_neighbors"),
     [
-        ("auto", GRAY, True),
-        ("auto", open_colors(), False),
-        ("auto", open_colors(FEATURES), True),
-        ("auto", draw_rows(4), True),
-        ("neighbors", open_colors(), True),
-        ("augmentation", GRAY, False),
+        ("auto", on_images(PIXELS), True),
+        ("auto", on_images(COLORS), False),
+        ("auto", on_images(COLORS, FEATURES), True),
+        ("auto", on_features(4), True),
+        ("neighbors", on_images(COLORS), True),
+        ("augmentation", on_images(PIXELS), False),
     ],
 )
 def test_auto_takes_neighbors_where_they_tell_much(positives, dataset, has_neighbors):
@@ -191,18 +166,7 @@ def test_auto_takes_neighbors_where_they_tell_much(positives, dataset, has_neigh
 
 
 def test_the_users_own_neighbors_are_taken_as_they_are():
-    """Short forms stand for defaults."""
-    mine = Neighbors(3, space="embedding")
-    assert resolve_positives(mine, open_colors()) is mine
+    mine, dataset = Neighbors(3, space="embedding"), on_images(COLORS)
+    assert resolve_positives(mine, dataset) is mine
     expected = Neighbors().get_params()
-    assert resolve_positives("neighbors", GRAY).get_params() == expected
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"n_neighbors": 0}, {"space": "colors"}, {"refresh": 0}]
-)
-def test_neighbors_have_limits(wrong):
-    """The error names the parameter."""
-    [name] = wrong
-    with pytest.raises(ValueError, match=f"'{name}' parameter of Neighbors"):
-        Neighbors(**wrong)._validate_params()
+    assert resolve_positives("neighbors", dataset).get_params() == expected

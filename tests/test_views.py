@@ -7,7 +7,6 @@ from sklearn_mfavb.views import View, unit_pixels
 
 
 def test_stack_puts_all_parts_below():
-    """What is known of the other view follows what is known of the first."""
     one = View(torch.zeros(2, 1, 4, 4), torch.zeros(2, 3), torch.zeros(2))
     other = View(torch.ones(5, 1, 4, 4), torch.ones(5, 3), torch.ones(5))
     stacked = one.stack(other)
@@ -17,7 +16,6 @@ def test_stack_puts_all_parts_below():
 
 
 def test_stack_leaves_out_what_is_missing():
-    """Views without images or without features stack to the same kind of view."""
     rows, images = torch.rand(2, 3), torch.zeros(2, 1, 4, 4)
     stacked = View(None, rows).stack(View(None, rows))
     assert stacked.images is None
@@ -27,13 +25,11 @@ def test_stack_leaves_out_what_is_missing():
 
 
 def test_views_of_two_kinds_do_not_stack():
-    """What one has and the other lacks is refused."""
     with pytest.raises(ValueError, match="lacks"):
         View(None, torch.rand(2, 3)).stack(View(torch.zeros(2, 1, 4, 4)))
 
 
 def test_bytes_become_unit_pixels_and_floats_pass():
-    """uint8 pixels mean their 255th; the bytes stay as they are."""
     pixels = torch.tensor([0, 51, 255], dtype=torch.uint8)
     torch.testing.assert_close(unit_pixels(pixels), torch.tensor([0.0, 0.2, 1.0]))
     assert pixels.tolist() == [0, 51, 255]

@@ -11,7 +11,6 @@ from sklearn_mfavb.warn import warn_user
 
 @pytest.mark.parametrize("package", [None, sklearn, sklearn_mfavb])
 def test_a_warning_points_at_the_nearest_line_outside(package):
-    """Whether a function is called directly or through scikit-learn or ourselves."""
     namespace = {"call": lambda function, *args: function(*args)}
     if package is not None:
         source = "def call(function, *args): function(*args)"

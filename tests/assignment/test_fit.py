@@ -22,16 +22,15 @@ from sklearn_mfavb.heads import CenterHead, ClusterHeads
 CPU = torch.device("cpu")
 
 
-def draw_embedding():
-    """Draw three blobs of 20 rows around three axes."""
+@pytest.fixture(scope="module")
+def embedding():
+    """Draw three blobs around three axes, in turn."""
     rng = np.random.default_rng(0)
-    kinds = np.arange(60) % 3
-    rows = np.eye(6)[kinds] + 0.1 * rng.standard_normal((60, 6))
-    return rows.astype(np.float32), kinds
+    rows = np.eye(6)[np.arange(60) % 3] + 0.1 * rng.standard_normal((60, 6))
+    return rows.astype(np.float32)
 
 
 def gather(embedding, heads=None, **others):
-    """Gather the evidence of three clusters."""
     known = {"neighbors": None, "balance": 1.0, "head_loss": balanced_contrast}
     heads = heads or ClusterHeads(embedding.shape[1], 3)
     settings = {**known, "seed": 0, "device": CPU, "n_clusters": 3, **others}
@@ -43,29 +42,25 @@ def gather(embedding, heads=None, **others):
     [*sorted(ASSIGNMENTS.keys() - {"head"}), GaussianMixture(3), KMeans(3, n_init=3)],
     ids=str,
 )
-def test_blobs_are_found(assignment):
-    """Probabilities sum to one; labels are the blobs but for their names."""
-    embedding, kinds = draw_embedding()
+def test_blobs_are_found(assignment, embedding):
     assigner = fit_assigner(assignment, gather(embedding))
     assert not assigner.training
     probabilities = assigner(torch.from_numpy(embedding))
     assert probabilities.dtype == torch.float32
     torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(60))
-    assert len({*zip(kinds, probabilities.argmax(dim=1).tolist(), strict=True)}) == 3
+    labels = probabilities.argmax(dim=1)
+    assert sorted(labels[:3].tolist()) == [0, 1, 2]
+    assert torch.equal(labels, labels[:3].repeat(20))
 
 
-def test_a_mixture_takes_balance_up_to_one():
-    """More weight than one, which a loss may have, is one."""
-    embedding, _ = draw_embedding()
+def test_a_mixture_takes_balance_up_to_one(embedding):
     for balance, expected in [(0.3, 0.3), (5.0, 1.0)]:
         assigner = fit_assigner("mixture", gather(embedding, balance=balance))
         assert isinstance(assigner, MixtureAssigner)
         assert assigner.balance == expected
 
 
-def test_kmeans_gives_its_centers():
-    """They do not learn; probabilities fall with the distance."""
-    embedding, _ = draw_embedding()
+def test_kmeans_gives_its_centers(embedding):
     assigner = fit_assigner("kmeans", gather(embedding, seed=4))
     assert isinstance(assigner, CenterHead)
     assert not assigner.centers.requires_grad
@@ -73,9 +68,8 @@ def test_kmeans_gives_its_centers():
     assert_allclose(assigner.centers, kmeans.cluster_centers_, rtol=1e-6)
 
 
-def test_head_gives_the_one_of_lowest_loss():
+def test_head_gives_the_one_of_lowest_loss(embedding):
     """The loss of the method decides, on images and their neighbors."""
-    embedding, _ = draw_embedding()
     heads = ClusterHeads(6, 3, 3)
     losses = iter([2.0, 1.0, 3.0])
 
@@ -86,9 +80,7 @@ def test_head_gives_the_one_of_lowest_loss():
     assert fit_assigner("head", gather(embedding, heads, head_loss=loss)) is heads[1]
 
 
-def test_an_estimator_keeps_its_own_probabilities():
-    """They are those of `predict_proba`; without it one for the predicted cluster."""
-    embedding, _ = draw_embedding()
+def test_an_estimator_keeps_its_own_probabilities(embedding):
     mixture = GaussianMixture(3, random_state=1)
     assigner = fit_assigner(mixture, gather(embedding))
     found = assigner(torch.from_numpy(embedding))
@@ -98,9 +90,8 @@ def test_an_estimator_keeps_its_own_probabilities():
     assert_array_equal(found, np.eye(3)[kmeans.fit(embedding).labels_])
 
 
-def test_an_estimator_is_cloned_and_seeded():
+def test_an_estimator_is_cloned_and_seeded(embedding):
     """The user's object stays as it was; its own seed takes precedence."""
-    embedding, _ = draw_embedding()
     for seed, expected in [(None, 7), (3, 3)]:
         kmeans = KMeans(3, n_init=1, random_state=seed)
         assigner = EstimatorAssigner(kmeans).fit(embedding, seed=7)
@@ -110,78 +101,59 @@ def test_an_estimator_is_cloned_and_seeded():
 
 
 class Lopsided(KMeans):
-    """Find no training image of the last cluster."""
-
     def predict(self, X):
-        """Put all rows into the first cluster, but a single one into the last."""
         return np.full(len(X), 2 if len(X) == 1 else 0)
 
 
-def test_a_cluster_without_training_images_can_get_new_ones():
-    """Its column is there."""
-    embedding, _ = draw_embedding()
+def test_a_cluster_without_training_images_can_get_new_ones(embedding):
     assigner = fit_assigner(Lopsided(3, n_init=1), gather(embedding))
     assert assigner(torch.from_numpy(embedding[:1])).tolist() == [[0, 0, 1]]
 
 
-def test_an_estimator_may_find_another_number_of_clusters():
-    """As many columns as clusters, also for batches that have some only."""
-    embedding, _ = draw_embedding()
+def test_an_estimator_may_find_another_number_of_clusters(embedding):
     assigner = fit_assigner(KMeans(5, n_init=1), gather(embedding))
     assert assigner.n_outputs == 5
     assert assigner(torch.from_numpy(embedding[:2])).shape == (2, 5)
 
 
-def crisp_head(n_clusters, reads):
-    """Make layers that assign crisply by some entries of the embedding."""
-    layer = torch.nn.Linear(6, n_clusters, bias=False)
-    layer.weight.data.zero_()
-    for cluster, entry in enumerate(reads):
-        layer.weight.data[cluster, entry] = 20.0
-    return torch.nn.Sequential(layer)
+def crisp_heads(*reads):
+    """Make heads that assign crisply, each by its own entries of the embedding."""
+    heads = ClusterHeads(6, len(reads[0]), len(reads))
+    for head, entries in zip(heads, reads, strict=True):
+        layer = torch.nn.Linear(6, len(entries), bias=False)
+        layer.weight.data = 20 * torch.eye(6)[entries]
+        head.layers = torch.nn.Sequential(layer)
+    return heads
 
 
 @pytest.mark.parametrize("best", [0, 1, 2])
 @pytest.mark.parametrize("neighbors", ["within", None])
 def test_chosen_head_has_the_lowest_loss(best, neighbors):
     """Crisp balanced clusters of neighbors beat collapsed and undecided ones."""
-    kinds = np.repeat(np.arange(3), 4)
-    embedding = np.eye(6, dtype=np.float32)[kinds]
-    heads = ClusterHeads(6, 3, 3)
-    for index, reads in enumerate([[5, 4, 3], [0, 0, 0], [1, 1, 5]]):
-        heads[index].layers = crisp_head(3, reads)
-    heads[best].layers = crisp_head(3, [0, 1, 2])
+    embedding = np.eye(6, dtype=np.float32)[np.repeat(np.arange(3), 4)]
+    reads = [[5, 4, 3], [0, 0, 0], [1, 1, 5]]
+    reads[best] = [0, 1, 2]
     if neighbors is not None:
         neighbors = np.array([[4 * (i // 4) + (i + 1) % 4] for i in range(12)])
-    chosen = choose_head(heads, embedding, neighbors, device=CPU)
-    assert chosen == best
+    assert choose_head(crisp_heads(*reads), embedding, neighbors, device=CPU) == best
 
 
 def test_neighbors_decide_between_crisp_heads():
-    """Of two crisp balanced heads the one that neighbors confirm is taken."""
-    embedding = np.zeros((8, 6), dtype=np.float32)
-    embedding[:, 0] = [1, 1, 1, 1, 0, 0, 0, 0]
-    embedding[:, 1] = 1 - embedding[:, 0]
-    embedding[:, 2] = [1, 0, 1, 0, 1, 0, 1, 0]
-    embedding[:, 3] = 1 - embedding[:, 2]
-    heads = ClusterHeads(6, 2, 2)
-    heads[0].layers = crisp_head(2, [0, 1])
-    heads[1].layers = crisp_head(2, [2, 3])
+    half, parity = np.arange(8) // 4, np.arange(8) % 2
+    columns = [half, 1 - half, parity, 1 - parity, 0 * half, 0 * half]
+    embedding = np.stack(columns, axis=1).astype(np.float32)
+    heads = crisp_heads([0, 1], [2, 3])
     in_halves = np.array([[1], [2], [3], [0], [5], [6], [7], [4]])
     by_parity = np.array([[2], [3], [4], [5], [6], [7], [0], [1]])
-    for neighbors, expected in ((in_halves, 0), (by_parity, 1)):
-        chosen = choose_head(heads, embedding, neighbors, device=CPU)
-        assert chosen == expected
+    assert choose_head(heads, embedding, in_halves, device=CPU) == 0
+    assert choose_head(heads, embedding, by_parity, device=CPU) == 1
 
 
 def test_heads_are_judged_on_blocks_that_do_not_follow_the_order(monkeypatch):
     """Blocks of images sorted by class are as mixed as all images are."""
     monkeypatch.setattr(fit_module, "_BLOCK_ROWS", 6)
     embedding = np.eye(6, dtype=np.float32)[np.repeat(np.arange(3), 6)]
-    heads = ClusterHeads(6, 3, 2)
-    heads[0].layers = crisp_head(3, [5, 4, 0])
-    heads[1].layers = crisp_head(3, [0, 1, 2])
-    seen = []
+    heads, seen = crisp_heads([5, 4, 0], [0, 1, 2]), []
 
     def loss(assignment, of_positives):
         seen.append(len(assignment))
@@ -194,7 +166,6 @@ def test_heads_are_judged_on_blocks_that_do_not_follow_the_order(monkeypatch):
 
 
 def test_a_choice_stands():
-    """What was chosen before is not judged again."""
     heads = ClusterHeads(6, 3, 2)
     heads.choose(1)
     rows = np.zeros((4, 6), dtype=np.float32)

@@ -1,14 +1,12 @@
 """Labels by a mixture with balanced sizes: its equations, its memory, its limits."""
 
 import tracemalloc
-import warnings
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import softmax
-from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 
 from sklearn_mfavb.assignment import MixtureAssigner
@@ -27,12 +25,10 @@ def draw_blobs(sizes, seed=0, spread=0.1, long=0.1, distance=1.5):
 
 
 def assign(assigner, rows):
-    """Return probabilities as an array."""
     return assigner(torch.from_numpy(rows)).numpy()
 
 
 def fit_labels(rows, n_clusters=3, seed=0, **parameters):
-    """Fit a mixture and return its labels."""
     assigner = MixtureAssigner(rows.shape[1], n_clusters, **parameters)
     return assign(assigner.fit(rows, random_state=seed), rows).argmax(axis=1)
 
@@ -48,24 +44,17 @@ def test_elongated_blobs_are_told_apart_where_k_means_fails():
     assert clustering_accuracy(kinds, fit_labels(rows, shrinkage=0.1)) > 0.85
 
 
-@pytest.mark.parametrize(
-    ("n_clusters", "n_samples", "distance"), [(3, 600, 0.5), (10, 600, 1.0)]
-)
-def test_overlapping_blobs_are_no_worse_than_with_k_means(
-    n_clusters, n_samples, distance
-):
-    """Clusters that overlap stay apart as far as k-means finds them."""
-    rng = np.random.default_rng(0)
-    kinds = np.arange(n_samples) % n_clusters
+@pytest.mark.parametrize(("n_clusters", "distance"), [(3, 0.5), (10, 1.0)])
+def test_overlapping_blobs_are_no_worse_than_with_k_means(n_clusters, distance):
+    rng, kinds = np.random.default_rng(0), np.arange(600) % n_clusters
     means = distance * rng.standard_normal((n_clusters, 16))
-    rows = (means[kinds] + rng.standard_normal((n_samples, 16))).astype("f4")
+    rows = (means[kinds] + rng.standard_normal((600, 16))).astype("f4")
     by_means = KMeans(n_clusters, n_init=10, random_state=0).fit_predict(rows)
     accuracy = clustering_accuracy(kinds, fit_labels(rows, n_clusters))
     assert accuracy > clustering_accuracy(kinds, by_means) - 0.1
 
 
 def test_balance_makes_masses_equal():
-    """Unequal blobs keep their sizes without balance, and get equal mass with it."""
     sizes = [140, 40, 20]
     rows, kinds = draw_blobs(sizes)
     masses = {}
@@ -77,55 +66,7 @@ def test_balance_makes_masses_equal():
     assert clustering_accuracy(kinds, fit_labels(rows, balance=0.0)) > 0.98
 
 
-def test_forward_is_the_posterior_of_the_mixture(monkeypatch):
-    """Probabilities are shares times densities to the power 1 / temperature."""
-    monkeypatch.setattr(mixture_module, "_SETTLED", -1.0)  # to the fixed point
-    rows, _ = draw_blobs([60, 40, 30], spread=0.4)
-    assigner = MixtureAssigner(8, 3, balance=0.0, temperature=1.5, shrinkage=0.2)
-    posterior = assign(assigner.fit(rows, random_state=0), rows).astype(np.float64)
-    assert posterior.max(axis=1).min() < 0.95
-    x = rows - rows.mean(axis=0)
-    x /= np.linalg.norm(x, axis=1, keepdims=True)
-    members = np.eye(3)[posterior.argmax(axis=1)]
-    means = [np.average(x, axis=0, weights=column) for column in members.T]
-    covariance = 0.2 * x.var(axis=0).mean() * np.eye(8)
-    for row, weights in zip(x, members, strict=True):
-        for mean, weight in zip(means, weights, strict=True):
-            covariance += weight * np.outer(row - mean, row - mean) / len(x)
-    share = members.mean(axis=0)
-    density = np.stack(
-        [multivariate_normal(mean, covariance).pdf(x) for mean in means], axis=1
-    )
-    expected = share * density ** (1 / 1.5)
-    expected /= expected.sum(axis=1, keepdims=True)
-    assert_allclose(posterior, expected, atol=1e-3)
-
-
-def test_probabilities_sum_to_one_in_float32():
-    """Rows are distributions, also of bfloat16 embeddings."""
-    rows, _ = draw_blobs([20] * 3)
-    assigner = MixtureAssigner(8, 3).fit(rows, random_state=0)
-    for dtype in (torch.float32, torch.bfloat16):
-        probabilities = assigner(torch.from_numpy(rows).to(dtype))
-        assert probabilities.dtype == torch.float32
-        torch.testing.assert_close(probabilities.sum(dim=1), torch.ones(60))
-
-
-def test_same_seed_same_assigner_and_global_state_untouched():
-    """Two fits agree bit for bit and draw nothing from global generators."""
-    rows, _ = draw_blobs([20] * 3, spread=0.5)
-    np.random.seed(5)
-    states = torch.get_rng_state(), np.random.get_state()[1].copy()
-    first, second = (
-        assign(MixtureAssigner(8, 3).fit(rows, random_state=4), rows) for _ in range(2)
-    )
-    assert_array_equal(first, second)
-    assert_array_equal(torch.get_rng_state(), states[0])
-    assert_array_equal(np.random.get_state()[1], states[1])
-
-
 def test_shuffled_rows_get_shuffled_labels():
-    """The order of the rows changes nothing but the names of the clusters."""
     rows, _ = draw_blobs([30, 50, 40])
     order = np.random.default_rng(1).permutation(len(rows))
     shuffled = fit_labels(rows[order])
@@ -136,46 +77,43 @@ def test_shuffled_rows_get_shuffled_labels():
 @pytest.mark.parametrize(
     ("rows", "n_clusters"),
     [
-        (np.ones((6, 4), dtype=np.float32), 3),
-        (np.zeros((6, 4), dtype=np.float32), 3),
-        (np.eye(4, dtype=np.float32), 1),
-        (np.eye(4, dtype=np.float32), 4),
-        (np.ones((1, 4), dtype=np.float32), 1),
-        (np.eye(4, dtype=np.float32)[[0, 0, 0, 1]], 4),
+        (np.ones((6, 4)), 3),
+        (np.zeros((6, 4)), 3),
+        (np.eye(4), 1),
+        (np.eye(4), 4),
+        (np.ones((1, 4)), 1),
+        (np.eye(4)[[0, 0, 0, 1]], 4),
     ],
     ids=["identical", "zeros", "one cluster", "K = n", "one row", "duplicates"],
 )
+@pytest.mark.filterwarnings("error")
 def test_degenerate_embeddings_are_labeled_in_silence(rows, n_clusters, balance):
-    """Nothing crashes or warns, and probabilities are finite and sum to one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assigner = MixtureAssigner(4, n_clusters, balance=balance)
-        probabilities = assign(assigner.fit(rows, random_state=0), rows)
+    """Nothing crashes or warns; distinct rows get a cluster each if there is one."""
+    rows = rows.astype(np.float32)
+    assigner = MixtureAssigner(4, n_clusters, balance=balance)
+    probabilities = assign(assigner.fit(rows, random_state=0), rows)
     assert probabilities.shape == (len(rows), n_clusters)
     assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
-
-
-def test_as_many_clusters_as_rows_are_all_used():
-    """Distinct rows get a cluster each if there is one for each."""
-    labels = fit_labels(np.eye(4, dtype=np.float32), 4)
-    assert sorted(labels) == [0, 1, 2, 3]
+    if n_clusters == len(np.unique(rows, axis=0)):
+        assert len(set(probabilities.argmax(axis=1))) == n_clusters
 
 
 def test_state_goes_into_another_assigner():
-    """All that was learned is in the state dict."""
+    """All that was learned is in the state dict; bfloat16 embeddings are welcome."""
     rows, _ = draw_blobs([20] * 3)
     fitted = MixtureAssigner(8, 3).fit(rows, random_state=0)
     copy = MixtureAssigner(8, 3)
     assert not np.allclose(assign(copy, rows), assign(fitted, rows))
     copy.load_state_dict(fitted.state_dict())
     assert_array_equal(assign(copy, rows), assign(fitted, rows))
+    assert copy(torch.from_numpy(rows).bfloat16()).dtype == torch.float32
 
 
-def dense_fit(rows, n_clusters, balance):
+def dense_fit(rows, n_clusters, balance, temperature, shrinkage):
     """Fit weight and bias with whole (n_samples, n_clusters) arrays, as once written.
 
     Classification EM from k-means: means, pooled covariance shrunk to the sphere, 20
-    rounds of balancing offsets, labels; temperature 2, shrinkage 1.
+    rounds of balancing offsets, labels.
     """
     x = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
@@ -186,9 +124,9 @@ def dense_fit(rows, n_clusters, balance):
         mass = members.sum(axis=0) + 1e-9
         means = members.T @ x / mass[:, None]
         within = (x.T @ x - (means.T * mass) @ means) / len(x)
-        covariance = within + max(x.var(axis=0).mean(), 1e-12) * np.eye(x.shape[1])
+        covariance = within + shrinkage * x.var(axis=0).mean() * np.eye(x.shape[1])
         precise = np.linalg.solve(covariance, means.T).T
-        logits = (x @ precise.T - 0.5 * (precise * means).sum(axis=1)) / 2
+        logits = (x @ precise.T - 0.5 * (precise * means).sum(axis=1)) / temperature
         level = np.zeros(n_clusters)
         for _ in range(20):
             soft = softmax(logits + level, axis=1)
@@ -202,17 +140,20 @@ def dense_fit(rows, n_clusters, balance):
 
 
 @pytest.mark.parametrize("balance", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize(("temperature", "shrinkage"), [(2.0, 1.0), (1.5, 0.2)])
 @pytest.mark.parametrize("block_rows", [7, 4096])
-def test_blocks_give_what_whole_arrays_give(monkeypatch, balance, block_rows):
-    """Every number of rows and clusters, also more rows than a block has."""
+def test_blocks_give_what_whole_arrays_give(
+    monkeypatch, balance, temperature, shrinkage, block_rows
+):
     monkeypatch.setattr(mixture_module, "_BLOCK_ROWS", block_rows)
     rows, _ = draw_blobs([140, 90, 60, 10], spread=0.5)
-    mixture = MixtureAssigner(8, 4, balance=balance).fit(rows, random_state=0)
-    assert_allclose(assign(mixture, rows), dense_fit(rows, 4, balance), atol=1e-4)
+    sizes = {"temperature": temperature, "shrinkage": shrinkage}
+    mixture = MixtureAssigner(8, 4, balance=balance, **sizes).fit(rows, random_state=0)
+    expected = dense_fit(rows, 4, balance, **sizes)
+    assert_allclose(assign(mixture, rows), expected, atol=1e-4)
 
 
 def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):
-    """60,000 rows and 200 clusters: less than one array of both in float64."""
     n_samples, n_clusters = 60_000, 200
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((n_samples, 16)).astype(np.float32)
@@ -233,7 +174,6 @@ def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_network_that_has_diverged_is_told(value):
-    """The error says what to try."""
     rows, _ = draw_blobs([20] * 3)
     rows[7, 2] = value
     with pytest.raises(FloatingPointError, match=r"diverged.*learning_rate"):

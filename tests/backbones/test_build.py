@@ -2,12 +2,10 @@
 
 import pytest
 import torch
-from sklearn.base import clone
 
 from sklearn_mfavb.backbones import (
     ConvStem,
     FeatureBackbone,
-    TimmBackbone,
     ViT,
     build_backbone,
     resolve_vit_size,
@@ -15,48 +13,15 @@ from sklearn_mfavb.backbones import (
 from sklearn_mfavb.views import View, ViewShape
 
 PIXELS = ViewShape((8, 8), 1)
-FEATURES = ViewShape(None, 0, (2, 3))
 
 
 def default():
-    """Build the method's own network."""
     return FeatureBackbone((7,))
 
 
 @pytest.mark.parametrize("backbone", ["auto", ViT(), ViT(embed_dim=32)])
 def test_auto_and_sizes_stand_for_the_own_network(backbone):
-    """Sizes are the method's to read."""
     assert build_backbone(backbone, PIXELS, default).embed_dim == 7
-
-
-def test_a_name_stands_for_a_network_of_timm():
-    """Built for what views consist of."""
-    shape = ViewShape((8, 8), 1, (2, 3))
-    built = build_backbone("resnet10t", shape, default)
-    assert isinstance(built, TimmBackbone)
-    view = View(torch.rand(2, 1, 8, 8), torch.rand(2, 5))
-    assert built.eval()(view).shape == (2, built.embed_dim)
-
-
-def test_a_network_of_timm_needs_pixels():
-    """It would be no more than a projection of the features."""
-    with pytest.raises(ValueError, match="backbone='resnet18' looks at pixels"):
-        build_backbone("resnet18", FEATURES, default)
-
-
-@pytest.mark.parametrize("shape", [PIXELS, FEATURES])
-def test_a_callable_is_told_what_views_consist_of(shape):
-    """By keywords of fixed names; None and 0 without pixels."""
-    told = {}
-
-    def build(image_size, n_channels, feature_dims):
-        told.update(
-            image_size=image_size, n_channels=n_channels, feature_dims=feature_dims
-        )
-        return FeatureBackbone(feature_dims)
-
-    assert build_backbone(build, shape, default).embed_dim == sum(shape.feature_dims)
-    assert told == vars(shape)
 
 
 @pytest.mark.parametrize(
@@ -74,7 +39,6 @@ def test_what_builds_no_backbone_is_refused(backbone, message):
 
 
 def test_features_alone_are_the_embedding():
-    """Of all encoders side by side, alone and in pairs."""
     features = torch.rand(4, 5)
     backbone = FeatureBackbone((2, 3))
     assert backbone.embed_dim == 5
@@ -84,22 +48,7 @@ def test_features_alone_are_the_embedding():
     assert torch.equal(second, -features)
 
 
-def test_sizes_are_a_group_of_parameters():
-    """They are listed, set, cloned and written as those of estimators."""
-    sizes = ViT(embed_dim=32).set_params(n_heads=2)
-    assert clone(sizes).get_params() == {
-        "embed_dim": 32,
-        "n_heads": 2,
-        "patch_size": "auto",
-    }
-    assert repr(ViT(patch_size=4)) == "ViT(patch_size=4)"
-    for name in ("embed_dim", "n_heads", "patch_size"):
-        with pytest.raises(ValueError, match=f"The '{name}' parameter of ViT"):
-            ViT(**{name: 0})._validate_params()
-
-
 def test_auto_at_224_pixels_is_vtcc_small_with_fusion():
-    """At 224 pixels the automatic sizes are 2 x [2 + 2] layers of width 384."""
     size = resolve_vit_size((224, 224))
     assert (size.patch_size, size.embed_dim, size.n_heads) == (16, 384, 12)
     assert (size.n_blocks, size.shared_depth, size.fused_depth) == (2, 2, 2)
@@ -108,7 +57,6 @@ def test_auto_at_224_pixels_is_vtcc_small_with_fusion():
 
 @pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 50, 64, 96, 128, 224])
 def test_auto_sizes_suit_images_from_8_to_224_pixels(side):
-    """Automatic sizes build a network that runs, with a bounded number of tokens."""
     size = resolve_vit_size((side, side))
     n_rows, n_columns = size.grid_size
     assert 4 <= n_rows * n_columns <= 196
@@ -137,14 +85,12 @@ def test_automatic_heads_divide_the_width(embed_dim, n_heads):
     ],
 )
 def test_sizes_that_do_not_go_together_are_refused(sizes, named):
-    """The error names the size that is wrong."""
     depths = {name: sizes.pop(name) for name in list(sizes) if "depth" in name}
     with pytest.raises(ValueError, match=named):
         resolve_vit_size((32, 32), ViT(**sizes), **depths)
 
 
 def test_sizes_without_pixels():
-    """The width does not depend on the images, and nothing is fused."""
     size = resolve_vit_size(None, has_features=True)
     assert size.grid_size is None
     assert (size.embed_dim, size.shared_depth, size.fused_depth) == (128, 2, 0)

@@ -34,7 +34,6 @@ def test_reading_some_tokens_gives_what_all_layers_give(depth, n_tokens, step):
 
 
 def test_no_layers_read_the_tokens_as_they_are():
-    """A network of depth 0 is its stem."""
     tokens = torch.randn(3, 10, 32)
     read = read_tokens(make_layers(0, 32, 2), tokens, step=5)
     torch.testing.assert_close(read, tokens[:, [0, 5]], rtol=0, atol=0)
@@ -42,7 +41,6 @@ def test_no_layers_read_the_tokens_as_they_are():
 
 @pytest.mark.parametrize(("shared_depth", "fused_depth"), [(1, 1), (2, 0), (0, 2)])
 def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
-    """`read` and `read_pair` are the first tokens of `forward` and `forward_pair`."""
     block = FusingAugmentingBlock(
         32, n_heads=2, shared_depth=shared_depth, fused_depth=fused_depth
     ).double()
@@ -53,21 +51,10 @@ def test_a_block_reads_the_first_token_of_each_view(shared_depth, fused_depth):
 
 
 def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
-    """How much fits into the cache changes nothing: rows never meet."""
-    vit = FusingAugmentingViT(
-        (4, 4),
-        n_channels=1,
-        patch_size=2,
-        embed_dim=32,
-        n_heads=2,
-        n_blocks=2,
-        shared_depth=1,
-        fused_depth=1,
-    )
-    vit = vit.double().eval()
-    first, second = (
-        View(images) for images in torch.rand(2, 40, 1, 8, 8, dtype=torch.float64)
-    )
+    sizes = {"n_channels": 1, "patch_size": 2, "embed_dim": 32, "n_heads": 2}
+    depths = {"n_blocks": 2, "shared_depth": 1, "fused_depth": 1}
+    vit = FusingAugmentingViT((4, 4), **sizes, **depths).double().eval()
+    first, second = map(View, torch.rand(2, 40, 1, 8, 8, dtype=torch.float64))
     whole = (*vit.forward_pair(first, second), vit(first))
     monkeypatch.setattr(_layers, "_TOKEN_BYTES", 20 * 17 * 32 * 8)
     parts = (*vit.forward_pair(first, second), vit(first))
@@ -80,15 +67,9 @@ def test_batches_in_parts_give_what_a_whole_batch_gives(monkeypatch):
 @pytest.mark.parametrize("patch_size", [4, 8])
 def test_an_embedding_does_not_depend_on_the_position(embed_dim, n_heads, patch_size):
     """Shuffled images get shuffled embeddings bit for bit, in float32 and in parts."""
-    n_patches = 32 // patch_size
-    vit = ConvStemViT(
-        (n_patches, n_patches),
-        n_channels=3,
-        patch_size=patch_size,
-        embed_dim=embed_dim,
-        n_heads=n_heads,
-        depth=2,
-    ).eval()
+    grid = (32 // patch_size, 32 // patch_size)
+    sizes = {"patch_size": patch_size, "embed_dim": embed_dim, "n_heads": n_heads}
+    vit = ConvStemViT(grid, n_channels=3, depth=2, **sizes).eval()
     images = torch.rand(80, 3, 32, 32)
     order = torch.randperm(80)
     with torch.no_grad():
@@ -96,11 +77,16 @@ def test_an_embedding_does_not_depend_on_the_position(embed_dim, n_heads, patch_
     torch.testing.assert_close(shuffled, embedding[order], rtol=0, atol=0)
 
 
-def test_views_larger_than_the_cache_make_small_parts():
-    """At least 16 views pass at once, which are 8 pairs."""
-    tokens = torch.zeros(2, 4096, 384)
-    assert _layers.cache_rows(tokens) == 16
-    assert _layers.cache_rows(tokens, n_views=2) == 8
+def test_parts_suit_the_cache():
+    """They have 16 views at least, which are 8 pairs; off the CPU there are none."""
+    for shape, device, alone, in_pairs in [
+        ((9, 65, 64), "cpu", 112, 56),
+        ((2, 4096, 384), "cpu", 16, 8),
+        ((255, 4096, 384), "meta", 255, 255),
+    ]:
+        tokens = torch.zeros(shape, device=device)
+        assert _layers.cache_rows(tokens) == alone
+        assert _layers.cache_rows(tokens, n_views=2) == in_pairs
 
 
 @pytest.mark.parametrize("n_channels", [1, 3])
@@ -121,16 +107,3 @@ def test_channels_last_are_the_same_images(n_channels, is_contiguous):
     theirs = torch.autograd.grad((convolution(images) * weights).sum(), sources)
     for one, other in zip(ours, theirs, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12)
-
-
-def test_other_devices_take_a_batch_as_a_whole():
-    """Off the CPU there are no parts, of pairs neither."""
-    tokens = torch.zeros(255, 4096, 384, device="meta")
-    assert _layers.cache_rows(tokens) == 255
-    assert _layers.cache_rows(tokens, n_views=2) == 255
-
-
-def test_pairs_pass_in_parts_of_half_as_many():
-    """Two views of an image take twice the memory of one."""
-    tokens = torch.zeros(9, 65, 64)
-    assert _layers.cache_rows(tokens, n_views=2) == _layers.cache_rows(tokens) // 2

@@ -10,59 +10,35 @@ from sklearn_mfavb.views import View
 
 
 def make_resnet(image_size=(8, 8), n_channels=3, **options):
-    """Build a ResNet-18, in evaluation mode."""
     torch.manual_seed(0)
-    resnet = TimmBackbone(
-        "resnet18", image_size=image_size, n_channels=n_channels, **options
-    )
-    return resnet.eval()
+    sizes = {"image_size": image_size, "n_channels": n_channels}
+    return TimmBackbone("resnet18", **sizes, **options).eval()
 
 
 def draw_view(n_samples=3, n_channels=3, image_size=(8, 8)):
-    """Draw images and 5 features."""
-    return View(
-        torch.rand(n_samples, n_channels, *image_size), torch.randn(n_samples, 5)
-    )
+    images = torch.rand(n_samples, n_channels, *image_size)
+    return View(images, torch.randn(n_samples, 5))
 
 
-def first_map_of(resnet, view):
-    """Return height and width of what the stem hands to the first stage."""
+@pytest.mark.parametrize(
+    ("name", "image_size", "first_map"),
+    [
+        ("resnet18", (32, 32), (32, 32)),
+        ("resnet18", (64, 40), (64, 40)),
+        ("resnet18", (65, 40), (17, 10)),
+        ("resnet18d", (6, 6), (6, 6)),
+        ("resnet50_gn", (6, 6), (6, 6)),
+    ],
+)
+def test_stem_keeps_the_resolution_of_small_images(name, image_size, first_map):
+    """Up to 64 pixels the first stage sees every pixel; above, timm's stem stays."""
+    resnet = TimmBackbone(name, image_size=image_size, n_channels=1).eval()
     sizes = []
     resnet.network.layer1.register_forward_hook(
         lambda module, inputs, output: sizes.append(tuple(inputs[0].shape[2:]))
     )
-    resnet(view)
-    return sizes[0]
-
-
-@pytest.mark.parametrize("n_channels", [1, 3])
-def test_one_embedding_per_image(n_channels):
-    """Color and gray images of 32 pixels give 512 numbers each, alone and in pairs."""
-    resnet = make_resnet((32, 32), n_channels)
-    view = View(torch.rand(2, n_channels, 32, 32))
-    assert resnet.embed_dim == 512
-    alone = resnet(view)
-    assert alone.shape == (2, 512)
-    for embedding in resnet.forward_pair(view, view):
-        torch.testing.assert_close(embedding, alone)
-
-
-@pytest.mark.parametrize(
-    ("image_size", "first_map"),
-    [((32, 32), (32, 32)), ((64, 40), (64, 40)), ((65, 40), (17, 10))],
-)
-def test_stem_keeps_the_resolution_of_small_images(image_size, first_map):
-    """Up to 64 pixels the first stage sees every pixel; above, timm's stem stays."""
-    resnet = make_resnet(image_size)
-    view = View(torch.rand(1, 3, *image_size))
-    assert first_map_of(resnet, view) == first_map
-
-
-@pytest.mark.parametrize("name", ["resnet18d", "resnet50_gn"])
-def test_stems_of_all_resnets_are_replaced(name):
-    """Deep stems and other normalizations become the small stem as well."""
-    resnet = TimmBackbone(name, image_size=(6, 6), n_channels=1).eval()
-    assert first_map_of(resnet, View(torch.rand(1, 1, 6, 6))) == (6, 6)
+    resnet(View(torch.rand(1, 1, *image_size)))
+    assert sizes == [first_map]
 
 
 def test_new_stem_is_drawn_like_the_other_convolutions():
@@ -84,16 +60,14 @@ def test_large_resnet_is_that_of_timm():
     resnet = TimmBackbone("resnet34", image_size=(224, 224), n_channels=3)
     with torch.device("meta"):
         theirs = timm.create_model("resnet34", num_classes=0)
-    shapes = [
+    ours, expected = (
         {name: tuple(tensor.shape) for name, tensor in network.named_parameters()}
         for network in (resnet.network, theirs)
-    ]
-    assert shapes[0] == shapes[1]
-    assert sum(p.numel() for p in resnet.parameters()) == 21_284_672
+    )
+    assert ours == expected
 
 
 def test_vision_transformer_is_built_for_the_images():
-    """A ViT made for 224 pixels gets four patches of 16 pixels from 32."""
     vit = TimmBackbone("vit_tiny_patch16_224", image_size=(32, 32), n_channels=1)
     assert vit.embed_dim == vit.network.num_features == 192
     assert vit.network.patch_embed.num_patches == 4
@@ -110,37 +84,32 @@ def test_width_is_that_of_the_output():
 
 @pytest.mark.parametrize("image_size", [(1, 1), (1, 30), (1, 200), (5, 9)])
 def test_strips_and_tiny_images_run(image_size):
-    """A ResNet takes images of any size, in training too."""
     resnet = make_resnet(image_size, n_channels=1).train()
     assert resnet(View(torch.rand(2, 1, *image_size))).shape == (2, 512)
 
 
-def test_memory_layout_does_not_change_the_function():
-    """Channels last in memory give what timm's network gives."""
-    resnet, view = make_resnet(n_channels=1), draw_view(n_channels=1)
-    torch.testing.assert_close(
-        resnet(view), resnet.network(view.images), rtol=1e-4, atol=1e-5
-    )
-
-
 def test_building_leaves_the_network_untouched():
-    """The trial run neither changes statistics nor the mode."""
     resnet = TimmBackbone("resnet18", image_size=(8, 8), n_channels=3)
     assert all(module.training for module in resnet.modules())
     assert resnet.network.bn1.num_batches_tracked == 0
 
 
-def test_projected_features_are_added():
-    """The embedding is that of the image plus the projection of the features."""
-    resnet, view = make_resnet(feature_dims=(2, 3)), draw_view()
-    expected = resnet.network(view.images) + resnet.feature_projection(view.features)
-    torch.testing.assert_close(resnet(view), expected, rtol=1e-4, atol=1e-5)
-    first, _ = resnet.forward_pair(view, draw_view())
-    torch.testing.assert_close(first, expected, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("feature_dims", [(), (2, 3)])
+def test_an_embedding_is_that_of_timm_plus_projected_features(n_channels, feature_dims):
+    """Alone and in pairs, although channels are last in memory."""
+    resnet = make_resnet(n_channels=n_channels, feature_dims=feature_dims)
+    view = draw_view(n_channels=n_channels)
+    expected = resnet.network(view.images)
+    if feature_dims:
+        expected = expected + resnet.feature_projection(view.features)
+    first, _ = resnet.forward_pair(view, draw_view(n_channels=n_channels))
+    assert expected.shape == (3, resnet.embed_dim) == (3, 512)
+    for embedding in (resnet(view), first):
+        torch.testing.assert_close(embedding, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_features_alone_need_no_network(monkeypatch):
-    """Without pixels the projected features are the embedding."""
     monkeypatch.delattr(timm, "create_model")
     alone, view = make_resnet(None, 0, feature_dims=(5,)), draw_view()
     assert alone.network is None
@@ -151,7 +120,6 @@ def test_features_alone_need_no_network(monkeypatch):
 
 @pytest.mark.parametrize("image_size", [(8, 8), None])
 def test_gradients_reach_everything(image_size):
-    """Every parameter learns from the first step on."""
     backbone = make_resnet(image_size, feature_dims=(5,)).train()
     backbone(draw_view()).square().sum().backward()
     for name, parameter in backbone.named_parameters():
@@ -175,41 +143,29 @@ def test_pretrained_weights_are_kept(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "similar"),
-    [("resnet_18", "resnet18"), ("resnet18.a1_in", "resnet18.a1_in1k")],
+    ("name", "image_size", "told"),
+    [
+        ("resnet_18", (8, 8), ": resnet18,"),
+        ("resnet18.a1_in", (8, 8), ": resnet18.a1_in1k,"),
+        ("vit_tiny_patch16_224", (28, 28), "28 x 28 pixels: .*patches of 16 x 16"),
+        ("vit_tiny_patch16_224", (1, 30), "1 x 30 pixels: .*patches of 16 x 16"),
+        ("vit_tiny_r_s16_p8_224", (28, 28), "28 x 28 pixels: .*AssertionError"),
+        ("convnext_atto", (8, 8), "8 x 8 pixels: .*Kernel size"),
+    ],
 )
-def test_unknown_names_are_refused(name, similar):
-    """The error names the parameter, the name and similar ones, weights included."""
-    with pytest.raises(ValueError, match=f"backbone='{name}' .*: {similar},"):
-        TimmBackbone(name, image_size=(8, 8), n_channels=3)
+def test_unknown_names_and_images_that_do_not_suit_are_refused(name, image_size, told):
+    """The error names similar networks, or the size of the images and the reason."""
+    with pytest.raises(ValueError, match=f"backbone='{name}' .*{told}"):
+        TimmBackbone(name, image_size=image_size, n_channels=3)
 
 
 def test_missing_weights_are_refused(monkeypatch):
-    """A network without weights in timm's list is not built as if it had some."""
     monkeypatch.delattr(timm, "create_model")
     with pytest.raises(ValueError, match="no weights for backbone='resnet200'"):
         TimmBackbone("resnet200", image_size=(8, 8), n_channels=3, pretrained=True)
 
 
-@pytest.mark.parametrize(
-    ("name", "image_size", "reason"),
-    [
-        ("vit_tiny_patch16_224", (28, 28), "patches of 16 x 16"),
-        ("vit_tiny_patch16_224", (1, 30), "patches of 16 x 16"),
-        ("vit_tiny_r_s16_p8_224", (28, 28), "AssertionError"),
-        ("convnext_atto", (8, 8), "Kernel size"),
-    ],
-)
-def test_images_that_do_not_suit_are_refused(name, image_size, reason):
-    """The error names the network, the size of the images and the reason."""
-    height, width = image_size
-    message = f"backbone='{name}' .* {height} x {width} pixels: .*{reason}"
-    with pytest.raises(ValueError, match=message):
-        TimmBackbone(name, image_size=image_size, n_channels=3)
-
-
 def test_a_network_must_look_at_something():
-    """Neither pixels nor features is refused."""
     with pytest.raises(ValueError, match="feature_dims"):
         make_resnet(None)
 

@@ -2,20 +2,18 @@
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageFile
 from skorch.callbacks import Callback
 
 from sklearn_mfavb import Training, estimators
 from sklearn_mfavb.backbones import ConvStemViT
 from sklearn_mfavb.datasets import make_shape_images
-from sklearn_mfavb.estimators import BaseImageClusterer
 
 FAMILY = [
-    item
-    for item in map(vars(estimators).get, estimators.__all__)
-    if isinstance(item, type)
-    and issubclass(item, BaseImageClusterer)
-    and item is not BaseImageClusterer
+    getattr(estimators, name)
+    for name in estimators.__all__
+    if name.endswith("Clustering")
 ]
 FEW_EPOCHS = {
     "AnchorClustering": {"pretrain_epochs": 1},
@@ -47,13 +45,11 @@ def build_tiny(*, image_size, n_channels, feature_dims):
 
 @pytest.fixture(scope="session", params=FAMILY, ids=lambda each: each.__name__)
 def estimator_class(request):
-    """Name every estimator of the table."""
     return request.param
 
 
 @pytest.fixture(scope="session")
 def tiny_backbone():
-    """Hand out the function that builds a tiny network."""
     return build_tiny
 
 
@@ -82,7 +78,6 @@ def shapes():
 
 @pytest.fixture(scope="session")
 def images(shapes):
-    """Draw images of shapes."""
     return shapes[0]
 
 
@@ -140,6 +135,35 @@ class StopAt(Callback):
     def on_epoch_end(self, net, **kwargs):
         if self.n_begun == self.n_epochs and self.at_its_end:
             raise self.error
+
+
+class Record(Callback):
+    """Note nets, and looks at the network when a stage starts and after every step."""
+
+    def __init__(self, look):
+        self.look = look
+        self.starts, self.steps, self.nets = [], [], []
+
+    @torch.no_grad()
+    def on_train_begin(self, net, **kwargs):
+        self.nets.append(net)
+        self.starts.append(self.look(net.module_))
+
+    @torch.no_grad()
+    def on_batch_end(self, net, **kwargs):
+        self.steps.append(self.look(net.module_))
+
+
+@pytest.fixture(scope="session")
+def recorded():
+    """Make training in float32 that is recorded, and its record."""
+
+    def make_recorded(look=lambda network: None, **parameters):
+        record = Record(look)
+        settings = {"precision": "float32", "callbacks": [record], **parameters}
+        return record, Training(**settings)
+
+    return make_recorded
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
-from skorch.callbacks import Callback
 
 from sklearn_mfavb import (
     AnchorClustering,
@@ -24,7 +23,6 @@ class Killed(Exception):
 
 @pytest.fixture(scope="module")
 def images(shapes):
-    """Draw few images."""
     return shapes[0][:36]
 
 
@@ -36,7 +34,6 @@ def every_epoch_is_kept(monkeypatch):
 
 @pytest.fixture
 def build(make):
-    """Make an estimator of several epochs per stage."""
     staged = {
         AnchorClustering: {"pretrain_epochs": 2},
         SCANClustering: {"pretext_epochs": 2, "self_label_epochs": 2},
@@ -50,8 +47,24 @@ def build(make):
     return build
 
 
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "training"
+
+
+@pytest.fixture
+def kill(build, images, stop_at, path):
+    """Kill a fit in an epoch, counted from where it goes on."""
+
+    def kill(cls=VTCCClustering, epoch=2, **settings):
+        training = stop_at(epoch, Killed, checkpoint=path)
+        with pytest.raises(Killed):
+            build(cls, training=training, **settings).fit(images)
+
+    return kill
+
+
 def assert_same_fit(one, other):
-    """Hold two fits against each other, bit for bit."""
     assert_array_equal(one.labels_, other.labels_)
     history, expected = (
         [{**row, "seconds": 0} for row in each.history_] for each in (one, other)
@@ -65,43 +78,33 @@ def assert_same_fit(one, other):
 
 @pytest.mark.parametrize("in_embedding", [False, True])
 def test_a_killed_fit_goes_on_to_the_same_end(
-    estimator_class, build, images, stop_at, tmp_path, in_embedding
+    estimator_class, build, images, kill, path, in_embedding
 ):
     """Killed in any epoch of any stage, a fit ends as if nothing had happened."""
-    settings = {}
-    if in_embedding:
-        if estimator_class is AnchorClustering:
-            pytest.skip("has no neighbors")
-        settings["positives"] = Neighbors(3, space="embedding", refresh=1)
+    if in_embedding and estimator_class is AnchorClustering:
+        pytest.skip("has no neighbors")
+    neighbors = Neighbors(3, space="embedding", refresh=1)
+    settings = {"positives": neighbors} if in_embedding else {}
     whole = build(estimator_class, **settings).fit(images)
     for epoch in range(2, whole.n_iter_ + 1):
-        path = tmp_path / f"epoch {epoch}"
-        training = stop_at(epoch, Killed, checkpoint=path)
-        with pytest.raises(Killed):
-            build(estimator_class, **settings, training=training).fit(images)
+        kill(estimator_class, epoch, **settings)
         assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
         assert not path.exists()
 
 
-def test_a_fit_may_be_killed_again_and_again(build, images, stop_at, tmp_path):
-    """Each fit goes on where the last one stood; keeping changes nothing."""
-    path = tmp_path / "training"
-    for _ in range(2):  # epochs are counted from where it goes on: each gains one
-        training = stop_at(2, Killed, checkpoint=str(path))
-        with pytest.raises(Killed):
-            build(SCANClustering, training=training).fit(images)
+def test_a_fit_may_be_killed_again_and_again(build, images, kill, path):
+    for _ in range(2):
+        kill(SCANClustering)
     whole = build(SCANClustering).fit(images)
-    assert_same_fit(build(SCANClustering, path).fit(images), whole)
+    assert_same_fit(build(SCANClustering, str(path)).fit(images), whole)
     assert_same_fit(build(SCANClustering, path).fit(images), whole)  # from the start
-    assert list(tmp_path.iterdir()) == []
+    assert list(path.parent.iterdir()) == []
 
 
 @pytest.mark.parametrize("epoch", [1, 3])
 def test_ctrl_c_leaves_the_checkpoint(
-    estimator_class, build, images, stop_at, tmp_path, epoch
+    estimator_class, build, images, stop_at, path, epoch
 ):
-    """Training that the user ends gives labels, and can go on."""
-    path = tmp_path / "training"
     training = stop_at(epoch, at_its_end=True, checkpoint=path)
     settings = {"max_epochs": 4}
     with pytest.warns(match="Training stopped after"):
@@ -110,40 +113,24 @@ def test_ctrl_c_leaves_the_checkpoint(
     assert_same_fit(build(estimator_class, path, **settings).fit(images), whole)
 
 
-def test_features_and_two_encoders_resume(build, images, tiny, stop_at, tmp_path):
-    """What the network sees besides pixels belongs to the training."""
-    path = tmp_path / "training"
+def test_features_and_two_encoders_resume(build, images, tiny, kill, path):
     settings = {"encoder": [tiny(), tiny(precision="bfloat16")]}
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training, **settings).fit(images)
+    kill(**settings)
     whole = build(VTCCClustering, **settings).fit(images)
     assert_same_fit(build(VTCCClustering, path, **settings).fit(images), whole)
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (
-            {"training__learning_rate": 0.5},
-            "training__learning_rate was 0.001, now 0.5",
-        ),
-        ({"random_state": 1}, "random_state was 0, now 1"),
-        ({"n_clusters": 4}, "n_clusters was 3, now 4"),
-        ({"reading__resize": "pad"}, "reading__resize was 'crop', now 'pad'"),
-    ],
-    ids=str,
-)
-def test_a_checkpoint_of_other_parameters_is_refused(
-    build, images, stop_at, tmp_path, change, told
-):
+def test_a_checkpoint_of_another_fit_is_refused(build, images, kill, path):
     """What differs is named, groups included, and the file stays."""
-    path = tmp_path / "training"
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training).fit(images)
-    with pytest.raises(ValueError, match=told):
-        build(VTCCClustering, path).set_params(**change).fit(images)
+    kill()
+    for name, value, told in [
+        ("training__learning_rate", 0.5, "was 0.001, now 0.5"),
+        ("random_state", 1, "was 0, now 1"),
+        ("n_clusters", 4, "was 3, now 4"),
+        ("reading__resize", "pad", "was 'crop', now 'pad'"),
+    ]:
+        with pytest.raises(ValueError, match=f"{name} {told}"):
+            build(VTCCClustering, path).set_params(**{name: value}).fit(images)
     with pytest.raises(ValueError, match="images was 36 with"):
         build(VTCCClustering, path).fit(255 - images)
     with pytest.raises(ValueError, match=r"images was 36 .*now 30 with"):
@@ -162,44 +149,31 @@ def test_a_checkpoint_of_other_parameters_is_refused(
     ],
     ids=["augmentation", "in a group", "backbone"],
 )
-def test_lambdas_are_refused_in_plain_words(build, images, tmp_path, name, value):
+def test_lambdas_are_refused_in_plain_words(build, images, path, name, value):
     """They could not be known again; without a checkpoint they are welcome."""
-    path = tmp_path / "training"
     with pytest.raises(ValueError, match=f"checkpoint needs to know {name}.*lambda"):
         build(VTCCClustering, path).set_params(**{name: value}).fit(images)
     assert not path.exists()
 
 
-def test_a_seed_that_was_drawn_is_kept(build, images, stop_at, tmp_path):
+def test_a_seed_that_was_drawn_is_kept(build, images, kill, path):
     """Without random_state, a fit goes on with the seed that it began with."""
-    path = tmp_path / "training"
-    with pytest.raises(Killed):
-        training = stop_at(2, Killed, checkpoint=path)
-        build(VTCCClustering, training=training, random_state=None).fit(images)
+    kill(random_state=None)
     seed = torch.load(path, weights_only=True)["seed"]
     resumed = build(VTCCClustering, path, random_state=None).fit(images)
     assert resumed.n_iter_ == 2
     assert isinstance(seed, int)
 
 
-def test_a_warm_start_is_resumed_without_counting_epochs_twice(make, images, tmp_path):
+def test_a_warm_start_is_resumed_without_counting_epochs_twice(
+    make, images, stop_at, path
+):
     """What the checkpoint holds takes the place of the interrupted fit."""
-    path = tmp_path / "training"
-    training = Training(warm_start=True, checkpoint=path, callbacks=[StopAfter(2)])
+    training = stop_at(2, at_its_end=True, checkpoint=path)
     clusterer = make(VTCCClustering, max_epochs=5, training=training)
+    clusterer.set_params(training__warm_start=True)
     with pytest.warns(ConvergenceWarning, match="stopped after 2"):
         clusterer.fit(images)
     clusterer.set_params(training__callbacks=None).fit(images)
     assert [row["epoch"] for row in clusterer.history_] == [1, 2, 3, 4, 5]
     assert not path.exists()
-
-
-class StopAfter(Callback):
-    """Interrupt training after some epochs."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-
-    def on_epoch_end(self, net, **kwargs):
-        if len(net.history) == self.n_epochs:
-            raise KeyboardInterrupt

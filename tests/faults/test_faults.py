@@ -23,7 +23,6 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def start(*words):
-    """Start a process that works."""
     return subprocess.Popen(
         [sys.executable, WORKER, *map(str, words)],
         env=ENVIRONMENT,
@@ -34,28 +33,24 @@ def start(*words):
 
 
 def work(*words):
-    """Work to the end."""
     process = start(*words)
     _, error = process.communicate()
     assert process.returncode == 0, error
 
 
 def kill(process):
-    """Kill a process that is still at work."""
     assert process.poll() is None, process.stderr.read()
     process.kill()
     process.communicate()
 
 
 def wait_for_files(folder, process):
-    """Wait until a process has written something."""
     while not any(path.is_file() for path in folder.rglob("*")):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.002)
 
 
 def transform(path):
-    """Embed images by a saved model."""
     images, _ = make_shape_images(48, n_clusters=3, image_size=8, random_state=0)
     return sklearn_mfavb.load(path).transform(images)
 
@@ -78,12 +73,11 @@ def models(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def embedded(tmp_path_factory):
-    """Return the folder of an encoder, and features that were made without a fault."""
+def embedded(tiny_weights, tmp_path_factory):
+    """Embed without a fault, and return the cache and the features."""
     folder = tmp_path_factory.mktemp("encoder")
-    work("write_encoder", folder)
-    work("embed", folder, folder / "cache", folder / "features.npy")
-    return folder, np.load(folder / "features.npy")
+    work("embed", tiny_weights, folder / "cache", folder / "features.npy")
+    return folder / "cache", np.load(folder / "features.npy")
 
 
 @pytest.fixture
@@ -137,10 +131,10 @@ def test_killed_save_leaves_a_whole_model(models, tmp_path):
         assert any(np.array_equal(found, each) for each in expected)
 
 
-def test_killed_feature_cache_stays_whole(embedded, tmp_path):
+def test_killed_feature_cache_stays_whole(embedded, tiny_weights, tmp_path):
     """What a killed run has kept is used by the next, which ends as without a kill."""
-    folder, expected = embedded
-    words = ("embed", folder, tmp_path / "cache", tmp_path / "features.npy")
+    _, expected = embedded
+    words = ("embed", tiny_weights, tmp_path / "cache", tmp_path / "features.npy")
     process = start(*words)
     wait_for_files(tmp_path, process)
     kill(process)
@@ -178,13 +172,13 @@ def test_fit_goes_on_when_a_full_disk_has_space_again(fitted, small_disk, tmp_pa
 
 
 def test_features_go_on_when_a_full_disk_has_space_again(
-    embedded, small_disk, tmp_path
+    embedded, tiny_weights, small_disk, tmp_path
 ):
     """Features that find no place end with an error; those kept before are used."""
-    folder, expected = embedded
-    n_bytes = sum(p.stat().st_size for p in (folder / "cache").rglob("*"))
+    cache, expected = embedded
+    n_bytes = sum(path.stat().st_size for path in cache.rglob("*"))
     disk = small_disk(n_bytes // 2)
-    words = ("embed", folder, disk / "cache", tmp_path / "features.npy")
+    words = ("embed", tiny_weights, disk / "cache", tmp_path / "features.npy")
     assert_told(start(*words), disk)
     small_disk(2**26)
     work(*words)

@@ -1,6 +1,5 @@
 """Work that tests kill, or starve of disk; called with a name and paths."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -10,28 +9,10 @@ import sklearn_mfavb
 from sklearn_mfavb import CLIPFeatures, MFAVBClustering, Training, ViT
 from sklearn_mfavb.datasets import make_shape_images
 
-ENCODER = "tiny-clip-of-the-faults"
-CONFIG = {
-    "embed_dim": 12,
-    "vision_cfg": {
-        "image_size": 32,
-        "layers": 2,
-        "width": 16,
-        "head_width": 8,
-        "patch_size": 16,
-    },
-    "text_cfg": {
-        "context_length": 4,
-        "vocab_size": 16,
-        "width": 8,
-        "heads": 2,
-        "layers": 1,
-    },
-}
+ENCODER = Path(__file__).parents[1] / "tiny-clip-of-the-tests.json"
 
 
 def make_images(n_images):
-    """Draw shapes, 8 pixels a side."""
     return make_shape_images(n_images, n_clusters=3, image_size=8, random_state=0)[0]
 
 
@@ -54,18 +35,15 @@ def fit(checkpoint, result):
 
 
 def write_models(first, second):
-    """Write two models that differ."""
     for seed, path in enumerate((first, second)):
         make_estimator(seed=seed, max_epochs=1).fit(make_images(48)).save(path)
 
 
 def save(model, path):
-    """Save a model under another name."""
     sklearn_mfavb.load(model).save(path)
 
 
 def save_forever(first, second, path):
-    """Save two models under one name, one over the other."""
     models = [sklearn_mfavb.load(first), sklearn_mfavb.load(second)]
     print("ready", flush=True)
     while True:
@@ -73,30 +51,14 @@ def save_forever(first, second, path):
             model.save(path)
 
 
-def write_encoder(folder):
-    """Write a tiny model of open_clip with random weights."""
-    import open_clip
-    import torch
-    from safetensors.torch import save_file
-
-    (Path(folder) / f"{ENCODER}.json").write_text(json.dumps(CONFIG))
-    open_clip.add_model_config(Path(folder) / f"{ENCODER}.json")
-    torch.manual_seed(0)
-    tower = open_clip.create_model(ENCODER, pretrained=None).visual
-    weights = {f"visual.{name}": value for name, value in tower.state_dict().items()}
-    save_file(weights, Path(folder) / "encoder.safetensors")
-
-
-def embed(folder, cache, result):
-    """Embed many images with a cache."""
+def embed(weights, cache, result):
     import open_clip
 
-    open_clip.add_model_config(Path(folder) / f"{ENCODER}.json")
+    open_clip.add_model_config(ENCODER)
     images = np.random.default_rng(0).integers(
         0, 256, (12_000, 24, 24, 3), dtype=np.uint8
     )
-    weights = Path(folder) / "encoder.safetensors"
-    encoder = CLIPFeatures(ENCODER, weights, cache_dir=cache, precision="float32")
+    encoder = CLIPFeatures(ENCODER.stem, weights, cache_dir=cache, precision="float32")
     np.save(result, encoder.fit_transform(images))
 
 
