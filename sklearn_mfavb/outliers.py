@@ -20,7 +20,7 @@ __all__ = ["OUTLIERS", "OutlierScorer"]
 OUTLIERS = [StrOptions({"auto"}), Interval(Real, 0, 0.5, closed="both")]
 
 _N_NEIGHBORS = 10  # as for `score` of the estimators
-_MOST_ROWS = 5000  # 10 MB of CLIP's features in a saved model
+_MOST_ROWS = 3000  # 6 MB of CLIP's features in a saved model
 _BLOCK_ROWS = 4096
 # A usual cut of robust statistics. Of 2 to 4, it found most strangers and spared most
 # others on RSSCN7 and UC Merced, with strangers from each other and from CIFAR-10.
@@ -103,7 +103,7 @@ class OutlierScorer(nn.Module):
         ----------
         features : array-like of shape (n_samples, n_features)
             Features of the training images, of any length and not centered. Of more
-            than 5000 images, 5000 drawn at random serve to find the typical ones.
+            than 3000 images, 3000 drawn at random serve to find the typical ones.
         outliers : float or "auto", default="auto"
             Share of the training images that are outliers, from 0 to 0.5. ``"auto"``:
             those further from their neighbors (1 minus the score) than is usual among

@@ -26,6 +26,7 @@ ALLOWED = {
     "heads": "losses",
     "images": "parameters warn",
     "datasets": "images",
+    "outliers": "neighbors",
     "networks": "backbones heads views",
     "assignment": "heads losses neighbors",
     "pairs": "networks views",
@@ -34,11 +35,11 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives pairs parameters positives "
-    "training views warn",
+    "metrics model_selection neighbors networks objectives outliers pairs parameters "
+    "positives training views warn",
     "__init__": "",  # its names are imported when they are used
     "persistence": "assignment backbones estimators features files heads images "
-    "networks parameters training views warn",
+    "networks outliers parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",

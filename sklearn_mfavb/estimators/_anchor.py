@@ -62,6 +62,10 @@ class AnchorClustering(BaseImageClusterer):
         "representation"). ``"mixture"``: a Gaussian mixture with clusters of equal size
         (`sklearn_mfavb.assignment.MixtureAssigner`). Or any clusterer or mixture of
         scikit-learn with `predict`.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     pretrain_epochs : int or "auto", default="auto"
         Passes over the images by the contrast alone, before k-means sets the centers.
         0 sets them in the random network, as the released code does. ``"auto"``: half
@@ -104,7 +108,8 @@ class AnchorClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -190,6 +195,7 @@ class AnchorClustering(BaseImageClusterer):
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         assignment: Any = "head",
+        outliers: float | Literal["auto"] = 0.0,
         pretrain_epochs: int | Literal["auto"] = "auto",
         instance_temperature: float = 0.5,
         instance_weight: float = 1.0,
@@ -210,6 +216,7 @@ class AnchorClustering(BaseImageClusterer):
         self.image_size = image_size
         self.augmentation = augmentation
         self.assignment = assignment
+        self.outliers = outliers
         self.pretrain_epochs = pretrain_epochs
         self.instance_temperature = instance_temperature
         self.instance_weight = instance_weight

@@ -89,6 +89,7 @@ class BaseImageClusterer(
     augmentation: Any
     positives: Any
     assignment: Any
+    outliers: float | Literal["auto"]
     backbone: Any
     max_epochs: Any
     batch_size: Any
@@ -192,9 +193,10 @@ class BaseImageClusterer(
         Returns
         -------
         ndarray of int64 of shape (n_samples,)
-            Clusters from 0 to ``n_clusters - 1``; -1 for files that were skipped.
+            Clusters from 0 to ``n_clusters - 1``; -1 for outliers, and for files that
+            were skipped.
         """
-        return _labels(self.predict_proba(X, features=features))
+        return self._label(self._open(X, features))
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
         """Return the probability of every cluster for every image.
@@ -213,6 +215,25 @@ class BaseImageClusterer(
         """
         dataset = self._open(X, features)
         return dataset.expand(self.model_.probabilities(dataset, self._runtime()))
+
+    def score_samples(self, X: Any, *, features: Any = None) -> Rows:
+        """Score how normal images are beside those that `fit` has seen.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence
+            Images or features, as for `fit`.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images, as for `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_samples,)
+            The higher, the more normal: the mean cosine with typical training images,
+            see `sklearn_mfavb.outliers.OutlierScorer`. NaN for files that were skipped.
+        """
+        dataset = self._open(X, features)
+        return dataset.expand(self.model_.score_samples(dataset, self._runtime()))
 
     def transform(self, X: Any, *, features: Any = None) -> Rows:
         """Embed images: the output of the backbone, before the heads.
@@ -256,9 +277,8 @@ class BaseImageClusterer(
         float
             At most 1; higher is better, and 0 is chance.
         """
-        dataset, runtime = self._open(X, features), self._runtime()
-        labels = _labels(dataset.expand(self.model_.probabilities(dataset, runtime)))
-        return score_labels(labels, dataset, runtime)
+        dataset = self._open(X, features)
+        return score_labels(self._label(dataset), dataset, self._runtime())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
@@ -378,6 +398,7 @@ class BaseImageClusterer(
             plan=self._plan,
             assignment=assignment if is_name else clone(assignment),
             balance=self.balance,
+            outliers=self.outliers,
             head_loss=self._head_loss,
         )
         result = fit_model(
@@ -398,9 +419,8 @@ class BaseImageClusterer(
         self.history_ = continue_history(earlier, result.history)
         self.n_iter_ = len(self.history_)
         self.max_epochs_ = len(earlier) + result.max_epochs
-        probabilities = result.model.assign(result.embedding, inference)
         self.image_size_ = dataset.size
-        self.labels_ = _labels(dataset.expand(probabilities))
+        self.labels_ = self._label(dataset, result.embedding)
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
         if checkpoint is not None:
@@ -415,6 +435,22 @@ class BaseImageClusterer(
             self, X, features, image_format=model.image_format, reset=False
         )
         return model.encode(*opened)
+
+    def _label(
+        self, dataset: ImageDataset, embedding: Rows | None = None
+    ) -> NDArray[np.int64]:
+        """Return the likeliest cluster of every image; -1 for outliers and skipped."""
+        model, runtime = self.model_, self._runtime()
+        probabilities = (
+            model.probabilities(dataset, runtime)
+            if embedding is None
+            else model.assign(embedding, runtime)
+        )
+        labels = probabilities.argmax(axis=1).astype(np.float32)
+        if self.outliers != 0:
+            scores = model.score_samples(dataset, runtime)
+            labels[scores < float(model.outliers.threshold)] = -1
+        return np.nan_to_num(dataset.expand(labels), nan=-1).astype(np.int64)
 
     def _runtime(self, device: torch.device | None = None) -> Runtime:
         """Return how a fitted network is run."""
@@ -445,9 +481,3 @@ class BaseImageClusterer(
         tags.input_tags.string = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _labels(probabilities: Rows) -> NDArray[np.int64]:
-    """Return the most likely cluster of every row; -1 for rows of NaN."""
-    is_skipped = np.isnan(probabilities[:, 0])
-    return np.where(is_skipped, -1, probabilities.argmax(axis=1)).astype(np.int64)

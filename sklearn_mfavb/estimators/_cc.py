@@ -2,11 +2,10 @@
 
 from dataclasses import asdict
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.backbones import TimmBackbone, build_backbone
@@ -78,16 +77,19 @@ class ContrastiveClustering(BaseImageClusterer):
         of k-means; probabilities fall with the distance by Student's t. Or any
         clusterer or mixture of scikit-learn with `predict`. ``"auto"``: the mixture
         with an encoder, else the head.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     backbone : str or callable, default="auto"
         Network from views to embeddings. ``"auto"``: the method's own, in a size that
         suits the images. Another string names a network of timm, such as
         ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
         and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
         each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
-    n_cluster_heads : int, default=1
-        Number of cluster heads, which shape the embedding together.
     objective : ContrastiveTerms, default=None
-        Temperatures and weights of the loss. None stands for ``ContrastiveTerms()``.
+        Temperatures and weights of the loss, and the number of cluster heads. None
+        stands for ``ContrastiveTerms()``.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
         steps (400 if the network looks at pixels too), but at least 10.
@@ -112,7 +114,8 @@ class ContrastiveClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -195,7 +198,6 @@ class ContrastiveClustering(BaseImageClusterer):
             StrOptions({"auto", *ASSIGNMENTS}),
             HasMethods(["fit", "predict"]),
         ],
-        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
         "objective": [ContrastiveTerms, None],
     }
 
@@ -210,8 +212,8 @@ class ContrastiveClustering(BaseImageClusterer):
         positives: str | Neighbors = "auto",
         balance: float | Literal["auto"] = "auto",
         assignment: Any = "auto",
+        outliers: float | Literal["auto"] = 0.0,
         backbone: Any = "auto",
-        n_cluster_heads: int = 1,
         objective: ContrastiveTerms | None = None,
         max_epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
@@ -229,8 +231,8 @@ class ContrastiveClustering(BaseImageClusterer):
         self.positives = positives
         self.balance = balance
         self.assignment = assignment
+        self.outliers = outliers
         self.backbone = backbone
-        self.n_cluster_heads = n_cluster_heads
         self.objective = objective
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -250,7 +252,7 @@ class ContrastiveClustering(BaseImageClusterer):
             ClusterHeads(
                 backbone.embed_dim,
                 self.n_clusters_,
-                self.n_cluster_heads,
+                self._group("objective").n_cluster_heads,
                 two_layer_cluster_head,
             ),
             n_channels=shape.n_channels,

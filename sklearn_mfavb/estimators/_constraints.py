@@ -11,6 +11,7 @@ from sklearn_mfavb.augmentation import AUGMENTATIONS
 from sklearn_mfavb.backbones import ViT
 from sklearn_mfavb.estimators._views import Augmentation
 from sklearn_mfavb.images import Reading
+from sklearn_mfavb.outliers import OUTLIERS
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import Training
 
@@ -30,6 +31,7 @@ COMMON_CONSTRAINTS: dict[str, list[Any]] = {
     "positives": [StrOptions({"auto", "augmentation", "neighbors"}), Neighbors],
     "balance": [StrOptions({"auto"}), Interval(Real, 0, None, closed="left")],
     "assignment": [StrOptions(set(ASSIGNMENTS)), HasMethods(["fit", "predict"])],
+    "outliers": OUTLIERS,
     "backbone": [str, ViT, callable],
     "max_epochs": [StrOptions({"auto"}), _COUNT],
     "batch_size": [StrOptions({"auto"}), _COUNT],

@@ -76,6 +76,10 @@ class CueCoClustering(BaseImageClusterer):
         mixture, see `sklearn_mfavb.assignment.MixtureAssigner`.
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. Or any clusterer or mixture of scikit-learn with `predict`.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     queue_size : int, default=4096
         Number of past keys; at most a quarter of the images, so that few images meet
         their own last key among those that they are told from.
@@ -120,7 +124,8 @@ class CueCoClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -200,6 +205,7 @@ class CueCoClustering(BaseImageClusterer):
         positives: str | Neighbors = "auto",
         balance: float | Literal["auto"] = "auto",
         assignment: Any = "mixture",
+        outliers: float | Literal["auto"] = 0.0,
         queue_size: int = 4096,
         momentum: float = 0.99,
         temperature: float = 0.2,
@@ -223,6 +229,7 @@ class CueCoClustering(BaseImageClusterer):
         self.positives = positives
         self.balance = balance
         self.assignment = assignment
+        self.outliers = outliers
         self.queue_size = queue_size
         self.momentum = momentum
         self.temperature = temperature

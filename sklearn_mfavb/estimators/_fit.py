@@ -11,11 +11,16 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_mfavb.assignment import Evidence, HeadLoss, fit_assigner
 from sklearn_mfavb.backbones import choose_attention
-from sklearn_mfavb.estimators._model import ClusteringModel, view_shape
+from sklearn_mfavb.estimators._model import (
+    ClusteringModel,
+    rows_to_score,
+    view_shape,
+)
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import (
     Checkpoint,
     History,
@@ -49,6 +54,8 @@ class Recipe:
         How embeddings are labeled; see `fit_assigner`.
     balance : float or "auto"
         Extent to which a mixture has clusters of equal size.
+    outliers : float or "auto"
+        Share of the images that belong to no cluster.
     head_loss : callable
         Loss by which the best of several cluster heads is chosen.
     """
@@ -58,6 +65,7 @@ class Recipe:
     plan: Callable[[FitSetup], Sequence[Stage]]
     assignment: Any
     balance: float | Literal["auto"]
+    outliers: float | Literal["auto"]
     head_loss: HeadLoss
 
 
@@ -163,7 +171,18 @@ def fit_model(
             device=runtime.device,
         )
         assigner = fit_assigner(recipe.assignment, evidence)
-    model = ClusteringModel(encoders, image_format, dataset.size, network, assigner)
+    rows = rows_to_score(encoders, dataset)
+    outliers = OutlierScorer.fit(
+        embedding if rows is None else rows, outliers=recipe.outliers
+    )
+    model = ClusteringModel(
+        encoders,
+        image_format,
+        dataset.size,
+        network,
+        assigner,
+        outliers.to(runtime.device),
+    )
     n_planned = sum(stage.max_epochs for stage in stages)
     return FitResult(model, history, n_planned, embedding)
 

@@ -88,6 +88,10 @@ class MFAVBClustering(BaseImageClusterer):
         ``"kmeans"``: centers of k-means; probabilities fall with the distance by
         Student's t. ``"head"``: the cluster head of lowest loss. Or any clusterer or
         mixture of scikit-learn with `predict`.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     n_blocks : int, default=2
         Number of fusing-augmenting blocks (FAVBs), each with its own weights.
     shared_depth : int or "auto", default="auto"
@@ -109,11 +113,9 @@ class MFAVBClustering(BaseImageClusterer):
         ``image_size`` (height and width; None without pixels), ``n_channels`` and
         ``feature_dims`` (one for each encoder), and returns a
         `sklearn_mfavb.backbones.Backbone`.
-    n_cluster_heads : int, default=4
-        Number of cluster heads, which shape the embedding together.
     objective : ContrastiveTerms, default=None
-        Temperatures and weights of the loss. None stands for
-        ``ContrastiveTerms(information_weight=0.5)``.
+        Temperatures and weights of the loss, and the number of cluster heads. None
+        stands for ``ContrastiveTerms(information_weight=0.5, n_cluster_heads=4)``.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
         steps (400 if the network looks at pixels too), but at least 10.
@@ -139,7 +141,8 @@ class MFAVBClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -195,7 +198,9 @@ class MFAVBClustering(BaseImageClusterer):
 
     _groups: ClassVar[dict[str, Any]] = {
         **BaseImageClusterer._groups,
-        "objective": partial(ContrastiveTerms, information_weight=0.5),
+        "objective": partial(
+            ContrastiveTerms, information_weight=0.5, n_cluster_heads=4
+        ),
     }
 
     _short_forms: ClassVar[dict[str, Any]] = {
@@ -209,7 +214,6 @@ class MFAVBClustering(BaseImageClusterer):
         "shared_depth": _AUTO_DEPTH,
         "fused_depth": _AUTO_DEPTH,
         "contrast": [StrOptions({"auto", *PAIRS})],
-        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
         "objective": [ContrastiveTerms, None],
     }
 
@@ -224,12 +228,12 @@ class MFAVBClustering(BaseImageClusterer):
         positives: str | Neighbors = "auto",
         balance: float | Literal["auto"] = "auto",
         assignment: Any = "mixture",
+        outliers: float | Literal["auto"] = 0.0,
         n_blocks: int = 2,
         shared_depth: int | Literal["auto"] = "auto",
         fused_depth: int | Literal["auto"] = "auto",
         contrast: Literal["auto", "across_pairs", "within_pair"] = "auto",
         backbone: Any = "auto",
-        n_cluster_heads: int = 4,
         objective: ContrastiveTerms | None = None,
         max_epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
@@ -247,12 +251,12 @@ class MFAVBClustering(BaseImageClusterer):
         self.positives = positives
         self.balance = balance
         self.assignment = assignment
+        self.outliers = outliers
         self.n_blocks = n_blocks
         self.shared_depth = shared_depth
         self.fused_depth = fused_depth
         self.contrast = contrast
         self.backbone = backbone
-        self.n_cluster_heads = n_cluster_heads
         self.objective = objective
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -274,11 +278,16 @@ class MFAVBClustering(BaseImageClusterer):
             own = partial(self._blocks, shape)
             backbone = build_backbone(self.backbone, shape, own)
             instance_head, make_head = InstanceHead, ClusterHead
-        width = backbone.embed_dim
+        width, n_heads = backbone.embed_dim, self._group("objective").n_cluster_heads
         return ClusteringNetwork(
             backbone,
             instance_head(width),
-            ClusterHeads(width, self.n_clusters_, self.n_cluster_heads, make_head),
+            ClusterHeads(
+                width,
+                self.n_clusters_,
+                n_heads,
+                make_head,
+            ),
             n_channels=shape.n_channels,
         )
 

@@ -10,9 +10,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sklearn_mfavb.features import FrozenEncoder, apply_encoders
+from sklearn_mfavb.features import FrozenEncoder, apply_encoders, restore_features
 from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
 from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import Runtime, apply_to_views, embed_in, split_evenly
 from sklearn_mfavb.views import View, ViewShape
 
@@ -35,6 +36,8 @@ class ClusteringModel:
         From views to embeddings.
     assigner : torch.nn.Module
         From embeddings to probabilities of the clusters, in float32.
+    outliers : OutlierScorer
+        Scores features as the encoders give them, or embeddings without encoders.
     """
 
     encoders: list[FrozenEncoder]
@@ -42,6 +45,7 @@ class ClusteringModel:
     image_size: tuple[int, int] | None
     network: ClusteringNetwork
     assigner: nn.Module
+    outliers: OutlierScorer
 
     @property
     def device(self) -> torch.device:
@@ -96,9 +100,16 @@ class ClusteringModel:
             ]
         return torch.cat(blocks).float().cpu().numpy()
 
+    def score_samples(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
+        """Score how normal every image of a data set is, (n_samples,)."""
+        rows = rows_to_score(self.encoders, dataset)
+        rows = self.embed(dataset, runtime) if rows is None else rows
+        return self.outliers(torch.from_numpy(rows).to(self.device)).cpu().numpy()
+
     def __getstate__(self) -> dict[str, Any]:
         """Pickle networks on the CPU, so that a machine without a GPU can load them."""
-        networks = {"network": self.network, "assigner": self.assigner}
+        names = ("network", "assigner", "outliers")
+        networks = {name: getattr(self, name) for name in names}
         on_cpu = {name: deepcopy(part).cpu() for name, part in networks.items()}
         return {**vars(self), **on_cpu}
 
@@ -108,6 +119,13 @@ def _chain(
 ) -> Callable[[View], Tensor]:
     """Compose two functions."""
     return lambda view: assign(embed(view))
+
+
+def rows_to_score(encoders: list[FrozenEncoder], dataset: ImageDataset) -> Rows | None:
+    """Return features as the encoders give them: centered ones hide outliers."""
+    if dataset.features is None:
+        return None
+    return restore_features(encoders, dataset.features.numpy())
 
 
 def view_shape(

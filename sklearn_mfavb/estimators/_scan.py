@@ -101,6 +101,10 @@ class SCANClustering(BaseImageClusterer):
         equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
         of k-means; probabilities fall with the distance by Student's t. Or any
         clusterer or mixture of scikit-learn with `predict`.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     pretext_epochs : int or "auto", default="auto"
         Passes over the images of the first step. ``"auto"``: as `max_epochs`, or 0 with
         an encoder.
@@ -147,7 +151,8 @@ class SCANClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -243,6 +248,7 @@ class SCANClustering(BaseImageClusterer):
         augmentation: Any = "auto",
         positives: str | Neighbors = "neighbors",
         assignment: Any = "head",
+        outliers: float | Literal["auto"] = 0.0,
         pretext_epochs: int | Literal["auto"] = "auto",
         self_label_epochs: int | Literal["auto"] = "auto",
         pretext_temperature: float = 0.5,
@@ -265,6 +271,7 @@ class SCANClustering(BaseImageClusterer):
         self.augmentation = augmentation
         self.positives = positives
         self.assignment = assignment
+        self.outliers = outliers
         self.pretext_epochs = pretext_epochs
         self.self_label_epochs = self_label_epochs
         self.pretext_temperature = pretext_temperature

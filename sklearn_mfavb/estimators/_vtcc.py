@@ -80,6 +80,10 @@ class VTCCClustering(BaseImageClusterer):
         of k-means; probabilities fall with the distance by Student's t. Or any
         clusterer or mixture of scikit-learn with `predict`. ``"auto"``: the mixture
         with an encoder, else the head.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
     depth : int or "auto", default="auto"
         Layers of the transformer. ``"auto"``: 4 for images up to 64 pixels and without
         pixels, else 8.
@@ -90,10 +94,9 @@ class VTCCClustering(BaseImageClusterer):
         ``image_size`` (height and width; None without pixels), ``n_channels`` and
         ``feature_dims`` (one for each encoder), and returns a
         `sklearn_mfavb.backbones.Backbone`.
-    n_cluster_heads : int, default=1
-        Number of cluster heads, which shape the embedding together.
     objective : ContrastiveTerms, default=None
-        Temperatures and weights of the loss. None stands for ``ContrastiveTerms()``.
+        Temperatures and weights of the loss, and the number of cluster heads. None
+        stands for ``ContrastiveTerms()``.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
         steps (400 if the network looks at pixels too), but at least 10.
@@ -118,7 +121,8 @@ class VTCCClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for files that were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to float or None
@@ -205,7 +209,6 @@ class VTCCClustering(BaseImageClusterer):
             StrOptions({"auto", *ASSIGNMENTS}),
             HasMethods(["fit", "predict"]),
         ],
-        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
         "objective": [ContrastiveTerms, None],
     }
 
@@ -220,9 +223,9 @@ class VTCCClustering(BaseImageClusterer):
         positives: str | Neighbors = "auto",
         balance: float | Literal["auto"] = "auto",
         assignment: Any = "auto",
+        outliers: float | Literal["auto"] = 0.0,
         depth: int | Literal["auto"] = "auto",
         backbone: Any = "auto",
-        n_cluster_heads: int = 1,
         objective: ContrastiveTerms | None = None,
         max_epochs: int | Literal["auto"] = "auto",
         batch_size: int | Literal["auto"] = "auto",
@@ -240,9 +243,9 @@ class VTCCClustering(BaseImageClusterer):
         self.positives = positives
         self.balance = balance
         self.assignment = assignment
+        self.outliers = outliers
         self.depth = depth
         self.backbone = backbone
-        self.n_cluster_heads = n_cluster_heads
         self.objective = objective
         self.max_epochs = max_epochs
         self.batch_size = batch_size
@@ -255,10 +258,15 @@ class VTCCClustering(BaseImageClusterer):
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build one transformer, which sees every view alone, and three-layer heads."""
         backbone = build_backbone(self.backbone, shape, partial(self._vit, shape))
+        n_heads = self._group("objective").n_cluster_heads
         return ClusteringNetwork(
             backbone,
             InstanceHead(backbone.embed_dim),
-            ClusterHeads(backbone.embed_dim, self.n_clusters_, self.n_cluster_heads),
+            ClusterHeads(
+                backbone.embed_dim,
+                self.n_clusters_,
+                n_heads,
+            ),
             n_channels=shape.n_channels,
         )
 

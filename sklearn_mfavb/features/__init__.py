@@ -7,6 +7,7 @@ from sklearn_mfavb.features._frozen import (
     apply_encoders,
     fit_encoders,
     is_precomputed,
+    restore_features,
 )
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "apply_encoders",
     "fit_encoders",
     "is_precomputed",
+    "restore_features",
 ]

@@ -74,10 +74,29 @@ class FrozenEncoder:
         length = np.float32(self.weight * np.sqrt(rows.shape[1]))
         return _unit_rows(_unit_rows(rows) - self.mean) * length
 
+    def restore(self, rows: Rows) -> Rows:
+        """Undo `scale`, but for the length, which becomes `weight`.
+
+        With x the direction of a centered vector u - m of unit u, the other end of the
+        line from m along x on the unit sphere is u = m + t x, |u| = 1.
+        """
+        directions = _unit_rows(rows)
+        along = directions @ self.mean
+        steps = np.sqrt(np.maximum(along**2 + 1 - self.mean @ self.mean, 0)) - along
+        return np.float32(self.weight) * (self.mean + steps[:, None] * directions)
+
     def embed(self, images: Tensor) -> Rows:
         """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
         transformer: Any = self.transformer
         return self.scale(transformer.embed(images).cpu().numpy())
+
+
+def restore_features(encoders: Sequence[FrozenEncoder], rows: Rows) -> Rows:
+    """Undo the centering of the features of all encoders, side by side."""
+    ends = np.cumsum([encoder.feature_dim for encoder in encoders])[:-1]
+    parts = np.split(rows, ends, axis=1)
+    restored = [e.restore(part) for e, part in zip(encoders, parts, strict=True)]
+    return np.concatenate(restored, axis=1)
 
 
 def is_precomputed(encoder: Any) -> bool:

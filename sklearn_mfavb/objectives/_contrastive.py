@@ -1,7 +1,7 @@
 """Contrast of instances and of clusters, with balance and information."""
 
 from collections.abc import Callable
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import torch
@@ -24,7 +24,7 @@ _WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
 class ContrastiveTerms(ParameterGroup):
-    """Temperatures and weights of the terms of a contrastive loss.
+    """Temperatures and weights of the terms of a contrastive loss, and its heads.
 
     Parameters
     ----------
@@ -39,6 +39,9 @@ class ContrastiveTerms(ParameterGroup):
     information_weight : float, default=0.0
         Weight of the mutual information between the clusters of positives (TEMI,
         arXiv:2303.17896).
+    n_cluster_heads : int, default=1
+        Number of cluster heads, over which the terms of clusters are averaged. They
+        shape the embedding together.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -47,6 +50,7 @@ class ContrastiveTerms(ParameterGroup):
         "instance_weight": _WEIGHT,
         "cluster_weight": _WEIGHT,
         "information_weight": _WEIGHT,
+        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
     }
 
     def __init__(
@@ -57,12 +61,14 @@ class ContrastiveTerms(ParameterGroup):
         instance_weight: float = 1.0,
         cluster_weight: float = 1.0,
         information_weight: float = 0.0,
+        n_cluster_heads: int = 1,
     ) -> None:
         self.instance_temperature = instance_temperature
         self.cluster_temperature = cluster_temperature
         self.instance_weight = instance_weight
         self.cluster_weight = cluster_weight
         self.information_weight = information_weight
+        self.n_cluster_heads = n_cluster_heads
 
 
 class ContrastiveObjective(nn.Module):

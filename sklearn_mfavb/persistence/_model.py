@@ -20,6 +20,7 @@ from sklearn_mfavb.features import CLIPFeatures, FrozenEncoder
 from sklearn_mfavb.heads import CenterHead
 from sklearn_mfavb.images import ImageFormat
 from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.persistence._file import Tensors
 from sklearn_mfavb.persistence._values import FITTED, Writer, refusal
 
@@ -63,6 +64,7 @@ class LimitedMemory(TorchDispatchMode):
 def describe_model(model: ClusteringModel, writer: Writer) -> dict[str, Any]:
     """Return a model as values to write, and write its weights."""
     writer.write_state(model.network.state_dict(), "network.")
+    writer.write_state(model.outliers.state_dict(), "outliers.")
     return {
         "encoders": [
             _describe_encoder(encoder, f"encoders.{index}.", writer)
@@ -95,7 +97,24 @@ def build_model(
     choose_attention(network, device)
     network.to(device).eval()
     assigner.to(device).eval()
-    return ClusteringModel(encoders, image_format, size, network, assigner)
+    outliers = _build_outliers(_take(tensors, "outliers."), encoders, network)
+    return ClusteringModel(
+        encoders, image_format, size, network, assigner, outliers.to(device)
+    )
+
+
+def _build_outliers(
+    state: Tensors, encoders: list[FrozenEncoder], network: ClusteringNetwork
+) -> OutlierScorer:
+    """Build what scores how normal images are."""
+    outliers = OutlierScorer(**state)
+    widths = [encoder.feature_dim for encoder in encoders]
+    width = sum(widths) or network.backbone.embed_dim
+    typical, threshold = outliers.typical, outliers.threshold
+    have_shapes = typical.ndim == 2 and typical.shape[1] == width and not threshold.ndim
+    if not have_shapes or {typical.dtype, threshold.dtype} != {torch.float32}:
+        raise ValueError("what tells outliers has another type or shape")
+    return outliers
 
 
 def _take(tensors: Tensors, prefix: str) -> Tensors:
