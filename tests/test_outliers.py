@@ -128,7 +128,7 @@ def test_a_share_of_the_images_are_outliers(share):
     assert set(np.flatnonzero(found)) == set(np.argsort(scores)[: found.sum()])
 
 
-def test_of_many_images_at_most_five_thousand_are_kept():
+def test_of_many_images_at_most_three_thousand_are_kept():
     """The same ones in every fit; a share still counts all images."""
     train = draw_clusters(6000, n_features=8)
     scorer = OutlierScorer.fit(train, outliers=0.1)

@@ -18,6 +18,7 @@ from sklearn_mfavb.command_line._images import Images
 from sklearn_mfavb.command_line._options import (
     PATH,
     PROGRAM,
+    OrAuto,
     count,
     duration,
     say,
@@ -39,13 +40,14 @@ METHODS = {
 # Options that set a parameter of the same name; without them it keeps its default.
 PARAMETERS = {
     "assignment": click.Choice(["mixture", "kmeans", "head"]),
-    "balance": click.FloatRange(0),
+    "balance": OrAuto(click.FloatRange(0)),
     "image_size": click.IntRange(8),
     "max_epochs": click.IntRange(1),
+    "outliers": OrAuto(click.FloatRange(0, 0.5)),
 }
 HELP = {
-    "n_clusters": "Number of clusters to find: the kinds of images that you expect, or "
-    "try several and compare their reports.",
+    "n_clusters": "Number of clusters, if you know it; auto looks for one, better "
+    "with --encoder.",
     "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
     "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
     "OpenAI's, or those that timm prefers]",
@@ -53,19 +55,21 @@ HELP = {
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
-    "assignment": "What labels images after training: kmeans if kinds are of very "
-    "different numbers.  [default: the method's own]",
-    "balance": "How strongly clusters are kept equally large.  [default: 1]",
+    "assignment": "What labels images after training.  [default: the method's own]",
+    "balance": "How strongly clusters are kept equally large: 0 not at all, 1 fully.  "
+    "[default: auto, as the images have it]",
+    "outliers": "Share of the images that belong to no cluster; auto finds those that "
+    "are unlike all others.  [default: 0]",
 }
 
 
 @click.command(
-    epilog="Example: sklearn-mfavb cluster photos -k 12 --encoder ViT-B-32 -o clusters"
+    epilog="Example: sklearn-mfavb cluster photos --encoder ViT-B-32 -o clusters"
 )
 @option(
     *("-k", "--n-clusters"),
-    type=click.IntRange(2),
-    required=True,
+    type=OrAuto(click.IntRange(2)),
+    default="auto",
     help=HELP["n_clusters"],
 )
 @shared.results
@@ -103,7 +107,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     estimator = _make_estimator(options, results)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
-    if options.n_clusters > len(images.paths):
+    if options.n_clusters != "auto" and options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
     results.make()
     results.keep_earlier_training(resume=options.resume)

@@ -32,6 +32,18 @@ def duration(word: str) -> float:
     raise click.BadParameter(f"{word!r} is not a duration: {hint}")
 
 
+class OrAuto(click.ParamType):
+    """A number, or the word auto."""
+
+    def __init__(self, number: click.ParamType) -> None:
+        self.number = number
+        self.name = f"{number.name} or auto"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Read a word."""
+        return value if value == "auto" else self.number.convert(value, param, ctx)
+
+
 def together(*options: Callable[..., Any]) -> Callable[..., Any]:
     """Make one decorator of several."""
     return lambda function: reduce(lambda f, add: add(f), reversed(options), function)

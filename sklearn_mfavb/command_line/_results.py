@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from math import isnan
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -99,12 +100,13 @@ def write_results(
     found = gather_findings(estimator, images.paths, with_score=True)
     labels, n_clusters = found.labels.tolist(), found.probabilities.shape[1]
     sizes = [labels.count(cluster) for cluster in range(n_clusters)]
+    n_outliers = int(found.is_outlier.sum())
     names = [images.name(path) for path in images.paths]
     unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
     ignored = {images.name(path): why for path, why in images.ignored.items()}
     surest = zip(names, labels, found.probabilities.max(axis=1), strict=True)
     rows = (
-        (name, label, f"{probability:.6f}") if label >= 0 else (name, "", "")
+        (name, "", "") if isnan(probability) else (name, label, f"{probability:.6f}")
         for name, label, probability in surest
     )
     write_table(results.path / "clusters.csv", ("path", "cluster", "probability"), rows)
@@ -115,7 +117,10 @@ def write_results(
         "folder": images.root,
         "estimator": type(estimator).__name__,
         "settings": estimator.get_params(deep=False),
-        "n_images": sum(sizes),
+        "n_images": len(labels) - len(unreadable),
+        "n_clusters": n_clusters,
+        "n_clusters_scores": estimator.n_clusters_scores_,
+        "n_outliers": n_outliers,
         "n_skipped": len(unreadable),
         "n_ignored": len(ignored),
         "sizes": sizes,
@@ -133,10 +138,11 @@ def write_results(
             n_more = len(lines) - _MOST_SHOWN
             lines[_MOST_SHOWN:] = [f"  and {n_more:,} more: see skipped.csv"]
         say("\n".join([f"{count(len(unreadable), 'file')} skipped:", *lines]))
+    others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
     space = "pixels" if estimator.encoder is None else "features"
     print(
         f"{count(sum(sizes), 'image')} in {n_clusters:,} clusters of {min(sizes):,} to "
-        f"{max(sizes):,}; neighbor agreement {found.score:.2f} "
+        f"{max(sizes):,}{others}; neighbor agreement {found.score:.2f} "
         f"(0 = chance, 1 = perfect; by {space})"
     )
     print(f"results: {results.path}")
@@ -179,7 +185,8 @@ def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> 
     """Copy or link files into a folder for each cluster; None sorts nothing.
 
     The folder of all appears when it is complete. One of an earlier run stays: the new
-    one has the next free name. Files whose label is below 0 are left out.
+    one has the next free name. Outliers have a folder too; files that were skipped are
+    left out.
     """
     if how is None:
         return
@@ -212,7 +219,12 @@ def _places(
     for folder in folders:
         folder.mkdir(parents=True)
     taken: set[tuple[int, str]] = set()
-    members = [pair for pair in zip(paths, found.labels, strict=True) if pair[1] >= 0]
+    if found.is_outlier.any():
+        folders.append(whole / "outliers")  # at the place of their label, -1
+        folders[-1].mkdir()
+    in_folders = (found.labels >= 0) | found.is_outlier
+    pairs = zip(paths, found.labels, in_folders, strict=True)
+    members = [(path, label) for path, label, is_in in pairs if is_in]
     for path, label in tqdm(members, desc="sort", unit="file"):
         names = numbered(os.path.basename(path))
         name = next(each for each in names if (label, each.casefold()) not in taken)

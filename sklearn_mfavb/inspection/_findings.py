@@ -26,8 +26,9 @@ class Findings:
     """Images, and what a fitted estimator finds in them.
 
     `inputs` are the images and their features. `labels`, `probabilities` and
-    `embedding` are as returned by `predict`, `predict_proba` and `transform`, -1 or NaN
-    for files that were skipped; `score` is None if it was not asked for.
+    `embedding` are as returned by `predict`, `predict_proba` and `transform`: labels
+    are -1 for outliers, and -1 and NaN stand for files that were skipped. `score` is
+    None if it was not asked for.
     """
 
     inputs: ImageDataset
@@ -35,6 +36,16 @@ class Findings:
     probabilities: NDArray[np.float32]
     embedding: NDArray[np.float32]
     score: float | None = None
+
+    @property
+    def is_outlier(self) -> NDArray[np.bool]:
+        """Which images were read, and belong to no cluster."""
+        return (self.labels < 0) & ~np.isnan(self.probabilities[:, 0])
+
+    @property
+    def probabilities_of_members(self) -> NDArray[np.float32]:
+        """The probabilities, NaN for outliers."""
+        return np.where(self.is_outlier[:, None], np.nan, self.probabilities)
 
     @property
     def source(self) -> ImageSource:
@@ -62,9 +73,8 @@ def gather_findings(
     rows = estimator.model_.embed(inputs, runtime)
     embedding = inputs.expand(rows)
     probabilities = inputs.expand(estimator.model_.assign(rows, runtime))
-    is_skipped = np.isnan(probabilities).any(axis=1)
-    labels = np.where(is_skipped, -1, probabilities.argmax(axis=1))
-    if inputs.source is not None and not (labels >= 0).any():
+    labels = estimator._label(inputs, rows)
+    if inputs.source is not None and np.isnan(probabilities).all():
         raise ValueError(
             f"None of the {len(labels)} images can be read; the first: "
             f"{inputs.source.unreadable[0]}"

@@ -145,7 +145,9 @@ class ClusterGalleryDisplay(MosaicDisplay, FindingsDisplay):
     @classmethod
     def from_findings(cls, found: Findings, *, ax: Any = None, **numbers: int) -> Self:
         """Draw what :func:`gather_findings` found; options as in `from_predictions`."""
-        members = rank_members(found.probabilities, found.embedding, **numbers)
+        members = rank_members(
+            found.probabilities_of_members, found.embedding, **numbers
+        )
         return cls._from_members(members, found.source).plot(ax)
 
     @classmethod

@@ -36,6 +36,8 @@ from sklearn_mfavb.inspection import (
 from sklearn_mfavb.persistence import library_versions
 
 _SIDE = 64  # pixels of a thumbnail
+_MOST_OUTLIERS = 64  # pictures of outliers
+_MOST_NUMBERS = 3  # numbers of clusters that are told beside the one chosen
 
 
 def write_report(
@@ -99,7 +101,10 @@ def write_report(
     )
     names, folder = _name_images(found.source)
     members = rank_members(
-        found.probabilities, found.embedding, n_typical=n_typical, n_doubtful=n_doubtful
+        found.probabilities_of_members,
+        found.embedding,
+        n_typical=n_typical,
+        n_doubtful=n_doubtful,
     )
     on_map = project_embedding(
         found.embedding, max_points=max_images, random_state=random_state
@@ -147,7 +152,8 @@ def _describe_images(
     names: Sequence[str],
 ) -> dict[str, Any]:
     """Gather what the page shows of clusters and images; `rows` are on the map."""
-    in_gallery = {row for each in members for row in each.shown}
+    outliers = np.flatnonzero(found.is_outlier)[:_MOST_OUTLIERS].tolist()
+    in_gallery = {row for each in members for row in each.shown}.union(outliers)
     thumbnails = read_thumbnails(found.source, in_gallery.union(rows), side=_SIDE)
     pictures = {row: _encode(thumbnail) for row, thumbnail in thumbnails.items()}
     # The map takes the pictures of members from the gallery.
@@ -157,6 +163,8 @@ def _describe_images(
     percents = 100 * found.probabilities[rows].max(axis=1).astype(float)
     return {
         "clusters": members,
+        "outliers": outliers,
+        "n_outliers": np.count_nonzero(found.is_outlier),
         "likeliest": {row: _likeliest(found.probabilities[row]) for row in in_gallery},
         "names": names,
         "pictures": pictures,
@@ -237,13 +245,20 @@ def _list_facts(estimator: Any, found: Findings) -> dict[str, str]:
         seen = ", seen at {1} x {0}".format(*estimator.image_size_)
     facts = {
         "images": f"{len(labels):,}",
-        "skipped": f"{len(found.labels) - len(labels):,}",
+        "outliers": f"{np.count_nonzero(found.is_outlier):,}",
+        "skipped": f"{len(found.source.unreadable):,}",
         "non-empty clusters": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
         "cluster sizes": f"{sizes.min():,} to {sizes.max():,}",
         "mean probability": f"{100 * surest.mean():.1f} %",
         "training": f"{epochs}, {timedelta(seconds=round(seconds))}",
         "size in pixels": f"{width} x {height}{median}{seen}",
     }
+    if estimator.n_clusters_scores_ is not None:
+        support = estimator.n_clusters_scores_
+        others = sorted(support, key=support.__getitem__, reverse=True)
+        others.remove(estimator.n_clusters_)
+        told = ", ".join(map(str, others[:_MOST_NUMBERS]))
+        facts["number of clusters"] = f"{estimator.n_clusters_}, found; next {told}"
     if found.score is not None:
         facts["agreement of neighbors"] = f"{found.score:.2f} (0 chance, 1 best)"
     return facts

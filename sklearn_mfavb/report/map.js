@@ -110,10 +110,11 @@
     context.lineJoin = "round";
     for (const i of data.labels.filter(isShown)) {
       const [x, y] = place(i);
+      const name = data.clusters[i] < 0 ? "outliers" : data.clusters[i];
       context.strokeStyle = paper;
-      context.strokeText(data.clusters[i], x, y);
+      context.strokeText(name, x, y);
       context.fillStyle = ink;
-      context.fillText(data.clusters[i], x, y);
+      context.fillText(name, x, y);
     }
   }
 
@@ -136,7 +137,7 @@
     document.getElementById("shown-name").textContent = data.names[i];
     const link = document.createElement("a");
     link.href = `#cluster-${data.clusters[i]}`;
-    link.textContent = `cluster ${data.clusters[i]}`;
+    link.textContent = data.clusters[i] < 0 ? "outlier" : `cluster ${data.clusters[i]}`;
     document.getElementById("shown-cluster").replaceChildren(link, `, ${probability(data.percents[i])}`);
     requestDraw();
   }

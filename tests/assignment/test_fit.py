@@ -31,8 +31,9 @@ def embedding():
 
 
 def gather(embedding, heads=None, **others):
-    known = {"neighbors": None, "balance": 1.0, "head_loss": balanced_contrast}
+    known = {"neighbors": None, "features": None, "balance": 1.0}
     heads = heads or ClusterHeads(embedding.shape[1], 3)
+    known["head_loss"] = balanced_contrast
     settings = {**known, "seed": 0, "device": CPU, "n_clusters": 3, **others}
     return Evidence(embedding=embedding, heads=heads, **settings)
 

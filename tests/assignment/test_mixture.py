@@ -131,7 +131,7 @@ def dense_fit(rows, n_clusters, balance, temperature, shrinkage):
         for _ in range(20):
             soft = softmax(logits + level, axis=1)
             level -= np.log(n_clusters * soft.mean(axis=0) + 1e-12)
-        share = np.log(mass / len(x))
+        share = np.log(mass / len(x)) / temperature
         logits = logits + balance * level + (1 - balance) * share
         before, labels = labels, logits.argmax(axis=1)
         if (labels != before).mean() <= 1e-4:

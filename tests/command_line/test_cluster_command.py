@@ -155,3 +155,27 @@ def test_weights_that_cannot_be_downloaded_are_no_bug(
     printed = run(words(photos, tmp_path, "--encoder", "ViT-B-32"), code=1)
     told = "The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' cannot"
     assert printed.err.strip().splitlines()[-1].startswith(f"sklearn-mfavb: {told}")
+
+
+def test_number_of_clusters_and_outliers_are_found(
+    photos, words, tmp_path, run, read_table, read_summary
+):
+    """Without -k the number is looked for; outliers are told in all results."""
+    given = words(photos, tmp_path, "--outliers", "0.1", "--sort", "copy", epochs=1)
+    for word in ("-k", "3", "--no-report"):
+        given.remove(word)
+    printed = run(given)
+    summary = read_summary(tmp_path)
+    numbers = summary["n_clusters_scores"]
+    assert str(summary["n_clusters"]) in numbers
+    assert len(numbers) > 1
+    assert summary["n_outliers"] == 2
+    assert sum(summary["sizes"]) == 22
+    assert "2 outliers" in printed.out
+    rows = read_table(tmp_path / "clusters.csv")
+    outliers = [row for row in rows if row["cluster"] == "-1"]
+    assert len(outliers) == 2
+    assert all(0 < float(row["probability"]) <= 1 for row in outliers)
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert "2 images that" in page
+    assert len(list((tmp_path / "clusters" / "outliers").iterdir())) == 2

@@ -71,7 +71,9 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
     ("words", "told"),
     [
         ("", "Missing command"),
-        ("cluster p -o x", "Missing option '-k' / '--n-clusters'. Number of clusters"),
+        ("cluster p -k 2", "Missing option '-o' / '--out'"),
+        ("cluster p -k two -o x", "'two' is not a valid integer"),
+        ("cluster p -o x --outliers 0.6", "0.6 is not in the range 0<=x<=0.5"),
         ("cluster p -k 1 -o x", "1 is not in the range x>=2"),
         ("cluster p -k 2 -o x --max-epochs 0", "0 is not in the range x>=1"),
         ("cluster p -k 2 -o x --time-budget 9", "'9' is not a duration"),

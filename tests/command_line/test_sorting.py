@@ -11,7 +11,9 @@ import pytest
 from sklearn_mfavb.command_line._results import sort_files, write_table
 
 FOUND = SimpleNamespace(
-    labels=np.array([10, 2, 10, 10, -1]), probabilities=np.ones((5, 11))
+    labels=np.array([10, 2, 10, 10, -1]),
+    probabilities=np.ones((5, 11)),
+    is_outlier=np.zeros(5, bool),
 )
 
 
@@ -97,7 +99,10 @@ def test_long_names_are_shortened_when_they_are_numbered(tmp_path, out):
     for path in paths:
         path.parent.mkdir(exist_ok=True)
         path.write_text("", encoding="utf-8")
-    found = SimpleNamespace(labels=np.zeros(4, int), probabilities=np.ones((4, 1)))
+    labels, is_outlier = np.zeros(4, int), np.zeros(4, bool)
+    found = SimpleNamespace(
+        labels=labels, probabilities=np.ones((4, 1)), is_outlier=is_outlier
+    )
     sort_files(list(map(str, paths)), found, out, "copy")
     numbered = {"y" * 249 + "-2.png", "ä" * 124 + "-2.jpeg"}
     assert set(os.listdir(out / "clusters" / "0")) == {*names, *numbered}
