@@ -172,7 +172,7 @@ def methods(monkeypatch):
 def test_table_of_methods_covers_every_estimator(methods):
     """Each can be made, and its parameters are known to its class."""
     made = {
-        name: methods.make(name, 3, 7, settings={}, has_features=True)
+        name: methods.make(name, 3, 7, settings={}, widths=(5,))
         for name in methods.METHODS
     }
     classes = {type(estimator).__name__ for estimator in made.values()}

@@ -56,14 +56,13 @@ def measure(run: Record, data_dir: Path | None, encoders: list[str]) -> Record:
         "settings": json_safe(settings),
         "params": json_safe(estimator.get_params()),
         "history": json_safe(getattr(estimator, "history_", [])),
-        **evaluate(estimator, labels, fitted, scored, ours),
+        **evaluate(estimator, labels, fitted, scored, method),
     }
 
 
 def fit(estimator: Any, data: Data, run: Record) -> tuple[float, NDArray | None]:
     """Fit; return the seconds it took, and labels if there are any."""
-    ours = is_ours(run["method"])
-    arguments, keywords = inputs(data, ours)
+    arguments, keywords = inputs(data, run["method"])
     if run["method"].startswith("UMAP"):
         compile_umap(arguments[0])
     start = time.perf_counter()
@@ -95,15 +94,17 @@ def name_device(estimator: Any) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def inputs(data: Data, ours: bool) -> tuple[list[Any], dict[str, Any]]:
+def inputs(data: Data, method: str) -> tuple[list[Any], dict[str, Any]]:
     """Lay out what `fit` and its like take."""
-    if not ours:
-        return [data.rows()], {}
-    return [data.images], ({"features": data.features} if data.features else {})
+    if is_ours(method):
+        return [data.images], ({"features": data.features} if data.features else {})
+    if method.startswith("TURTLE") and data.features:  # whose steps suit their lengths
+        return [np.hstack(list(data.features.values()))], {}
+    return [data.rows()], {}
 
 
 def evaluate(
-    estimator: Any, labels: NDArray | None, fitted: Data, scored: Data, ours: bool
+    estimator: Any, labels: NDArray | None, fitted: Data, scored: Data, method: str
 ) -> Record:
     """Score labels by classes, and without them by the labels of neighbors."""
     if labels is None:
@@ -112,12 +113,12 @@ def evaluate(
             "values": estimator.n_clusters_values_.tolist(),
             "scores": estimator.scores_.round(4).tolist(),
         }
-    arguments, keywords = inputs(scored, ours)
+    arguments, keywords = inputs(scored, method)
     more = {}
     if scored is not fitted:
         more["acc_fitted"] = clustering_accuracy(fitted.classes, labels)
         labels = estimator.predict(*arguments, **keywords)
-    if ours:
+    if is_ours(method):
         more["score"] = float(estimator.score(*arguments, **keywords))
     else:
         more["score"] = neighbor_agreement(labels, find_neighbors(scored)[0])

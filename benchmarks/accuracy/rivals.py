@@ -7,12 +7,10 @@ first run; they are here, and those of UMAP, Leiden, TURTLE and TEMI beside thei
 
 from collections.abc import Callable
 from functools import partial
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClusterMixin, _fit_context
+from sklearn.base import BaseEstimator, ClusterMixin
 from sklearn.cluster import (
     HDBSCAN,
     AgglomerativeClustering,
@@ -24,14 +22,12 @@ from sklearn.manifold import TSNE
 from sklearn.mixture import GaussianMixture
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import validate_data
 
-from benchmarks.accuracy.optional import Leiden, embed_by_umap
-from benchmarks.accuracy.temi import TEMI
-from benchmarks.accuracy.turtle import TURTLE
+from benchmarks.accuracy.optional import embed_by_umap, leiden
+from benchmarks.accuracy.temi import temi
+from benchmarks.accuracy.turtle import turtle
 
-__all__ = ["RIVALS", "DenseRegions", "Rival"]
+__all__ = ["RIVALS", "Rival"]
 
 Steps = Callable[[int], list[BaseEstimator]]
 Rival = Callable[..., BaseEstimator]
@@ -40,63 +36,26 @@ N_INIT = 10
 N_COMPONENTS = 64
 
 
-class DenseRegions(ClusterMixin, BaseEstimator):
-    """HDBSCAN, whose smallest cluster is a share of the rows; noise has label -1.
+class Labels(ClusterMixin, BaseEstimator):
+    """An estimator of a function that labels rows."""
 
-    Parameters
-    ----------
-    min_share : float, default=0.01
-        Rows of the smallest cluster, as a part of all.
-    min_samples : int, default=10
-        Neighbors that tell how dense a place is; all rows if there are fewer.
+    def __init__(self, function: Callable[..., NDArray], settings: dict[str, Any]):
+        self.function = function
+        self.settings = settings
 
-    Attributes
-    ----------
-    labels_ : ndarray of int of shape (n_samples,)
-        Clusters, -1 for noise.
-    probabilities_ : ndarray of float of shape (n_samples,)
-        How firmly a row is in its cluster, from 0 for noise to 1.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from benchmarks.accuracy.rivals import DenseRegions
-    >>> rows = np.r_[np.arange(20), np.arange(100, 120), 500][:, np.newaxis]
-    >>> np.bincount(DenseRegions(min_share=0.2).fit_predict(rows) + 1).tolist()
-    [1, 20, 20]
-    """
-
-    labels_: NDArray[np.int64]
-    probabilities_: NDArray[np.float64]
-
-    _parameter_constraints: ClassVar[dict] = {
-        "min_share": [Interval(Real, 0, 1, closed="both")],
-        "min_samples": [Interval(Integral, 1, None, closed="left")],
-    }
-
-    def __init__(self, *, min_share: float = 0.01, min_samples: int = 10) -> None:
-        self.min_share = min_share
-        self.min_samples = min_samples
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the dense regions of rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows that are compared by their Euclidean distance; at least two.
-        y : Ignored
-            Not used; present for consistency with scikit-learn.
-        """
-        X = validate_data(self, X, ensure_min_samples=2)
-        found = HDBSCAN(
-            min_cluster_size=max(2, round(self.min_share * len(X))),
-            min_samples=min(self.min_samples, len(X)),
-            copy=True,
-        ).fit(X)
-        self.labels_, self.probabilities_ = found.labels_, found.probabilities_
+    def fit(self, X: NDArray, y: Any = None) -> Self:
+        """Label rows."""
+        self.labels_ = self.function(X, **self.settings)
         return self
+
+
+class DenseRegions(HDBSCAN):
+    """HDBSCAN, whose smallest cluster has a hundredth of the rows; noise is -1."""
+
+    def fit(self, X: NDArray, y: Any = None) -> Self:
+        """Find the dense regions of rows."""
+        self.min_cluster_size = max(2, len(X) // 100)
+        return super().fit(X)
 
 
 def rival(final: Callable[[int, int], BaseEstimator], before: Steps) -> Rival:
@@ -172,12 +131,27 @@ def average_linkage(n_clusters: int, seed: int) -> AgglomerativeClustering:
     return AgglomerativeClustering(n_clusters, metric="cosine", linkage="average")
 
 
-def turtle(
+def dense_regions(n_clusters: int, seed: int) -> DenseRegions:
+    """Find clusters where rows are dense, whatever their number and the seed."""
+    return DenseRegions(min_samples=10, copy=True)
+
+
+def communities(n_clusters: int | None, seed: int) -> Labels:
+    """Find communities in the graph of shared neighbors."""
+    return Labels(leiden, {"n_clusters": n_clusters, "seed": seed})
+
+
+def search(
     n_clusters: int, seed: int, widths: tuple[int, ...] = (), **changes: Any
-) -> BaseEstimator:
-    """Search in every space, whose rows are of unit length."""
-    search = TURTLE(n_clusters, widths=widths or None, random_state=seed, **changes)
-    return make_pipeline(Normalizer(), search)
+) -> Labels:
+    """Search for labels in every space, its features as they are."""
+    settings = {"n_clusters": n_clusters, "seed": seed, "widths": widths, **changes}
+    return Labels(turtle, settings)
+
+
+def heads(n_clusters: int, seed: int) -> Labels:
+    """Train heads on neighbors."""
+    return Labels(temi, {"n_clusters": n_clusters, "seed": seed})
 
 
 RIVALS: dict[str, Rival] = {
@@ -193,10 +167,10 @@ RIVALS: dict[str, Rival] = {
     "t-SNE + k-means": rival(k_means, t_sne),
     "UMAP + k-means": rival(k_means, umap),
     "UMAP + Gaussian mixture": rival(mixture, umap),
-    "UMAP + HDBSCAN": rival(lambda *_: DenseRegions(), umap),
-    "Leiden": rival(lambda n, seed: Leiden(n, random_state=seed), centered),
-    "Leiden, resolution 1": rival(lambda _, s: Leiden(random_state=s), centered),
-    "TURTLE": turtle,
-    "TURTLE, power law": partial(turtle, prior_exponent=1.0),
-    "TEMI": rival(lambda n, seed: TEMI(n, random_state=seed), centered),
+    "UMAP + HDBSCAN": rival(dense_regions, umap),
+    "Leiden": rival(communities, centered),
+    "Leiden, resolution 1": rival(lambda _, seed: communities(None, seed), centered),
+    "TURTLE": search,
+    "TURTLE, power law": partial(search, prior_exponent=1.0),
+    "TEMI": rival(heads, centered),
 }

@@ -55,7 +55,7 @@ def score_rows(
 ) -> NDArray | None:
     """Tell how well images fit in, by what the method has to say of it.
 
-    That are its `score_samples`, memberships, or the distance from the nearest center.
+    They are its `score_samples`, memberships, or the distance from the nearest center.
     None stands for a method that has nothing to say.
     """
     final = estimator[-1] if hasattr(estimator, "steps") else estimator
