@@ -136,6 +136,8 @@ def test_pages_show_what_the_reports_print():
         kept = ROOT / "benchmarks" / "results" / f"{room}.md"
         assert printed == kept.read_text("utf-8")
     results = ROOT / "benchmarks" / "results"
+    printed = run_program("accuracy.report", "--results", results / "rivals.jsonl")
+    assert printed.stdout == (results / "rivals.md").read_text("utf-8")
     rebuilt = ("--results", results / "rebuilt.jsonl")
     compared = ("--against", results / "accuracy.jsonl")
     printed = run_program("accuracy.report", *rebuilt, *compared).stdout

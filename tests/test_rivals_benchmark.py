@@ -215,3 +215,29 @@ def test_strangers_are_scored_by_what_a_method_says(room):
         assert score_rows(estimator, [rows], {}).argmin() == len(rows) - 1
     estimator = rivals["Ward"](3, 0).fit(rows)
     assert score_rows(estimator, [rows], {}) is None
+
+
+@pytest.mark.slow
+def test_profiles_run_on_sets_by_name(room, tmp_path):
+    """Tails, parts and strangers are recorded with their scores, ours and rivals'."""
+    for seed, name in enumerate(("one", "two")):
+        rows, groups = three_groups(40, 70)
+        images = np.zeros((len(rows), 8 + seed, 8), dtype=np.uint8)
+        file = tmp_path / f"{name}.npz"
+        np.savez(
+            file, images=images, labels=groups, rows=rows[:, ::-1] if seed else rows
+        )
+    measure = room("fitting").measure
+    for profile, dataset, method, keys in (
+        ("rivals", "one", "MFAVBClustering", {"acc", "balanced_acc", "ami"}),
+        ("longtail", "one-tail10", "Ward", {"acc", "balanced_acc", "ami"}),
+        ("strangers", "one+two", "MFAVBClustering", {"acc", "auroc"}),
+        ("strangers", "one+two", "k-means", {"acc", "auroc"}),
+        ("n_clusters", "one:2", "NClustersSelector", {"estimated"}),
+    ):
+        run = {"method": method, "dataset": dataset, "seed": 0, "profile": profile}
+        record = measure(run | {"features": ["rows"]}, tmp_path, ["rows"])
+        assert keys <= record.keys()
+        assert record.get("acc", 1.0) > 0.9
+        assert record.get("auroc", 1.0) > 0.9
+        assert record["seconds"] > 0

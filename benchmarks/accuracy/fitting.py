@@ -54,7 +54,7 @@ def measure(run: Record, data_dir: Path | None, encoders: list[str]) -> Record:
         "device": name_device(estimator) if ours else "cpu",
         "n_threads": torch.get_num_threads(),
         "settings": json_safe(settings),
-        "params": json_safe(estimator.get_params()),
+        "params": json_safe(estimator.get_params(deep=ours)),
         "history": json_safe(getattr(estimator, "history_", [])),
         **evaluate(estimator, labels, fitted, scored, method),
     }

@@ -32,9 +32,6 @@ __all__ = ["RIVALS", "Rival"]
 Steps = Callable[[int], list[BaseEstimator]]
 Rival = Callable[..., BaseEstimator]
 
-N_INIT = 10
-N_COMPONENTS = 64
-
 
 class Labels(ClusterMixin, BaseEstimator):
     """An estimator of a function that labels rows."""
@@ -59,7 +56,7 @@ class DenseRegions(HDBSCAN):
 
 
 def rival(final: Callable[[int, int], BaseEstimator], before: Steps) -> Rival:
-    """Make the function of a pipeline."""
+    """Make the function of a pipeline: what comes before, and what clusters."""
     return lambda n_clusters, seed, widths=(): make_pipeline(
         *before(seed), final(n_clusters, seed)
     )
@@ -76,8 +73,8 @@ def centered(seed: int) -> list[BaseEstimator]:
 
 
 def reduced(seed: int, whiten: bool = False) -> list[BaseEstimator]:
-    """Keep the leading principal components of centered rows."""
-    return [*centered(seed), PCA(N_COMPONENTS, whiten=whiten, random_state=seed)]
+    """Keep 64 principal components of centered rows."""
+    return [*centered(seed), PCA(64, whiten=whiten, random_state=seed)]
 
 
 def umap(seed: int) -> list[BaseEstimator]:
@@ -94,25 +91,12 @@ def t_sne(seed: int) -> list[BaseEstimator]:
 
 def k_means(n_clusters: int, seed: int) -> KMeans:
     """Take the best of ten starts."""
-    return KMeans(n_clusters, n_init=N_INIT, random_state=seed)
+    return KMeans(n_clusters, n_init=10, random_state=seed)
 
 
-def tied_mixture(
-    n_clusters: int, seed: int, reg_covar: float = 1e-6
-) -> GaussianMixture:
-    """Let Gaussians share one covariance."""
-    return GaussianMixture(
-        n_clusters,
-        covariance_type="tied",
-        n_init=3,
-        reg_covar=reg_covar,
-        random_state=seed,
-    )
-
-
-def mixture(n_clusters: int, seed: int) -> GaussianMixture:
-    """Give every Gaussian a covariance of its own."""
-    return GaussianMixture(n_clusters, n_init=3, random_state=seed)
+def mixture(n_clusters: int, seed: int, **changes: Any) -> GaussianMixture:
+    """Take the best of three starts."""
+    return GaussianMixture(n_clusters, n_init=3, random_state=seed, **changes)
 
 
 def spectral(n_clusters: int, seed: int) -> SpectralClustering:
@@ -121,14 +105,14 @@ def spectral(n_clusters: int, seed: int) -> SpectralClustering:
         n_clusters,
         affinity="nearest_neighbors",
         n_neighbors=21,  # a row is among them
-        n_init=N_INIT,
+        n_init=10,
         random_state=seed,
     )
 
 
-def average_linkage(n_clusters: int, seed: int) -> AgglomerativeClustering:
-    """Merge by the mean cosine distance, whatever the seed."""
-    return AgglomerativeClustering(n_clusters, metric="cosine", linkage="average")
+def linkage(n_clusters: int, seed: int, **changes: Any) -> AgglomerativeClustering:
+    """Merge, whatever the seed."""
+    return AgglomerativeClustering(n_clusters, **changes)
 
 
 def dense_regions(n_clusters: int, seed: int) -> DenseRegions:
@@ -136,9 +120,11 @@ def dense_regions(n_clusters: int, seed: int) -> DenseRegions:
     return DenseRegions(min_samples=10, copy=True)
 
 
-def communities(n_clusters: int | None, seed: int) -> Labels:
-    """Find communities in the graph of shared neighbors."""
-    return Labels(leiden, {"n_clusters": n_clusters, "seed": seed})
+def labels_by(
+    function: Callable[..., NDArray], n_clusters: int | None, seed: int
+) -> Labels:
+    """Let a function label rows."""
+    return Labels(function, {"n_clusters": n_clusters, "seed": seed})
 
 
 def search(
@@ -149,28 +135,31 @@ def search(
     return Labels(turtle, settings)
 
 
-def heads(n_clusters: int, seed: int) -> Labels:
-    """Train heads on neighbors."""
-    return Labels(temi, {"n_clusters": n_clusters, "seed": seed})
-
-
 RIVALS: dict[str, Rival] = {
     "k-means": rival(k_means, as_they_are),
     "k-means, centered": rival(k_means, centered),
     "k-means, whitened": rival(k_means, partial(reduced, whiten=True)),
     # The floor is a thousandth of the mean variance of unit rows, 512 wide.
-    "Gaussian mixture": rival(partial(tied_mixture, reg_covar=2e-6), centered),
-    "Gaussian mixture, 64 components": rival(tied_mixture, reduced),
+    "Gaussian mixture": rival(
+        partial(mixture, covariance_type="tied", reg_covar=2e-6), centered
+    ),
+    "Gaussian mixture, 64 components": rival(
+        partial(mixture, covariance_type="tied"), reduced
+    ),
     "spectral clustering": rival(spectral, centered),
-    "average linkage": rival(average_linkage, centered),
-    "Ward": rival(lambda n_clusters, _: AgglomerativeClustering(n_clusters), centered),
+    "average linkage": rival(
+        partial(linkage, metric="cosine", linkage="average"), centered
+    ),
+    "Ward": rival(linkage, centered),
     "t-SNE + k-means": rival(k_means, t_sne),
     "UMAP + k-means": rival(k_means, umap),
     "UMAP + Gaussian mixture": rival(mixture, umap),
     "UMAP + HDBSCAN": rival(dense_regions, umap),
-    "Leiden": rival(communities, centered),
-    "Leiden, resolution 1": rival(lambda _, seed: communities(None, seed), centered),
+    "Leiden": rival(partial(labels_by, leiden), centered),
+    "Leiden, resolution 1": rival(
+        lambda n_clusters, seed: labels_by(leiden, None, seed), centered
+    ),
     "TURTLE": search,
     "TURTLE, power law": partial(search, prior_exponent=1.0),
-    "TEMI": rival(heads, centered),
+    "TEMI": rival(partial(labels_by, temi), centered),
 }

@@ -36,21 +36,6 @@ def temi(
 ) -> NDArray:
     """Train heads, and label rows by the teacher of the head with the lowest loss.
 
-    Parameters
-    ----------
-    rows : ndarray of float of shape (n_samples, n_features)
-        Features, whose neighbors are found by cosine; at least two rows.
-    n_clusters : int
-        Number of clusters.
-    seed : int
-        Seed of the heads, the order of images and the choice of neighbors.
-    max_epochs : int, default=200
-        Passes over the images, as in the paper.
-
-    Returns
-    -------
-    labels : ndarray of int of shape (n_samples,)
-
     Examples
     --------
     >>> import numpy as np

@@ -37,29 +37,12 @@ def turtle(
     prior_exponent: float = 0.0,
     n_steps: int = 2000,
 ) -> NDArray:
-    """Search for the labels of rows.
+    """Search for the labels of rows, in spaces of some widths that lie side by side.
 
-    Parameters
-    ----------
-    rows : ndarray of float of shape (n_samples, n_features)
-        Features, those of several spaces side by side.
-    n_clusters : int
-        Number of clusters.
-    seed : int
-        Seed of the initial layers.
-    widths : tuple of int, default=()
-        Columns of each space, in their order in rows. Empty stands for one space.
-    prior_exponent : float, default=0.0
-        Above 0 the entropy, which asks for equal sizes, becomes minus the divergence of
-        the sorted sizes from ``rank ** -prior_exponent``, in the manner of PET-TURTLE
-        (without its sparse logits). 1 is Zipf's law. Source: Salazar Cavazos, 2026,
-        arXiv:2601.03237.
-    n_steps : int, default=2000
-        Steps of the labels. The paper makes 6,000.
-
-    Returns
-    -------
-    labels : ndarray of int of shape (n_samples,)
+    With an exponent the entropy, which asks for equal sizes, becomes minus the
+    divergence of the sorted sizes from ``rank ** -prior_exponent`` (1 is Zipf's law),
+    in the manner of PET-TURTLE, but without its sparse logits. Source: Salazar Cavazos,
+    PET-TURTLE, 2026, arXiv:2601.03237. The steps are a third of the paper's.
 
     Examples
     --------
@@ -114,14 +97,13 @@ def _teach(spaces: tuple[Tensor, ...], labels: Tensor) -> Layers:
 def _label(layers: Layers, spaces: tuple[Tensor, ...]) -> Tensor:
     """Return the mean over spaces of the softmaxes."""
     pairs = zip(layers, spaces, strict=True)
-    return torch.stack([layer(space).softmax(dim=1) for layer, space in pairs]).mean(0)
+    return torch.stack([f(x).softmax(1) for f, x in pairs]).mean(dim=0)
 
 
 def _misfit(layers: Layers, spaces: tuple[Tensor, ...], labels: Tensor) -> Tensor:
     """Return the cross-entropy of soft labels, summed over spaces."""
     pairs = zip(layers, spaces, strict=True)
-    losses = [functional.cross_entropy(layer(space), labels) for layer, space in pairs]
-    return torch.stack(losses).sum()
+    return torch.stack([functional.cross_entropy(f(x), labels) for f, x in pairs]).sum()
 
 
 def _imbalance(labels: Tensor, exponent: float) -> Tensor:
