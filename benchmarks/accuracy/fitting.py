@@ -17,10 +17,7 @@ from benchmarks.accuracy.profiles import PROFILES
 from benchmarks.accuracy.scoring import score_labels, score_rows
 from benchmarks.records import Record, read_peak
 from sklearn_mfavb.images import open_images
-from sklearn_mfavb.metrics import (
-    clustering_accuracy,
-    neighbor_agreement,
-)
+from sklearn_mfavb.metrics import clustering_accuracy, neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 
 __all__ = ["measure"]

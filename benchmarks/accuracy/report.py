@@ -17,18 +17,9 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.accuracy import tables
 from benchmarks.accuracy.profiles import PROFILES
-from benchmarks.accuracy.tables import (
-    by_method,
-    conditions,
-    looks_at,
-    number_tables,
-    overview,
-    score_table,
-    settings_table,
-    standings,
-    values_of,
-)
+from benchmarks.accuracy.tables import by_method, looks_at, values_of
 from benchmarks.records import RESULTS, Record, distinct, latest, read_records, select
 from benchmarks.records import table as markdown
 
@@ -52,18 +43,18 @@ def report(records: list[Record]) -> Iterator[str]:
         chosen = select(records, profile=profile)
         yield from ("", f"## Profile {profile}: {PROFILES[profile].purpose}")
         if not PROFILES[profile].tells_n_clusters:
-            yield from number_tables(chosen)
+            yield from tables.number_tables(chosen)
             continue
-        yield from overview(chosen)
+        yield from tables.overview(chosen)
         if "balanced_acc" in chosen[0]:
-            yield from standings(chosen)
+            yield from tables.standings(chosen)
         for dataset in distinct(chosen, "dataset"):
             runs = select(chosen, dataset=dataset)
             yield from ("", f"### {dataset} ({profile})")
             for features in distinct(runs, "features"):
                 same = select(runs, features=features)
-                yield from ("", conditions(same), "", *score_table(same))
-        yield from settings_table(chosen)
+                yield from ("", tables.conditions(same), "", *tables.score_table(same))
+        yield from tables.settings_table(chosen)
 
 
 def compare(new: list[Record], old: list[Record]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -173,20 +174,17 @@ def number_tables(records: list[Record]) -> Iterator[str]:
     header = ["set", "classes", "estimated, seed by seed", "right"]
     header.append("off by one at most")
     methods = by_method(records)
-    for method, runs in methods.items():
-        for part in distinct(runs, "part"):
-            chosen, off = select(runs, part=part), []
-            rows = []
-            for name, n, found in numbers(chosen):
-                misses = np.abs(np.array(found) - n)
-                rows.append([name, str(n), ", ".join(map(str, found)), *hits(misses)])
-                off.extend(misses)
+    for method, part in product(methods, distinct(records, "part")):
+        chosen, rows, off = select(methods[method], part=part), [], []
+        for name, n, found in numbers(chosen):
+            misses = np.abs(np.array(found) - n)
+            rows.append([name, str(n), ", ".join(map(str, found)), *hits(misses)])
+            off.extend(misses)
+        if rows:
             rows.append(["all", "", "", *hits(np.array(off))])
-            shown = [
-                method if len(methods) > 1 else "",
-                looks_at(chosen[0]["features"]),
-            ]
-            title = ", ".join(filter(None, [*shown, part]))
+            named = f"{method}; " if len(methods) > 1 else ""
+            title = f"{named}{looks_at(chosen[0]['features'])}"
+            title = ", ".join(filter(None, [title, part]))
             yield from ("", f"{title[0].upper()}{title[1:]}:", "")
             yield from markdown(header, rows)
 
