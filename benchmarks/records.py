@@ -1,5 +1,6 @@
 """Records of measurements, one JSON line each, and Markdown tables of them."""
 
+import contextlib
 import importlib.metadata
 import json
 import multiprocessing
@@ -16,6 +17,7 @@ Record = dict[str, Any]
 
 RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("sklearn-mfavb", "torch", "timm", "skorch", "scikit-learn", "numpy")
+LIBRARIES_OF_EXTRA = ("umap-learn", "leidenalg")  # named where they are installed
 # Children are forked from a server that has imported these and done nothing else: they
 # start in 0.1 s instead of 5 s, and their peak of memory is their own. (The peak of a
 # spawned child starts at that of its parent: Linux keeps it over exec.)
@@ -39,6 +41,9 @@ def append_record(path: Path, record: Record) -> None:
     """Write a record with versions and machine, at once and on a line of its own."""
     path.parent.mkdir(parents=True, exist_ok=True)
     versions = {library: importlib.metadata.version(library) for library in LIBRARIES}
+    for library in LIBRARIES_OF_EXTRA:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[library] = importlib.metadata.version(library)
     machine = {"processor": platform.machine(), "n_cores": os.cpu_count()}
     line = json.dumps({**record, "versions": versions, "machine": machine}) + "\n"
     with path.open("ab+") as file:

@@ -101,6 +101,8 @@ def test_pages_show_what_the_reports_print():
         kept = ROOT / "benchmarks" / "results" / f"{room}.md"
         assert printed == kept.read_text("utf-8")
     results = ROOT / "benchmarks" / "results"
+    printed = run_program("accuracy.report", "--results", results / "rivals.jsonl")
+    assert printed.stdout == (results / "rivals.md").read_text("utf-8")
     rebuilt = ("--results", results / "rebuilt.jsonl")
     compared = ("--against", results / "accuracy.jsonl")
     printed = run_program("accuracy.report", *rebuilt, *compared).stdout
@@ -131,7 +133,7 @@ def test_table_of_methods_covers_every_estimator(monkeypatch):
     public = {name for name in estimators.__all__ if name.endswith("Clustering")}
     assert public <= set(methods.METHODS)
     for name in methods.METHODS:
-        made = methods.make(name, 3, 7, settings={}, has_features=True)
+        made = methods.make(name, 3, 7, settings={}, widths=(5,))
         if name in public:
             assert type(made) is getattr(estimators, name)
             assert (made.n_clusters, made.random_state) == (3, 7)

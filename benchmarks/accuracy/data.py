@@ -1,5 +1,6 @@
 """Sets of images by name, or parts of them, with the features that go with them."""
 
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,22 +21,32 @@ class MissingFeatures(Exception):
 class Data(NamedTuple):
     """The images that are clustered, and what goes with them."""
 
-    images: NDArray[np.uint8] | list[str]
-    classes: NDArray[np.int64]
+    images: NDArray[np.uint8] | list[str] | None  # None: features alone
+    classes: NDArray[np.int64]  # -1 is a stranger, an image from another set
     features: dict[str, NDArray[np.float32]]  # by encoder
 
     @property
+    def is_known(self) -> NDArray[np.bool_]:
+        """The images that are of a class of the set."""
+        return self.classes >= 0
+
+    @property
     def n_clusters(self) -> int:
-        """The number of classes, which every method is told."""
-        return len(np.unique(self.classes))
+        """The number of classes, which most methods are told."""
+        return len(np.unique(self.classes[self.is_known]))
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """The columns of each encoder's features."""
+        return tuple(array.shape[1] for array in self.features.values())
 
     def take(self, rows: NDArray[np.int64]) -> "Data":
         """Take some of the images."""
         images = self.images
         if isinstance(images, list):
-            taken: NDArray | list[str] = [images[row] for row in rows]
+            taken: NDArray | list[str] | None = [images[row] for row in rows]
         else:
-            taken = images[rows]
+            taken = None if images is None else images[rows]
         features = {name: array[rows] for name, array in self.features.items()}
         return Data(taken, self.classes[rows], features)
 
@@ -48,7 +59,12 @@ class Data(NamedTuple):
             return np.hstack([normalize(array) for array in self.features.values()])
         if self.features:
             return next(iter(self.features.values()))
+        assert self.images is not None
         return _read_pixels(self.images)
+
+
+# The set, how many of its classes, largest to smallest class, another set.
+_NAME = re.compile(r"(.+?)(?::(\d+))?(?:-tail(\d+))?(?:\+(.+))?")
 
 
 def load(
@@ -56,25 +72,70 @@ def load(
 ) -> Data:
     """Load a set, less what the profile, or the name of the set, leaves out.
 
-    ``NAME:3`` are three classes that the seed draws, and ``NAME-longtail`` the images
-    whose numbers are in the file ``longtail/NAME.npy`` of the folder of data.
+    ``NAME:3`` are three classes that the seed draws. In ``NAME-tail10`` the sizes of
+    classes fall exponentially, the largest being ten times the smallest; the seed draws
+    which is which. Of ``NAME+OTHER`` a tenth are images of another set, which the seed
+    draws too. ``NAME:3-tail10+OTHER`` is all of this.
     """
-    name, _, n_classes = dataset.removesuffix("-longtail").partition(":")
-    loaded = load_image_set(name, data_dir)
-    features = dict(_find_features(spec, name, loaded.features) for spec in encoders)
-    data = Data(loaded.images, loaded.target, features)
+    matched = _NAME.fullmatch(dataset)
+    assert matched is not None
+    name, n_classes, ratio, other = matched.groups()
+    data = _load_whole(name, data_dir, encoders)
     n_images = len(data.classes)
-    if dataset.endswith("-longtail"):
-        assert data_dir is not None
-        data = data.take(np.load(data_dir / "longtail" / f"{name}.npy"))
-    elif n_classes:
+    if n_classes:
         rng = np.random.default_rng([int(n_classes), seed])
         chosen = rng.choice(np.unique(data.classes), int(n_classes), replace=False)
         data = data.take(np.flatnonzero(np.isin(data.classes, chosen)))
-    elif n_images > (n_kept := p.sample_sizes.get(name, n_images)):
+    if ratio:
+        data = data.take(draw_tail(data.classes, int(ratio), seed))
+    n_kept = p.sample_sizes.get(dataset, n_images)  # only of sets as they are
+    if n_images > n_kept:
         rng = np.random.default_rng(0)
         data = data.take(np.sort(rng.permutation(n_images)[:n_kept]))
+    if other:
+        data = _add_strangers(data, _load_whole(other, data_dir, encoders), seed)
     return data
+
+
+def draw_tail(classes: NDArray[np.int64], ratio: int, seed: int) -> NDArray[np.int64]:
+    """Draw images so that the sizes of classes fall exponentially by a ratio.
+
+    The largest class has as many images as the smallest one of all had before, and none
+    less than two.
+    """
+    rng = np.random.default_rng(1000 + seed)
+    names, sizes = np.unique(classes, return_counts=True)
+    falls = np.linspace(0, -1, len(names))
+    kept = [
+        rng.permutation(np.flatnonzero(classes == names[place]))[:size]
+        for place, size in zip(
+            rng.permutation(len(names)),
+            np.maximum(2, np.round(sizes.min() * float(ratio) ** falls)).astype(int),
+            strict=True,
+        )
+    ]
+    return np.sort(np.concatenate(kept))
+
+
+def _load_whole(name: str, data_dir: Path | None, encoders: list[str]) -> Data:
+    """Load all images of a set, with the features by every encoder."""
+    loaded = load_image_set(name, data_dir)
+    features = dict(_find_features(spec, name, loaded.features) for spec in encoders)
+    return Data(loaded.images, loaded.target, features)
+
+
+def _add_strangers(data: Data, others: Data, seed: int) -> Data:
+    """Put images of another set among those of a set, one in ten of all."""
+    if not data.features:
+        raise MissingFeatures("images of two sets are compared by features alone")
+    n_strangers = round(len(data.classes) / 9)
+    drawn = np.random.default_rng(seed).permutation(len(others.classes))[:n_strangers]
+    features = {
+        name: np.concatenate([array, others.features[name][drawn]])
+        for name, array in data.features.items()
+    }
+    classes = np.concatenate([data.classes, np.full(len(drawn), -1)])
+    return Data(None, classes, features)
 
 
 def _find_features(spec: str, name: str, stored: dict) -> tuple[str, NDArray]:

@@ -1,26 +1,21 @@
 """Every method of the benchmark, and every constructor call of an estimator.
 
 `METHODS` maps a name to a function of the number of clusters, the seed, what the
-profile sets for the class, and whether there are features. It returns an estimator with
-`fit_predict`: one of ours, which takes images and ``features=``, or a pipeline of
-scikit-learn, which takes rows of pixels or features. Whatever is not said here is the
-default of the class. To add a method, add a line.
+profile sets for the class, and the widths of the features, one for each encoder. It
+returns an estimator with `fit_predict`: one of ours, which takes images and
+``features=``, or one of ``rivals.py``, which takes rows of pixels or features. Whatever
+is not said here is the default of the class. To add a method, add a line.
 """
 
-import importlib.util
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator
-from sklearn.cluster import AgglomerativeClustering, KMeans, SpectralClustering
-from sklearn.manifold import TSNE
-from sklearn.mixture import GaussianMixture
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 import sklearn_mfavb
+from benchmarks.accuracy.rivals import RIVALS, Rival
 from sklearn_mfavb import CLIPFeatures, NClustersSelector, Neighbors, ViT
 from sklearn_mfavb import estimators as family
 
@@ -41,21 +36,20 @@ FAMILY = tuple(
         key=lambda name: name != "MFAVBClustering",  # ours comes first
     )
 )
-N_INIT = 10
 CLIP_MODEL = "ViT-B-16-quickgelu"
 
 
 def ours(
     name: str,
-    n_clusters: int,
+    n_clusters: int | str,
     seed: int,
     settings: dict[str, Any],
-    has_features: bool,
+    widths: tuple[int, ...],
     **changes: Any,
 ) -> BaseEstimator:
     """Make an estimator of the package."""
     estimator_class = getattr(sklearn_mfavb, name)
-    encoder = {"encoder": "precomputed"} if has_features else {}
+    encoder = {"encoder": "precomputed"} if widths else {}
     estimator = estimator_class(n_clusters, **encoder, random_state=seed)
     return estimator.set_params(**settings, **changes)
 
@@ -74,66 +68,9 @@ def make_encoder(weights: Path, device: str) -> CLIPFeatures:
     return CLIPFeatures(CLIP_MODEL, weights, device=device)
 
 
-def centered() -> list[BaseEstimator]:
-    """Take the direction that all images share off unit rows."""
-    return [Normalizer(), StandardScaler(with_std=False), Normalizer()]
-
-
-def baseline(
-    final: Callable[[int, int], BaseEstimator],
-    before: Callable[[], list[BaseEstimator]] = list,
-) -> Callable[..., BaseEstimator]:
-    """Make the function of a pipeline that looks at rows."""
-    return lambda n_clusters, seed, *_: make_pipeline(
-        *before(), final(n_clusters, seed)
-    )
-
-
-def k_means(n_clusters: int, seed: int) -> KMeans:
-    """Take the best of ten starts."""
-    return KMeans(n_clusters, n_init=N_INIT, random_state=seed)
-
-
-def mixture(n_clusters: int, seed: int) -> GaussianMixture:
-    """Let Gaussians share one covariance."""
-    return GaussianMixture(
-        n_clusters,
-        covariance_type="tied",
-        n_init=3,
-        # A thousandth of the mean variance of a coordinate of unit rows, 512 wide.
-        reg_covar=2e-6,
-        random_state=seed,
-    )
-
-
-def spectral(n_clusters: int, seed: int) -> SpectralClustering:
-    """Cut the graph of each row and its 20 nearest neighbors."""
-    return SpectralClustering(
-        n_clusters,
-        affinity="nearest_neighbors",
-        n_neighbors=21,
-        n_init=N_INIT,
-        random_state=seed,
-    )
-
-
-def average_linkage(n_clusters: int, seed: int) -> AgglomerativeClustering:
-    """Merge by the mean cosine distance, whatever the seed."""
-    return AgglomerativeClustering(n_clusters, metric="cosine", linkage="average")
-
-
-def umap(n_clusters: int, seed: int, *_: Any) -> BaseEstimator:
-    """Cluster three dimensions of UMAP, which most people run today."""
-    from umap import UMAP
-
-    reduce = UMAP(n_components=3, n_neighbors=15, random_state=seed)
-    return make_pipeline(Normalizer(), reduce, k_means(n_clusters, seed))
-
-
-def t_sne(n_clusters: int, seed: int, *_: Any) -> BaseEstimator:
-    """Cluster three dimensions of t-SNE."""
-    reduce = FunctionTransformer(TSNE(3, random_state=seed).fit_transform)
-    return make_pipeline(Normalizer(), reduce, k_means(n_clusters, seed))
+def beside(make_rival: Rival) -> Callable[..., BaseEstimator]:
+    """Make the function of a rival, for which profiles set nothing."""
+    return lambda n_clusters, seed, _, widths: make_rival(n_clusters, seed, widths)
 
 
 def selector(n_clusters: int, seed: int, *_: Any) -> NClustersSelector:
@@ -159,13 +96,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 METHODS: dict[str, Callable[..., BaseEstimator]] = {
-    "k-means": baseline(k_means),
-    "k-means, centered": baseline(k_means, centered),
-    "Gaussian mixture": baseline(mixture, centered),
-    "spectral clustering": baseline(spectral, centered),
-    "average linkage": baseline(average_linkage, centered),
-    **({"UMAP + k-means": umap} if importlib.util.find_spec("umap") else {}),
-    "t-SNE + k-means": t_sne,
+    **{name: beside(make_rival) for name, make_rival in RIVALS.items()},
     **{name: partial(ours, name) for name in FAMILY},
     **{
         f"MFAVBClustering, {name}": partial(ours, "MFAVBClustering", **changes)
@@ -220,7 +151,12 @@ def is_ours(method: str) -> bool:
 
 
 def make(
-    method: str, n_clusters: int, seed: int, *, settings: dict, has_features: bool
+    method: str,
+    n_clusters: int | str,
+    seed: int,
+    *,
+    settings: dict[str, Any],
+    widths: tuple[int, ...],
 ) -> BaseEstimator:
-    """Make the estimator of a method."""
-    return METHODS[method](n_clusters, seed, settings, has_features)
+    """Make the estimator of a method; "auto" clusters are for those that find them."""
+    return METHODS[method](n_clusters, seed, settings, widths)

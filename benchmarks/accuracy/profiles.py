@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.accuracy.methods import FAMILY, METHODS
+from benchmarks.accuracy.rivals import RIVALS
 
 __all__ = ["PROFILES", "Profile"]
 
-BASELINES = tuple(
-    name for name in METHODS if not name.startswith((*FAMILY, "NClusters"))
+BASELINES = (
+    "k-means",
+    "k-means, centered",
+    "Gaussian mixture",
+    "spectral clustering",
+    "average linkage",
+    "t-SNE + k-means",
 )
+ON_FEATURES = ("MFAVBClustering", *RIVALS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +33,8 @@ class Profile:
     sample_sizes: Mapping[str, int] = field(default_factory=dict)
     # So many images, drawn by the seed, are fitted; the others are predicted and score.
     n_fitted: int | None = None
+    # Whether methods are told the number of classes.
+    tells_n_clusters: bool = True
 
 
 PHOTOGRAPHS = ("cifar10_5k", "ucmerced16", "rsscn7")
@@ -72,20 +81,48 @@ PROFILES: dict[str, Profile] = {
         methods=("MFAVBClustering",),
         n_fitted=4000,
     ),
+    "rivals": Profile(
+        purpose="what people run on features today, and ours at its defaults",
+        datasets=PHOTOGRAPHS,
+        methods=ON_FEATURES,
+    ),
+    # The seed draws the tail, too.
     "longtail": Profile(
-        purpose="defaults, with sizes of classes that fall exponentially",
-        datasets=tuple(f"{name}-longtail" for name in PHOTOGRAPHS),
-        methods=(*BASELINES, *FAMILY, "MFAVBClustering, balance 0"),
+        purpose="rivals, with sizes of classes that fall exponentially",
+        datasets=tuple(
+            f"{name}-tail{ratio}" for ratio in (10, 50) for name in PHOTOGRAPHS
+        ),
+        methods=ON_FEATURES,
     ),
     "n_clusters": Profile(
-        purpose="how often NClustersSelector finds the number of classes",
-        datasets=(
-            *(f"cifar10_5k:{n}" for n in (3, 5, 8, 10)),
-            *(f"ucmerced16:{n}" for n in (3, 5, 8, 12, 16)),
-            *(f"rsscn7:{n}" for n in (3, 5, 7)),
-            *(f"{name}-longtail" for name in PHOTOGRAPHS),
+        purpose="how often the number of classes is found",
+        datasets=tuple(
+            f"{name}{tail}"
+            for tail in ("", "-tail10")
+            for name in (
+                *(f"cifar10_5k:{n}" for n in (3, 5, 8, 10)),
+                *(f"ucmerced16:{n}" for n in (3, 5, 8, 12, 16)),
+                *(f"rsscn7:{n}" for n in (3, 5, 7)),
+            )
         ),
-        seeds=(0, 1, 2, 3, 4),
-        methods=("NClustersSelector",),
+        methods=(
+            "NClustersSelector",
+            "MFAVBClustering",
+            "UMAP + HDBSCAN",
+            "Leiden, resolution 1",
+        ),
+        tells_n_clusters=False,
+    ),
+    # The two sets of aerial photographs share kinds of places: between them strangers
+    # are hard to tell, and some are none.
+    "strangers": Profile(
+        purpose="one image in ten is from another set",
+        datasets=(
+            *(f"{name}+cifar10_5k" for name in ("ucmerced16", "rsscn7")),
+            *(f"cifar10_5k+{name}" for name in ("ucmerced16", "rsscn7")),
+            "ucmerced16+rsscn7",
+            "rsscn7+ucmerced16",
+        ),
+        methods=tuple(m for m in ON_FEATURES if not m.startswith(("TURTLE", "TEMI"))),
     ),
 }

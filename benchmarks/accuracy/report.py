@@ -17,155 +17,23 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy.methods import METHODS
+from benchmarks.accuracy import tables
 from benchmarks.accuracy.profiles import PROFILES
+from benchmarks.accuracy.tables import by_method, looks_at, values_of
 from benchmarks.records import RESULTS, Record, distinct, latest, read_records, select
 from benchmarks.records import table as markdown
 
 KEYS = ("method", "dataset", "seed", "profile", "features", "part")
-SCORES = {"ACC": "acc", "NMI": "nmi", "ARI": "ari", "ACC, fitted to": "acc_fitted"}
 NOTE = (
-    "Means ± standard deviations over seeds; the best mean in bold. Score: without "
-    "labels, the part of labels that neighbors confirm, to be compared within methods "
-    "on pixels or within methods on features. Balance: entropy of cluster sizes, 1 if "
-    "all are equal. Seconds (of fit) and MiB (peak of the process): medians. Methods "
-    "that `methods.py` does not have come last: they are of earlier versions."
+    "Means ± standard deviations over seeds, which also draw the parts and tails of "
+    "sets; the best mean in bold. Balanced ACC: mean recall of classes. AUROC: of the "
+    "images from another set; other scores are of the rest. Score: without labels, the "
+    "part of labels that neighbors confirm, to be compared within methods on pixels or "
+    "within methods on features. Balance: entropy of cluster sizes, 1 if all are "
+    "equal. Found: clusters, without noise. Seconds (of fit) and MiB (peak of the "
+    "process): medians. Methods that `methods.py` does not have come last: they are of "
+    "earlier versions."
 )
-
-
-def values_of(runs: list[Record], key: str) -> np.ndarray:
-    """List what runs have recorded under a key."""
-    return np.array([run[key] for run in runs if run.get(key) is not None])
-
-
-def by_method(records: list[Record]) -> dict[str, list[Record]]:
-    """Group records by method, in the order of `METHODS`; those not there come last."""
-    order = list(METHODS)
-    methods = distinct(records, "method")
-    methods.sort(key=lambda name: order.index(name) if name in order else len(order))
-    return {method: select(records, method=method) for method in methods}
-
-
-def score_column(runs_of: dict[str, list[Record]], key: str) -> dict[str, str]:
-    """Format mean and deviation of each method, and the best mean in bold."""
-    found = {name: values_of(runs, key) for name, runs in runs_of.items()}
-    means = {name: f"{v.mean():.3f}" for name, v in found.items() if len(v)}
-    # A lucky seed is no best mean: three seeds compete, or as many as there are.
-    enough = min(3, max(map(len, found.values())))
-    best = max((m for n, m in means.items() if len(found[n]) >= enough), default="")
-    return {
-        name: (f"**{mean}**" if mean == best and len(found[name]) >= enough else mean)
-        + (f" ± {found[name].std():.3f}" if len(found[name]) > 1 else "")
-        for name, mean in means.items()
-    }
-
-
-def score_table(records: list[Record]) -> list[str]:
-    """Compare the methods on one data set."""
-    runs_of = by_method(records)
-
-    def column(key: str, form: str, combine: Any) -> dict[str, str]:
-        found = {name: values_of(runs, key) for name, runs in runs_of.items()}
-        return {n: form.format(combine(v)) for n, v in found.items() if len(v)}
-
-    columns = {name: score_column(runs_of, key) for name, key in SCORES.items()}
-    columns |= {
-        "lowest ACC": column("acc", "{:.3f}", np.min),
-        "score": column("score", "{:.3f}", np.mean),
-        "balance": column("balance", "{:.2f}", np.mean),
-        "seeds": {name: str(len(runs)) for name, runs in runs_of.items()},
-        "seconds": column("seconds", "{:.1f}", np.median),
-        "MiB": column("peak_mib", "{:.0f}", np.median),
-    }
-    columns = {name: cells for name, cells in columns.items() if cells}
-    rows = [[m, *(cells.get(m, "") for cells in columns.values())] for m in runs_of]
-    return markdown(["method", *columns], rows)
-
-
-def overview(records: list[Record]) -> Iterator[str]:
-    """Yield the accuracy of all methods on all data sets, by what they look at."""
-    for features in sorted(distinct(records, "features"), key=str):
-        chosen = select(records, features=features)
-        datasets, methods = distinct(chosen, "dataset"), by_method(chosen)
-        columns = [
-            score_column(by_method(select(chosen, dataset=dataset)), "acc")
-            for dataset in datasets
-        ]
-        rows = [[m, *(column.get(m, "") for column in columns)] for m in methods]
-        counts = {
-            len(select(chosen, method=run["method"], dataset=run["dataset"]))
-            for run in chosen
-        }
-        seeds = " to ".join(map(str, sorted({min(counts), max(counts)})))
-        yield from ("", f"ACC, {looks_at(features)}; seeds: {seeds}.", "")
-        yield from markdown(["method", *datasets], rows)
-
-
-def looks_at(features: list[str] | None) -> str:
-    """Tell what methods look at."""
-    return f"features: {', '.join(features)}" if features else "pixels alone"
-
-
-def conditions(records: list[Record]) -> str:
-    """Tell what was clustered, and on what."""
-
-    def either(key: str) -> str:
-        found = [value for value in distinct(records, key) if value is not None]
-        return " or ".join(
-            " x ".join(map(str, v)) if isinstance(v, list) else str(v) for v in found
-        )
-
-    facts = {
-        "images": either("n_images"),
-        "pixels": either("image_size"),
-        "clusters": either("n_clusters"),
-        "device": either("device"),
-        "threads": either("n_threads"),
-    }
-    known = [f"{name}: {value}" for name, value in facts.items() if value]
-    return f"{looks_at(records[0]['features'])}; {'; '.join(known)}.".capitalize()
-
-
-def settings_table(records: list[Record]) -> Iterator[str]:
-    """Yield every setting that is not a default, and for which data sets it held."""
-    rows = []
-    for method, runs in by_method(records).items():
-        for settings in filter(None, distinct(runs, "settings")):
-            datasets = distinct(select(runs, settings=settings), "dataset")
-            text = ", ".join(f"`{key}={value!r}`" for key, value in settings.items())
-            rows.append([method, text, ", ".join(datasets)])
-    if rows:
-        yield from ("", "Settings; all else has its default.", "")
-        yield from markdown(["method", "settings", "data sets"], rows)
-
-
-def selector_tables(records: list[Record]) -> Iterator[str]:
-    """Yield how often the proposed number of clusters is right."""
-    header = [
-        "set",
-        "classes",
-        "estimated, seed by seed",
-        "right",
-        "off by one at most",
-    ]
-    for part in distinct(records, "part"):
-        chosen, rows, off = select(records, part=part), [], []
-        places = {(r["dataset"].split(":")[0], r["n_clusters"]): r for r in chosen}
-        for (name, n), record in sorted(places.items()):
-            runs = select(chosen, dataset=record["dataset"], n_clusters=n)
-            estimated = [r["estimated"] for r in sorted(runs, key=lambda r: r["seed"])]
-            misses = np.abs(np.array(estimated) - n)
-            listed = ", ".join(map(str, estimated))
-            rows.append([name, str(n), listed, *hits(misses)])
-            off.extend(misses)
-        rows.append(["all", "", "", *hits(np.array(off))])
-        title = ", ".join(filter(None, [looks_at(chosen[0]["features"]), part]))
-        yield from ("", f"{title.capitalize()}:", "", *markdown(header, rows))
-
-
-def hits(misses: np.ndarray) -> list[str]:
-    """Count the proposals that are right, and nearly."""
-    return [f"{(misses <= most).sum()} of {len(misses)}" for most in (0, 1)]
 
 
 def report(records: list[Record]) -> Iterator[str]:
@@ -174,17 +42,19 @@ def report(records: list[Record]) -> Iterator[str]:
     for profile in distinct(records, "profile"):
         chosen = select(records, profile=profile)
         yield from ("", f"## Profile {profile}: {PROFILES[profile].purpose}")
-        if "estimated" in chosen[0]:
-            yield from selector_tables(chosen)
+        if not PROFILES[profile].tells_n_clusters:
+            yield from tables.number_tables(chosen)
             continue
-        yield from overview(chosen)
+        yield from tables.overview(chosen)
+        if "balanced_acc" in chosen[0]:
+            yield from tables.standings(chosen)
         for dataset in distinct(chosen, "dataset"):
             runs = select(chosen, dataset=dataset)
             yield from ("", f"### {dataset} ({profile})")
             for features in distinct(runs, "features"):
                 same = select(runs, features=features)
-                yield from ("", conditions(same), "", *score_table(same))
-        yield from settings_table(chosen)
+                yield from ("", tables.conditions(same), "", *tables.score_table(same))
+        yield from tables.settings_table(chosen)
 
 
 def compare(new: list[Record], old: list[Record]) -> Iterator[str]:
