@@ -17,7 +17,7 @@ from sklearn_mfavb.model_selection import NClustersSelector
 
 class Clusterer(BaseImageClusterer):
     def count(self) -> int:
-        return self.n_clusters
+        return self.n_clusters_
 
     def planted(self) -> int:
         return self.no_such

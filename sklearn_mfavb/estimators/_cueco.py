@@ -67,10 +67,6 @@ class CueCoClustering(BaseImageClusterer):
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
         with an encoder and for gray images, else augmentations.
-    balance : float or "auto", default="auto"
-        Extent, up to 1, to which ``assignment="mixture"`` has clusters of equal size.
-        ``"auto"``: of several mixtures, with and without equal sizes, the one that
-        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans"} or estimator, default="mixture"
         What labels an embedding when training is over. ``"mixture"``: a Gaussian
         mixture, see `sklearn_mfavb.assignment.MixtureAssigner`.
@@ -203,7 +199,6 @@ class CueCoClustering(BaseImageClusterer):
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
-        balance: float | Literal["auto"] = "auto",
         assignment: Any = "mixture",
         outliers: float | Literal["auto"] = 0.0,
         queue_size: int = 4096,
@@ -227,7 +222,6 @@ class CueCoClustering(BaseImageClusterer):
         self.image_size = image_size
         self.augmentation = augmentation
         self.positives = positives
-        self.balance = balance
         self.assignment = assignment
         self.outliers = outliers
         self.queue_size = queue_size

@@ -169,6 +169,7 @@ def test_settings_of_cueco_reach_its_objective(make, images, recorded):
 
 def test_vtcc_has_the_network_of_the_released_code():
     clusterer = VTCCClustering(10).set_params(**VTCCClustering.REFERENCE)
+    clusterer.n_clusters_ = 10
     network = clusterer._make_network(ViewShape((224, 224), 3))
     count = {
         name: sum(p.numel() for p in part.parameters())

@@ -127,7 +127,6 @@ def test_grid_search_reaches_into_groups(make, features, cls, name, values):
         (MFAVBClustering, "positives", "friends"),
         (MFAVBClustering, "max_epochs", 0),
         (MFAVBClustering, "assignment", "coin"),
-        (MFAVBClustering, "n_cluster_heads", 0),
         (MFAVBClustering, "device", 3),
         (MFAVBClustering, "encoder", 3),
         (MFAVBClustering, "training", "fast"),

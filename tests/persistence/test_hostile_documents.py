@@ -185,8 +185,10 @@ HUGE = 10**9
 FORGERIES = {
     "blocks": param("n_blocks", value=HUGE),
     "width": param("backbone", "$object", 1, "embed_dim", value=2**20),
-    "clusters": param("n_clusters", value=HUGE),
-    "heads": param("objective", "$object", 1, "n_cluster_heads", value=HUGE),
+    "clusters": learned("n_clusters_", HUGE),
+    "heads": param(
+        "objective", value={"$object": ["ContrastiveTerms", {"n_cluster_heads": HUGE}]}
+    ),
     "model of timm": param("backbone", value="vit_giant_patch14_224"),
     "layers of the encoder": put(*VISION, "layers", value=HUGE),
     "width of the encoder": put(*VISION, "width", value=2**16),

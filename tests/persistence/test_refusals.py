@@ -131,7 +131,6 @@ def test_functions_as_backbones_must_be_passed(make, images, backbone, tmp_path)
         ({"backbone": ViT(embed_dim=32)}, r"\(.*16.*\)(.|\n)*32"),
         # The same weights, read otherwise.
         ({"backbone__n_heads": 4}, "it would predict other than"),
-        ({"n_clusters": 4}, "size mismatch"),
         ({"max_epochs": -1}, "'max_epochs' parameter"),
     ],
     ids=str,
