@@ -8,9 +8,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from sklearn.cluster import KMeans
+from scipy.sparse import coo_matrix
+from sklearn.cluster import AgglomerativeClustering
 from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
@@ -18,7 +20,7 @@ from sklearn.utils.estimator_checks import (
 )
 
 from sklearn_mfavb import NClustersSelector
-from sklearn_mfavb.model_selection import _mean_silhouette
+from sklearn_mfavb.model_selection import _mean_silhouette, _modularity
 
 
 def make_rows(n_clusters, *, n_samples=300, dtype=np.float64, random_state=0):
@@ -56,23 +58,72 @@ def test_clear_clusters_are_counted(n_clusters, dtype):
     )
 
 
-def test_scores_are_silhouettes_of_kmeans_by_the_cosine(rows):
-    """The curve is what scikit-learn gives for the same labels, step by step."""
-    selector = NClustersSelector(2, 6, n_init=1, random_state=3).fit(rows)
-    seed = np.random.RandomState(3).randint(np.iinfo(np.int32).max)
+def naive_neighbors(unit, n_neighbors):
+    """Return for each row the set of its nearest rows, without itself."""
+    similarity = cosine_similarity(unit)
+    np.fill_diagonal(similarity, -np.inf)
+    return [set(row.argsort()[::-1][:n_neighbors].tolist()) for row in similarity]
+
+
+def naive_modularity(weights, labels):
+    """Sum over pairs of one cluster what their weight has beyond chance."""
+    degrees = weights.sum(axis=1)
+    beyond = weights / weights.sum() - np.outer(degrees, degrees) / weights.sum() ** 2
+    return beyond[labels[:, None] == labels].sum()
+
+
+def test_scores_are_those_of_naive_formulas(rows):
+    """The three curves are what scikit-learn's clusters and plain loops give."""
+    selector = NClustersSelector(2, 6).fit(rows)
     unit = normalize(rows)
     unit = normalize(unit - unit.mean(axis=0))
-    expected = [
-        silhouette_score(
-            unit,
-            KMeans(k, n_init=1, random_state=seed).fit_predict(unit),
-            metric="cosine",
+    near, around = naive_neighbors(unit, 10), naive_neighbors(unit, 30)
+    around = [others | {i} for i, others in enumerate(around)]
+    edges = np.array([[(j in a) + 0.0 for j in range(300)] for a in near])
+    jaccard = np.array([[len(a & b) / len(a | b) for b in around] for a in around])
+    np.fill_diagonal(jaccard, 0)
+    expected = []
+    for k in range(2, 7):
+        average = AgglomerativeClustering(k, metric="cosine", linkage="average")
+        ward = AgglomerativeClustering(k).fit_predict(unit)
+        expected.append(
+            (
+                silhouette_score(unit, average.fit_predict(unit), metric="cosine"),
+                naive_modularity(edges + edges.T, ward),
+                naive_modularity(jaccard, ward),
+            )
         )
-        for k in range(2, 7)
-    ]
     assert_array_equal(selector.n_clusters_values_, [2, 3, 4, 5, 6])
     assert_allclose(selector.scores_, expected, atol=1e-10)
-    assert selector.n_clusters_ == 2 + np.argmax(expected)
+    assert_array_equal(selector.estimates_, 2 + np.argmax(expected, axis=0))
+
+
+def test_number_is_the_median_of_the_estimates():
+    """One criterion that is far off does not move it."""
+    blobs = make_rows(6, n_samples=120, random_state=3)
+    rows = np.random.default_rng(0).normal(size=(120, 20)) * 4 + blobs
+    selector = NClustersSelector(max_clusters=20).fit(rows)
+    assert_array_equal(selector.estimates_, [6, 6, 3])
+    assert selector.n_clusters_ == 6
+    best = selector.scores_.max(axis=0)
+    chosen = np.searchsorted(selector.n_clusters_values_, selector.estimates_)
+    assert_array_equal(selector.scores_[chosen, range(3)], best)
+
+
+def test_small_clusters_are_counted():
+    """Sizes may differ ten times."""
+    sizes = [150, 70, 32, 15]
+    X, _ = make_blobs(
+        sizes, n_features=20, centers=None, random_state=0, center_box=(-8, 8)
+    )
+    assert NClustersSelector(max_clusters=12).fit(X).n_clusters_ == 4
+
+
+def test_modularity_of_one_cluster_is_zero_and_of_separate_pairs_known():
+    """Two pairs without an edge between them have modularity one half."""
+    edges = coo_matrix([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
+    assert _modularity(edges, np.zeros(4, dtype=int)) == 0
+    assert _modularity(edges, np.array([0, 0, 1, 1])) == 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -131,22 +182,19 @@ def test_same_seed_same_curve(rows):
     assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_at_most_max_samples_rows_are_compared(monkeypatch):
-    """k-means sees so many rows, drawn from all of X, and all of a smaller X."""
-    seen = []
-    fit_predict = KMeans.fit_predict
-
-    def spy(self, X, *arguments):
-        seen.append(len(X))
-        return fit_predict(self, X, *arguments)
-
-    monkeypatch.setattr(KMeans, "fit_predict", spy)
+def test_at_most_max_samples_rows_are_compared():
+    """So many rows are drawn, from all of X, and all of a smaller X."""
     X, clusters = make_blobs(500, n_features=20, centers=4, random_state=0)
     X = X[clusters.argsort()]  # the first rows are of one cluster
-    for max_samples in (100, 500, None):
-        selector = NClustersSelector(2, 5, max_samples=max_samples, random_state=0)
-        assert selector.fit(X).n_clusters_ == 4
-    assert seen == [100] * 4 + [500] * 8
+    drawn = np.random.RandomState(0).permutation(500)[:100]
+    part, some, whole, everything = (
+        NClustersSelector(2, 5, max_samples=max_samples, random_state=0).fit(rows)
+        for max_samples, rows in ((None, X[drawn]), (100, X), (500, X), (None, X))
+    )
+    assert_array_equal(part.scores_, some.scores_)
+    assert_array_equal(whole.scores_, everything.scores_)
+    assert (some.scores_ != whole.scores_).any()
+    assert some.n_clusters_ == whole.n_clusters_ == 4
 
 
 def test_input_is_left_alone(rows):
@@ -193,7 +241,6 @@ def test_only_a_range_may_be_tried(rows):
         ({"max_clusters": 12}, "max_clusters=12 .* n_samples = 12"),
         ({"max_clusters": 11, "max_samples": 11}, "max_clusters=11 .* n_samples = 11"),
         ({"max_clusters": 2.5}, "max_clusters"),
-        ({"n_init": 0}, "n_init"),
         ({"max_samples": 2}, "max_samples"),
         ({"random_state": "seed"}, "random_state"),
     ],
@@ -244,7 +291,7 @@ def test_auto_tries_no_more_than_rows_allow(X, largest):
 
 @pytest.mark.parametrize("name", ["min_clusters", "max_clusters"])
 def test_too_few_different_rows_are_told(name):
-    """A number that k-means could not find is refused, with what there is."""
+    """A number that could not be found is refused, with what there is."""
     X = np.repeat(np.eye(5), 10, axis=0)
     with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
         NClustersSelector(**{name: 6}).fit(X)
