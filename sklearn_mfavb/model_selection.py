@@ -83,9 +83,8 @@ class NClustersSelector(BaseEstimator):
     -----
     The criteria err differently. The silhouette is often too low, as it prefers groups
     of clusters to the clusters; the modularity among few neighbors is too high, and
-    that among many in between. Where all three agree, the number is rather certain.
-    ``docs/n_clusters.md`` tells how often it is right on CLIP features, and how it
-    fails.
+    that among many in between. ``docs/n_clusters.md`` tells how often the median is
+    right on CLIP features, and how it fails.
 
     References
     ----------
