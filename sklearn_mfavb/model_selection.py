@@ -257,7 +257,6 @@ def _modularity(graph: coo_matrix, labels: Labels) -> float:
 
 def _mean_silhouette(rows: Rows, labels: Labels) -> float:
     """Return the mean silhouette by squared distances, from the means of clusters."""
-    labels = np.unique(labels, return_inverse=True)[1]
     n_samples, sizes = len(rows), np.bincount(labels)
     members = np.eye(len(sizes), dtype=rows.dtype)[labels] / sizes  # (n_samples, k)
     squares = np.square(rows).sum(axis=1)
