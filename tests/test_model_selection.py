@@ -1,5 +1,6 @@
 """The number of clusters, found without labels."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -7,68 +8,122 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from sklearn.cluster import KMeans
+from scipy.sparse import coo_matrix
+from sklearn.cluster import AgglomerativeClustering
 from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_score
+from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.preprocessing import normalize
+from sklearn.utils.estimator_checks import (
+    estimator_checks_generator,
+    parametrize_with_checks,
+)
 
 from sklearn_mfavb import NClustersSelector
-from sklearn_mfavb.model_selection import _mean_silhouette
+from sklearn_mfavb.model_selection import _mean_silhouette, _modularity
 
 
-def make_rows(n_clusters, n_samples=300):
-    X, _ = make_blobs(n_samples, n_features=20, centers=n_clusters, random_state=0)
-    return X
-
-
-def select(X, **parameters):
-    parameters = {"max_clusters": 8, "random_state": 0, **parameters}
-    return NClustersSelector(**parameters).fit(X)
+def make_rows(n_clusters, *, n_samples=300, dtype=np.float64, random_state=0):
+    """Draw rows around directions that are far from each other."""
+    X, _ = make_blobs(
+        n_samples, n_features=20, centers=n_clusters, random_state=random_state
+    )
+    return X.astype(dtype)
 
 
 @pytest.fixture
 def rows():
+    """Return 300 rows in four clusters."""
     return make_rows(4)
+
+
+@parametrize_with_checks([NClustersSelector()])
+def test_scikit_learn_checks(estimator, check):
+    """The selector is a good citizen of scikit-learn; nothing is expected to fail."""
+    check(estimator)
+
+
+def test_enough_checks_are_collected():
+    """A green run is not an empty one."""
+    assert len(list(estimator_checks_generator(NClustersSelector()))) >= 30
 
 
 @pytest.mark.parametrize("n_clusters", [2, 3, 5, 9])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_clear_clusters_are_counted(n_clusters, dtype):
-    X = make_rows(n_clusters).astype(dtype)
-    assert select(X, max_clusters=12).n_clusters_ == n_clusters
+    """Blobs that are far apart are found, however many there are."""
+    X = make_rows(n_clusters, dtype=dtype)
+    assert NClustersSelector(max_clusters=12, random_state=0).fit(X).n_clusters_ == (
+        n_clusters
+    )
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda X: X.astype(np.float16),
-        lambda X: (X * 6 + 120).clip(0, 255).astype(np.uint8),
-        np.ndarray.tolist,
-        lambda X: np.broadcast_to(X, X.shape),
-        lambda X: np.vstack([X, np.zeros(20)]),
-        lambda X: np.repeat(X, 2, axis=0),
-    ],
-    ids=["half", "bytes", "list", "read-only", "a row without direction", "duplicates"],
-)
-@pytest.mark.filterwarnings("error")
-def test_rows_of_any_kind_are_rows(change):
-    selector = select(change(make_rows(3, n_samples=60)))
-    assert selector.n_clusters_ == 3
-    assert np.isfinite(selector.scores_).all()
+def naive_neighbors(unit, n_neighbors):
+    """Return for each row the set of its nearest rows, without itself."""
+    similarity = cosine_similarity(unit)
+    np.fill_diagonal(similarity, -np.inf)
+    return [set(row.argsort()[::-1][:n_neighbors].tolist()) for row in similarity]
 
 
-def test_scores_are_silhouettes_of_kmeans_by_the_cosine(rows):
-    selector = NClustersSelector(2, 6, n_init=1, random_state=3).fit(rows)
-    seed = np.random.RandomState(3).randint(np.iinfo(np.int32).max)
+def naive_modularity(weights, labels):
+    """Sum over pairs of one cluster what their weight has beyond chance."""
+    degrees = weights.sum(axis=1)
+    beyond = weights / weights.sum() - np.outer(degrees, degrees) / weights.sum() ** 2
+    return beyond[labels[:, None] == labels].sum()
+
+
+def test_scores_are_those_of_naive_formulas(rows):
+    """The three curves are what scikit-learn's clusters and plain loops give."""
+    selector = NClustersSelector(2, 6).fit(rows)
     unit = normalize(rows)
     unit = normalize(unit - unit.mean(axis=0))
-    labels = (
-        KMeans(k, n_init=1, random_state=seed).fit_predict(unit) for k in range(2, 7)
-    )
-    expected = [silhouette_score(unit, each, metric="cosine") for each in labels]
+    near, around = naive_neighbors(unit, 10), naive_neighbors(unit, 30)
+    around = [others | {i} for i, others in enumerate(around)]
+    edges = np.array([[(j in a) + 0.0 for j in range(300)] for a in near])
+    jaccard = np.array([[len(a & b) / len(a | b) for b in around] for a in around])
+    np.fill_diagonal(jaccard, 0)
+    expected = []
+    for k in range(2, 7):
+        average = AgglomerativeClustering(k, metric="cosine", linkage="average")
+        ward = AgglomerativeClustering(k).fit_predict(unit)
+        expected.append(
+            (
+                silhouette_score(unit, average.fit_predict(unit), metric="cosine"),
+                naive_modularity(edges + edges.T, ward),
+                naive_modularity(jaccard, ward),
+            )
+        )
     assert_array_equal(selector.n_clusters_values_, [2, 3, 4, 5, 6])
     assert_allclose(selector.scores_, expected, atol=1e-10)
-    assert selector.n_clusters_ == 2 + np.argmax(expected)
+    assert_array_equal(selector.estimates_, 2 + np.argmax(expected, axis=0))
+
+
+def test_number_is_the_median_of_the_estimates():
+    """One criterion that is far off does not move it."""
+    blobs = make_rows(6, n_samples=120, random_state=3)
+    rows = np.random.default_rng(0).normal(size=(120, 20)) * 4 + blobs
+    selector = NClustersSelector(max_clusters=20).fit(rows)
+    assert_array_equal(selector.estimates_, [6, 6, 3])
+    assert selector.n_clusters_ == 6
+    best = selector.scores_.max(axis=0)
+    chosen = np.searchsorted(selector.n_clusters_values_, selector.estimates_)
+    assert_array_equal(selector.scores_[chosen, range(3)], best)
+
+
+def test_small_clusters_are_counted():
+    """Sizes may differ ten times."""
+    sizes = [150, 70, 32, 15]
+    X, _ = make_blobs(
+        sizes, n_features=20, centers=None, random_state=0, center_box=(-8, 8)
+    )
+    assert NClustersSelector(max_clusters=12).fit(X).n_clusters_ == 4
+
+
+def test_modularity_of_one_cluster_is_zero_and_of_separate_pairs_known():
+    """Two pairs without an edge between them have modularity one half."""
+    edges = coo_matrix([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
+    assert _modularity(edges, np.zeros(4, dtype=int)) == 0
+    assert _modularity(edges, np.array([0, 0, 1, 1])) == 0.5
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -84,57 +139,87 @@ def test_silhouette_equals_that_from_all_pairs(dtype):
 
 
 def test_silhouette_of_coinciding_clusters_is_zero():
+    """Clusters at one and the same point are neither good nor bad, and not NaN."""
     assert _mean_silhouette(np.ones((4, 2)), np.array([0, 0, 1, 1])) == 0
-
-
-def test_silhouette_ignores_empty_clusters():
-    X = make_rows(3, n_samples=30)
-    labels = np.repeat([0, 1, 2], 10)
-    assert _mean_silhouette(X, labels * 2) == _mean_silhouette(X, labels)
 
 
 @pytest.mark.parametrize("change", ["length", "scale", "order"])
 def test_estimate_depends_on_directions_only(rows, change):
+    """The length of single rows, the unit, and the order of rows do not count."""
     rng = np.random.default_rng(0)
     changed = {
         "length": rows * rng.uniform(0.5, 2, size=(300, 1)),
         "scale": rows * 1e4,
         "order": rows[rng.permutation(300)],
     }[change]
-    first, second = select(rows), select(changed)
+    first, second = (
+        NClustersSelector(max_clusters=8, random_state=0).fit(X)
+        for X in (rows, changed)
+    )
     assert first.n_clusters_ == second.n_clusters_ == 4
     assert_allclose(first.scores_[2], second.scores_[2], atol=1e-9)
 
 
-def test_same_seed_same_curve():
+def test_same_seed_same_curve(rows):
+    """The curve is a function of the rows and the seed; global state is left alone."""
     before = np.random.get_state()[1].copy()
     noise = np.random.default_rng(0).normal(size=(200, 6))
-    first, again, other = (
-        select(noise, max_samples=100, random_state=seed).scores_ for seed in (0, 0, 1)
-    )
-    assert_array_equal(first, again)
-    assert (first != other).any()
+    curves = [
+        NClustersSelector(max_clusters=8, max_samples=100, random_state=seed)
+        .fit(noise)
+        .scores_
+        for seed in (0, 0, 1)
+    ]
+    assert_array_equal(curves[0], curves[1])
+    assert (curves[0] != curves[2]).any()
     assert_array_equal(np.random.get_state()[1], before)
 
 
-def test_at_most_max_samples_rows_are_compared(monkeypatch):
-    seen = []
-    fit_predict = KMeans.fit_predict
-
-    def spy(self, X, *arguments):
-        seen.append(len(X))
-        return fit_predict(self, X, *arguments)
-
-    monkeypatch.setattr(KMeans, "fit_predict", spy)
+def test_at_most_max_samples_rows_are_compared():
+    """So many rows are drawn, from all of X, and all of a smaller X."""
     X, clusters = make_blobs(500, n_features=20, centers=4, random_state=0)
     X = X[clusters.argsort()]  # the first rows are of one cluster
-    for max_samples in (100, 500, None):
-        assert select(X, max_clusters=5, max_samples=max_samples).n_clusters_ == 4
-    assert seen == [100] * 4 + [500] * 8
+    drawn = np.random.RandomState(0).permutation(500)[:100]
+    part, some, whole, everything = (
+        NClustersSelector(2, 5, max_samples=max_samples, random_state=0).fit(rows)
+        for max_samples, rows in ((None, X[drawn]), (100, X), (500, X), (None, X))
+    )
+    assert_array_equal(part.scores_, some.scores_)
+    assert_array_equal(whole.scores_, everything.scores_)
+    assert (some.scores_ != whole.scores_).any()
+    assert some.n_clusters_ == whole.n_clusters_ == 4
+
+
+def test_input_is_left_alone(rows):
+    """Rows are not normalized in place, even if none are drawn."""
+    before = rows.copy()
+    NClustersSelector(max_clusters=5).fit(rows)
+    assert_array_equal(rows, before)
+
+
+def test_half_precision_bytes_and_read_only_maps_are_rows(tmp_path):
+    """Features as they are stored, and pixels, can be given."""
+    X = make_rows(3, n_samples=60)
+    np.save(tmp_path / "rows.npy", X.astype(np.float16))
+    half = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    levels = (X * 6 + 120).clip(0, 255).astype(np.uint8)
+    for rows in (half, levels, X.tolist()):
+        selector = NClustersSelector(max_clusters=6, random_state=0).fit(rows)
+        assert selector.n_clusters_ == 3
+
+
+def test_rows_of_zeros_are_rows():
+    """A black image has no direction; it does not stop the others."""
+    X = make_rows(3, n_samples=90)
+    X[0] = 0
+    selector = NClustersSelector(max_clusters=6, random_state=0).fit(X)
+    assert selector.n_clusters_ == 3
+    assert np.isfinite(selector.scores_).all()
 
 
 def test_only_a_range_may_be_tried(rows):
-    selector = select(rows, min_clusters=6, max_clusters=6)
+    """The smallest number need not be 2, and the range may be one number."""
+    selector = NClustersSelector(6, 6, random_state=0).fit(rows)
     assert selector.n_clusters_ == 6
     assert_array_equal(selector.n_clusters_values_, [6])
 
@@ -149,26 +234,35 @@ def test_only_a_range_may_be_tried(rows):
         ({"max_clusters": 12}, "max_clusters=12 .* n_samples = 12"),
         ({"max_clusters": 11, "max_samples": 11}, "max_clusters=11 .* n_samples = 11"),
         ({"max_clusters": 2.5}, "max_clusters"),
-        ({"n_init": 0}, "n_init"),
         ({"max_samples": 2}, "max_samples"),
         ({"random_state": "seed"}, "random_state"),
     ],
 )
 def test_impossible_parameters_are_named(parameters, message):
+    """An error says which parameter is wrong, and what was seen."""
     X = make_rows(3, n_samples=12)
     with pytest.raises(ValueError, match=message):
         NClustersSelector(**parameters).fit(X)
 
 
 @pytest.mark.parametrize(
-    "X",
-    [np.ones((50, 3)), np.zeros((50, 3)), np.outer(np.arange(1, 51), [0.1, 0.7, -0.3])],
+    ("X", "message"),
+    [
+        (np.ones((50, 3)), "All 50 rows of X have the same direction"),
+        (np.zeros((50, 3)), "All 50 rows of X have the same direction"),
+        (np.outer(np.arange(1, 51), [0.1, 0.7, -0.3]), "the same direction"),
+        (np.full((50, 3), np.nan), "NaN"),
+        (np.full((50, 3), np.inf), "infinity"),
+        (np.ones((50, 0)), "0 feature"),
+    ],
 )
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.filterwarnings("error")
-def test_rows_without_clusters_are_refused(X, dtype):
-    with pytest.raises(ValueError, match="All 50 rows of X have the same direction"):
-        NClustersSelector(random_state=0).fit(X.astype(dtype))
+def test_rows_without_clusters_are_refused(X, dtype, message):
+    """Constant, duplicated, missing and endless values give a clear error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match=message):
+            NClustersSelector(random_state=0).fit(X.astype(dtype))
 
 
 @pytest.mark.parametrize(
@@ -188,11 +282,12 @@ def test_auto_tries_no_more_than_rows_allow(X, largest):
     assert_array_equal(selector.n_clusters_values_, range(2, largest + 1))
 
 
-def test_too_few_different_rows_are_told():
+@pytest.mark.parametrize("name", ["min_clusters", "max_clusters"])
+def test_too_few_different_rows_are_told(name):
+    """A number that could not be found is refused, with what there is."""
     X = np.repeat(np.eye(5), 10, axis=0)
-    for name in ("min_clusters", "max_clusters"):
-        with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
-            NClustersSelector(**{name: 6}).fit(X)
+    with pytest.raises(ValueError, match=f"{name}=6 .* different direction, 5"):
+        NClustersSelector(**{name: 6}).fit(X)
 
 
 @pytest.mark.parametrize(
@@ -210,5 +305,15 @@ def test_too_few_different_rows_are_told():
     ids=["folder", "path", "files", "paths", "array", "arrays", "PIL", "tensor"],
 )
 def test_images_are_told_to_become_features(X):
+    """What the estimators take is refused, and the error says what to pass."""
     with pytest.raises(ValueError, match="rows of features: pass CLIPFeatures"):
         NClustersSelector().fit(X)
+
+
+def test_duplicates_do_not_matter():
+    """Every row twice gives the same clusters, and duplicates are no reason to warn."""
+    X = make_rows(3, n_samples=20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        selector = NClustersSelector(max_clusters=8, random_state=0)
+        assert selector.fit(np.repeat(X, 2, axis=0)).n_clusters_ == 3

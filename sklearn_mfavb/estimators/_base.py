@@ -100,7 +100,7 @@ class BaseImageClusterer(
 
     labels_: NDArray[np.int64]
     n_clusters_: int
-    n_clusters_scores_: dict[int, float] | None
+    n_clusters_scores_: dict[int, list[float]] | None
     model_: ClusteringModel
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]

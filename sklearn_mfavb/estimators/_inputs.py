@@ -161,8 +161,8 @@ def score_labels(
 
 def find_n_clusters(
     dataset: ImageDataset, runtime: Runtime, seed: int
-) -> tuple[int, dict[int, float]]:
-    """Estimate the number of clusters, and return the support for every number."""
+) -> tuple[int, dict[int, list[float]]]:
+    """Estimate the number of clusters, and return the scores of every number."""
     selector = NClustersSelector(random_state=seed)
     selector.fit(_comparable_rows(dataset, runtime))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()

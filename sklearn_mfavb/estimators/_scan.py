@@ -155,8 +155,9 @@ class SCANClustering(BaseImageClusterer):
         were skipped.
     n_clusters_ : int
         Number of clusters.
-    n_clusters_scores_ : dict of int to float or None
-        Support for every number that was tried; None if the number was given.
+    n_clusters_scores_ : dict of int to list of float, or None
+        Scores of every number that was tried, by the criteria of `NClustersSelector`;
+        None if the number was given.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict

@@ -37,7 +37,6 @@ from sklearn_mfavb.persistence import library_versions
 
 _SIDE = 64  # pixels of a thumbnail
 _MOST_OUTLIERS = 64  # pictures of outliers
-_MOST_NUMBERS = 3  # numbers of clusters that are told beside the one chosen
 
 
 def write_report(
@@ -253,12 +252,11 @@ def _list_facts(estimator: Any, found: Findings) -> dict[str, str]:
         "training": f"{epochs}, {timedelta(seconds=round(seconds))}",
         "size in pixels": f"{width} x {height}{median}{seen}",
     }
-    if estimator.n_clusters_scores_ is not None:
-        support = estimator.n_clusters_scores_
-        others = sorted(support, key=support.__getitem__, reverse=True)
-        others.remove(estimator.n_clusters_)
-        told = ", ".join(map(str, others[:_MOST_NUMBERS]))
-        facts["number of clusters"] = f"{estimator.n_clusters_}, found; next {told}"
+    if (scores := estimator.n_clusters_scores_) is not None:
+        numbers, columns = list(scores), zip(*scores.values(), strict=True)
+        best = sorted(numbers[int(np.argmax(column))] for column in columns)
+        told = ", ".join(map(str, best))
+        facts["number of clusters"] = f"{estimator.n_clusters_}, the median of {told}"
     if found.score is not None:
         facts["agreement of neighbors"] = f"{found.score:.2f} (0 chance, 1 best)"
     return facts
