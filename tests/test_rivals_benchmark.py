@@ -81,6 +81,8 @@ def test_turtle_searches_in_one_space_or_two(room):
     both = np.hstack([rows, 0.5 * rows[:, :2]])
     labels = turtle(both, 3, seed=0, widths=(3, 2), n_steps=200)
     assert recall(groups, labels) == 1.0
+    wide = np.tile(rows, 200)
+    assert recall(groups, turtle(wide, 3, seed=0, n_steps=200)) == 1.0
     with pytest.raises(ValueError, match=r"widths=\(9,\) must add up .* 3\."):
         turtle(rows, 3, seed=0, widths=(9,))
 

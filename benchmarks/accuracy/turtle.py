@@ -13,8 +13,10 @@ Transfer, 2024, arXiv:2406.07236.
 
 from itertools import chain
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
@@ -24,6 +26,7 @@ __all__ = ["turtle"]
 GAMMA = 10.0
 LEARNING_RATE = 1e-3
 N_INNER_STEPS = 10
+WIDEST, N_KEPT = 512, 256
 
 Layers = list[nn.Linear]
 
@@ -57,8 +60,9 @@ def turtle(
         raise ValueError(
             f"widths={widths} must add up to the columns of rows, {rows.shape[1]}."
         )
-    widths = widths or (rows.shape[1],)
-    spaces = torch.from_numpy(rows).float().split(widths, dim=1)
+    ends = np.cumsum(widths)[:-1]
+    spaces = tuple(_narrow(space, seed) for space in np.split(rows, ends, axis=1))
+    widths = tuple(space.shape[1] for space in spaces)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         labelers, outer = _layers(widths, n_clusters, normalized=True)
@@ -70,6 +74,17 @@ def turtle(
             (loss + GAMMA * _imbalance(labels, prior_exponent)).backward()
             outer.step()
     return _label(labelers, spaces).argmax(dim=1).numpy()
+
+
+def _narrow(space: NDArray, seed: int) -> Tensor:
+    """Keep 256 principal components of a space that is wider than CLIP's.
+
+    One step size serves all spaces, and classifiers fit any labels in a wide one.
+    """
+    if space.shape[1] > WIDEST:
+        kept = PCA(min(N_KEPT, len(space)), random_state=seed)
+        space = kept.fit_transform(space)
+    return torch.from_numpy(space).float()
 
 
 def _layers(
