@@ -137,7 +137,7 @@ class MixtureAssigner(nn.Module):
         rows = normalize(embedding - center, copy=False)
         n_clusters = len(self.bias)
         if labels is None:
-            labels = _kmeans_labels(rows, n_clusters, random_state)
+            labels = kmeans_labels(rows, n_clusters, random_state)
         for _ in range(_MOST_ROUNDS):
             weight, bias = self._maximize(rows, labels)
             before, labels = labels, _likeliest(rows, weight, bias)
@@ -169,7 +169,9 @@ class MixtureAssigner(nn.Module):
         precise = np.linalg.solve(covariance, means.T).T  # (n_clusters, embed_dim)
         weight = precise / self.temperature
         offset = -0.5 * (precise * means).sum(axis=1) / self.temperature
-        level = self.balance * _balancing_offset(rows, weight, offset)
+        level = np.zeros(n_clusters)
+        if self.balance:
+            level = self.balance * _balancing_offset(rows, weight, offset)
         share = (1 - self.balance) * np.log(mass / n_samples) / self.temperature
         return weight, offset + level + share
 
@@ -205,7 +207,7 @@ def _balancing_offset(
     return level
 
 
-def _kmeans_labels(
+def kmeans_labels(
     rows: NDArray[np.float32], n_clusters: int, random_state: int
 ) -> NDArray[np.int64]:
     """Label rows by k-means.

@@ -159,7 +159,7 @@ def test_memory_does_not_grow_with_rows_times_clusters(monkeypatch):
     rows = rng.standard_normal((n_samples, 16)).astype(np.float32)
     # Not ours, and slow.
     random_labels = lambda rows, k, seed: rng.integers(0, k, len(rows))  # noqa: E731
-    monkeypatch.setattr(mixture_module, "_kmeans_labels", random_labels)
+    monkeypatch.setattr(mixture_module, "kmeans_labels", random_labels)
     monkeypatch.setattr(mixture_module, "_MOST_ROUNDS", 1)
     monkeypatch.setattr(mixture_module, "_BALANCE_ROUNDS", 2)
     mixture = MixtureAssigner(16, n_clusters)
