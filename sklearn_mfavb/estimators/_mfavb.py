@@ -84,10 +84,10 @@ class MFAVBClustering(BaseImageClusterer):
         neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
         What labels an embedding when training is over. ``"mixture"``: a Gaussian
-        mixture, see `sklearn_mfavb.assignment.MixtureAssigner`.
-        ``"kmeans"``: centers of k-means; probabilities fall with the distance by
-        Student's t. ``"head"``: the cluster head of lowest loss. Or any clusterer or
-        mixture of scikit-learn with `predict`.
+        mixture, see `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers
+        of k-means; probabilities fall with the distance by Student's t. ``"head"``: the
+        cluster head of lowest loss. Or any clusterer or mixture of scikit-learn with
+        `predict`.
     outliers : float or "auto", default=0.0
         Share of the images that belong to no cluster, and get -1; ``"auto"``: those
         that are unusually far from their neighbors. See
@@ -96,7 +96,7 @@ class MFAVBClustering(BaseImageClusterer):
         Number of fusing-augmenting blocks (FAVBs), each with its own weights.
     shared_depth : int or "auto", default="auto"
         Layers of each block that see one view alone. ``"auto"``: 1 for images up to 64
-        pixels, else 2; 2 without pixels.
+        pixels, else 2. Without pixels a depth, or a `ViT`, takes the place of the MLP.
     fused_depth : int or "auto", default="auto"
         Layers of each block that see both views of a pair; 0 turns fusion off.
         ``"auto"``: 1 for images up to 64 pixels, else 2; 0 without pixels.
@@ -108,17 +108,18 @@ class MFAVBClustering(BaseImageClusterer):
         across pairs if views are fused, else within one pair.
     backbone : str, callable or ViT, default="auto"
         Network from views to embeddings. ``"auto"``: the method's own, in a size that
-        suits the images; a `ViT` sets its sizes. Another string names a network of
-        timm, such as ``"resnet18"``. A callable is called with the keywords
-        ``image_size`` (height and width; None without pixels), ``n_channels`` and
-        ``feature_dims`` (one for each encoder), and returns a
+        suits the images, or on features alone a `FeatureMLP`; a `ViT` sets its sizes.
+        Another string names a network of timm, such as ``"resnet18"``. A callable is
+        called with the keywords ``image_size`` (height and width; None without pixels),
+        ``n_channels`` and ``feature_dims`` (one for each encoder), and returns a
         `sklearn_mfavb.backbones.Backbone`.
     objective : ContrastiveTerms, default=None
         Temperatures and weights of the loss, and the number of cluster heads. None
         stands for ``ContrastiveTerms(information_weight=0.5, n_cluster_heads=4)``.
     max_epochs : int or "auto", default="auto"
-        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
-        steps (400 if the network looks at pixels too), but at least 10.
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 350
+        steps, 400 if the network looks at pixels too and 900 with transformer blocks
+        without them, but at least 10.
     batch_size : int or "auto", default="auto"
         Largest number of images in a step. ``"auto"``: an eighth of the images, but at
         least 8 per cluster and at most 256; half of that for contrast across pairs,

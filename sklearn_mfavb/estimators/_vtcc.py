@@ -75,11 +75,11 @@ class VTCCClustering(BaseImageClusterer):
         neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
-        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture with clusters of
-        equal size (`sklearn_mfavb.assignment.MixtureAssigner`). ``"kmeans"``: centers
-        of k-means; probabilities fall with the distance by Student's t. Or any
-        clusterer or mixture of scikit-learn with `predict`. ``"auto"``: the mixture
-        with an encoder, else the head.
+        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture, see
+        `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers of k-means;
+        probabilities fall with the distance by Student's t. Or any clusterer or mixture
+        of scikit-learn with `predict`. ``"auto"``: the mixture with an encoder, else
+        the head.
     outliers : float or "auto", default=0.0
         Share of the images that belong to no cluster, and get -1; ``"auto"``: those
         that are unusually far from their neighbors. See
