@@ -45,9 +45,10 @@ class OutlierScorer(nn.Module):
     unless the cosines with the mean feature, averaged over the image and its 10
     nearest, fall below what is usual, the median minus 2.5 scaled median absolute
     deviations (MAD). Mean, median and MAD are those of the typical images, found anew
-    until nothing changes. All images are typical where that would cut more than a
-    quarter of them, which is no longer a few strangers, and where features have little
-    in common (two of them a mean cosine up to 0.5), as in most embeddings.
+    until nothing changes.All images are typical in two cases:
+    where more than a quarter would be cut, which are no few strangers; and where
+    features have little in common (two of them a mean cosine up to 0.5), as in most
+    embeddings.
 
     Parameters
     ----------
@@ -120,6 +121,7 @@ class OutlierScorer(nn.Module):
             `outliers` is out of range.
         """
         table = check_array(features, dtype=np.float32, input_name="features")
+        table = np.require(table, requirements="W")  # torch warns of others
         sample = functional.normalize(torch.from_numpy(_draw_rows(table)), dim=1)
         typical = sample[_find_typical(sample)]
         scorer = cls(typical, torch.tensor(-math.inf))
@@ -191,7 +193,10 @@ def _usual_end(scores: Tensor) -> Tensor:
     symmetric, where the scores have a long tail of normal images.
     """
     middle, spread = _middle_and_spread((1 - scores).clamp_min(_ROUNDING).log())
-    return 1 - (middle + _FAR * spread).exp()
+    end = 1 - (middle + _FAR * spread).exp()
+    # More than a few are no strangers, but a class that varies more than others.
+    is_few = (scores < end).float().mean() <= _MOST_STRANGERS
+    return end if is_few else torch.tensor(-math.inf)
 
 
 def _end_of_share(scores: Tensor, share: float) -> Tensor:

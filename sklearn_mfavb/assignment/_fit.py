@@ -61,12 +61,18 @@ class Evidence:
     device: torch.device
 
 
-def check_assignment(assignment: Any, n_clusters: int) -> None:
+def check_assignment(assignment: Any, n_clusters: int | Literal["auto"]) -> None:
     """Raise for an estimator that finds another number of clusters."""
     if isinstance(assignment, str | type):  # `clone` refuses a class
         return
     params = assignment.get_params()
     for name in ("n_clusters", "n_components"):
+        if name in params and n_clusters == "auto":
+            raise ValueError(
+                f"assignment={assignment!r} has {name}={params[name]}, but "
+                f"n_clusters='auto' may find another number: set n_clusters="
+                f"{params[name]}, or assignment='kmeans' or 'mixture'."
+            )
         if params.get(name, n_clusters) != n_clusters:
             raise ValueError(
                 f"assignment={assignment!r} has {name}={params[name]}, but "

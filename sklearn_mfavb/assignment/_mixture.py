@@ -128,11 +128,7 @@ class MixtureAssigner(nn.Module):
         FloatingPointError
             If an embedding is NaN or infinite.
         """
-        if not np.isfinite(embedding).all():
-            raise FloatingPointError(
-                "Embeddings are not finite: the network has diverged. Try a lower "
-                "learning_rate or precision='float32'."
-            )
+        check_finite(embedding)
         center = embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = normalize(embedding - center, copy=False)
         n_clusters = len(self.bias)
@@ -174,6 +170,15 @@ class MixtureAssigner(nn.Module):
             level = self.balance * _balancing_offset(rows, weight, offset)
         share = (1 - self.balance) * np.log(mass / n_samples) / self.temperature
         return weight, offset + level + share
+
+
+def check_finite(embedding: NDArray[np.float32]) -> None:
+    """Raise FloatingPointError for embeddings of a network that has diverged."""
+    if not np.isfinite(embedding).all():
+        raise FloatingPointError(
+            "Embeddings are not finite: the network has diverged. Try a lower "
+            "learning_rate or precision='float32'."
+        )
 
 
 def _blocks(n_samples: int) -> list[slice]:

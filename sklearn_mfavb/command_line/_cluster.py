@@ -54,7 +54,8 @@ HELP = {
     "encoder_cache": "Folder for its features.  [default: features in --out]",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
-    "other stages scale with it.  [default: 40; with --encoder, 900 steps]",
+    "other stages scale with it.  [default: 40; with --encoder, 350 steps, or 900 "
+    "of other methods]",
     "assignment": "What labels images after training.  [default: the method's own]",
     "balance": "How strongly clusters are kept equally large: 0 not at all, 1 fully.  "
     "[default: auto, as the images have it]",

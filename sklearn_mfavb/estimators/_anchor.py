@@ -59,8 +59,8 @@ class AnchorClustering(BaseImageClusterer):
     assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
         What labels an embedding when training is over. ``"head"``: the learned centers
         (the paper's "model"). ``"kmeans"``: k-means on the embeddings (the paper's
-        "representation"). ``"mixture"``: a Gaussian mixture with clusters of equal size
-        (`sklearn_mfavb.assignment.MixtureAssigner`). Or any clusterer or mixture of
+        "representation"). ``"mixture"``: a Gaussian mixture, see
+        `sklearn_mfavb.assignment.MixtureAssigner`. Or any clusterer or mixture of
         scikit-learn with `predict`.
     outliers : float or "auto", default=0.0
         Share of the images that belong to no cluster, and get -1; ``"auto"``: those

@@ -260,8 +260,8 @@ class BaseImageClusterer(
         chance (`sklearn_mfavb.metrics.neighbor_agreement`). Neighbors are found by the
         angle between features of the encoders if there are any, else by pixels,
         averaged down to 16 a side. These spaces do not depend on what was learned, so
-        the score compares any settings but `encoder`. On photographs a score by pixels
-        says little.
+        the score compares any settings but `encoder`, and `outliers`, which do not
+        count. On photographs a score by pixels says little.
 
         Parameters
         ----------
@@ -331,19 +331,15 @@ class BaseImageClusterer(
         before = dict(vars(self))
         try:
             with torch.inference_mode(mode=False):
-                largest = np.iinfo(np.int32).max
-                seed = check_random_state(self.random_state).randint(largest)
-                dataset, encoders = self._read(X, features, seed)
-                embedding = self._train(dataset, encoders, seed)
+                dataset, encoders = self._read(X, features)
+                embedding = self._train(dataset, encoders)
         except BaseException:
             self.__dict__ = before
             raise
         warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
         return dataset.expand(embedding)
 
-    def _read(
-        self, X: Any, features: Any, seed: int
-    ) -> tuple[ImageDataset, list[FrozenEncoder]]:
+    def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
         """Open and encode what was passed to `fit`, and count the clusters."""
         X, source, features = open_inputs(self, X, features, image_format=None)
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
@@ -352,6 +348,7 @@ class BaseImageClusterer(
                 "use_pixels=False leaves nothing to look at without an encoder: set "
                 "encoder='ViT-B-32', for example, or use_pixels=True."
             )
+        check_assignment(self.assignment, self.n_clusters)
         size = resolve_image_size(self.image_size, source, looks)
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
@@ -368,22 +365,27 @@ class BaseImageClusterer(
             verbose=self.verbose,
         )
         dataset = make_dataset(source, size, rows, asked or 1)
-        self.n_clusters_, self.n_clusters_scores_ = (
-            find_n_clusters(dataset, self._runtime(resolve_device(self.device)), seed)
-            if asked is None
-            else (asked, None)
-        )
-        check_assignment(self.assignment, self.n_clusters_)
+        self._count_clusters(dataset)
         return dataset, encoders
 
-    def _train(
-        self, dataset: ImageDataset, encoders: list[FrozenEncoder], seed: int
-    ) -> Rows:
+    def _count_clusters(self, dataset: ImageDataset) -> None:
+        """Take over the number of clusters, or look for it."""
+        if self.n_clusters != "auto":
+            self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
+        elif not (self._group("training").warm_start and hasattr(self, "model_")):
+            # The network of an earlier fit is made for its number.
+            runtime = self._runtime(resolve_device(self.device))
+            self.n_clusters_, self.n_clusters_scores_ = find_n_clusters(
+                dataset, runtime
+            )
+
+    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
         """Fit a model, take over what it learned, and return the embeddings."""
         source, training = dataset.source, self._group("training")
         device = resolve_device(self.device)
         inference = self._runtime(device)
         runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
+        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
         continues = before is not None
@@ -447,9 +449,9 @@ class BaseImageClusterer(
             else model.assign(embedding, runtime)
         )
         labels = probabilities.argmax(axis=1).astype(np.float32)
-        if self.outliers != 0:
-            scores = model.score_samples(dataset, runtime)
-            labels[scores < float(model.outliers.threshold)] = -1
+        threshold = float(model.outliers.threshold)  # -inf: all belong to a cluster
+        if threshold > -np.inf:
+            labels[model.score_samples(dataset, runtime) < threshold] = -1
         return np.nan_to_num(dataset.expand(labels), nan=-1).astype(np.int64)
 
     def _runtime(self, device: torch.device | None = None) -> Runtime:

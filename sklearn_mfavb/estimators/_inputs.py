@@ -150,20 +150,29 @@ def make_dataset(
 def score_labels(
     labels: NDArray[np.int64], dataset: ImageDataset, runtime: Runtime
 ) -> float:
-    """Score labels by those of neighbors; -1 marks images that were skipped."""
-    readable = labels >= 0
-    if not readable.any():
-        raise ValueError(f"None of the {len(labels)} images can be read.")
+    """Score labels by those of neighbors; -1 marks outliers and skipped images."""
+    members = labels >= 0
+    if not members.any():
+        source = dataset.source
+        if source is not None and len(source.unreadable) == len(labels):
+            raise ValueError(f"None of the {len(labels)} images can be read.")
+        return 0.0  # all are outliers
     rows = _comparable_rows(dataset, runtime)
-    neighbors = nearest_neighbors(rows[readable], _SCORE_NEIGHBORS)
-    return neighbor_agreement(labels[readable], neighbors)
+    neighbors = nearest_neighbors(rows[members], _SCORE_NEIGHBORS)
+    return neighbor_agreement(labels[members], neighbors)
 
 
 def find_n_clusters(
-    dataset: ImageDataset, runtime: Runtime, seed: int
+    dataset: ImageDataset, runtime: Runtime
 ) -> tuple[int, dict[int, list[float]]]:
     """Estimate the number of clusters, and return the scores of every number."""
-    selector = NClustersSelector(random_state=seed)
+    if len(dataset) < 3:
+        raise ValueError(
+            f"n_clusters='auto' needs 3 images or more, got {len(dataset)}: set "
+            "n_clusters to a number."
+        )
+    # The same rows in every fit, so that one which is resumed finds the same number.
+    selector = NClustersSelector(random_state=0)
     selector.fit(_comparable_rows(dataset, runtime))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))

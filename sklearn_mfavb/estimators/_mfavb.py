@@ -93,7 +93,8 @@ class MFAVBClustering(BaseImageClusterer):
         that are unusually far from their neighbors. See
         `sklearn_mfavb.outliers.OutlierScorer`.
     n_blocks : int, default=2
-        Number of fusing-augmenting blocks (FAVBs), each with its own weights.
+        Number of fusing-augmenting blocks (FAVBs), each with its own weights. An MLP on
+        features alone has none: set a depth or a `ViT` for blocks there.
     shared_depth : int or "auto", default="auto"
         Layers of each block that see one view alone. ``"auto"``: 1 for images up to 64
         pixels, else 2. Without pixels a depth, or a `ViT`, takes the place of the MLP.

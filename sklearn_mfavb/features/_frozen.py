@@ -35,7 +35,8 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
     """
     if len(blocks) < 2:
         return [1.0] * len(blocks)
-    readable = np.flatnonzero(np.isfinite(blocks[0][:, 0]))
+    finite = [np.isfinite(block[:, 0]) for block in blocks]
+    readable = np.flatnonzero(np.all(finite, axis=0))
     spread = np.linspace(0, len(readable) - 1, min(_MOST_ROWS, len(readable)))
     sample = readable[spread.astype(np.int64)]
     n_clusters = min(n_clusters, len(sample))

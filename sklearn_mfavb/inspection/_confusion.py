@@ -91,7 +91,7 @@ class MatchedConfusionDisplay(Display):
     def from_findings(cls, found: Findings, y: ArrayLike, **options: Any) -> Self:
         """Draw classes `y` against the clusters that :func:`gather_findings` found.
 
-        Files that were skipped do not count. Options as in `from_predictions`.
+        Outliers and skipped files do not count. Options as in `from_predictions`.
         """
         return cls._from_read(column_or_1d(y), found.labels, **options)
 

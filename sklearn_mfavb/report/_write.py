@@ -248,7 +248,7 @@ def _list_facts(estimator: Any, found: Findings) -> dict[str, str]:
         "skipped": f"{len(found.source.unreadable):,}",
         "non-empty clusters": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
         "cluster sizes": f"{sizes.min():,} to {sizes.max():,}",
-        "mean probability": f"{100 * surest.mean():.1f} %",
+        "mean probability": f"{100 * surest.mean():.1f} %" if len(surest) else "none",
         "training": f"{epochs}, {timedelta(seconds=round(seconds))}",
         "size in pixels": f"{width} x {height}{median}{seen}",
     }

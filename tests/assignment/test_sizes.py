@@ -80,9 +80,10 @@ def test_many_images_are_clustered_by_some_and_labeled_all(monkeypatch):
         (np.eye(4, dtype=np.float32), 4),
         (np.eye(2, dtype=np.float32), 2),
         (np.ones((1, 4), np.float32), 1),
-        (np.repeat(np.eye(3, dtype=np.float32), 20, axis=0), 3),
+        (np.repeat(np.eye(3, dtype=np.float32), 70, axis=0), 3),
+        (np.random.default_rng(0).normal(size=(2300, 4)).astype(np.float32), 2100),
     ],
-    ids=["equal", "zeros", "as many", "two", "one", "duplicates"],
+    ids=["equal", "zeros", "as many", "two", "one", "duplicates", "many clusters"],
 )
 def test_little_or_nothing_to_tell_apart_is_no_error(rows, n_clusters):
     """Probabilities are finite and sum to one."""
@@ -97,3 +98,22 @@ def test_duplicates_fall_into_their_clusters():
     rows = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)
     kinds = np.repeat(np.arange(3), 20)
     assert accuracy(kinds, fit_sizes(rows, None, 3, seed=0), rows) == 1
+
+
+def test_the_last_image_may_be_nobodys_neighbor():
+    rows, _ = draw_blobs([50] * 4, distance=2.0)
+    stranger = 30 * np.ones((1, 32), np.float32)
+    assigner = fit_sizes(np.concatenate([rows, stranger]), None, 4, seed=0)
+    assert set(assigner.label(rows)) == {0, 1, 2, 3}
+
+
+def test_one_small_cluster_among_many_is_not_made_larger():
+    """The sizes are nearly equal by their entropy, and yet not equal."""
+    rows, kinds = draw_blobs([100] * 9 + [30], distance=1.5, n_dims=64)
+    assert accuracy(kinds, fit_sizes(rows, None, 10, seed=0), rows) == 1
+
+
+def test_a_network_that_has_diverged_is_told():
+    rows = np.full((40, 4), np.nan, np.float32)
+    with pytest.raises(FloatingPointError, match="has diverged"):
+        fit_sizes(rows, None, 2, seed=0)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn import config_context
+from sklearn.cluster import KMeans
 from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -17,9 +18,12 @@ from sklearn_mfavb import (
     Augmentation,
     MFAVBClustering,
     Reading,
+    ViT,
     VTCCClustering,
+    load,
 )
-from sklearn_mfavb.metrics import clustering_accuracy_scorer
+from sklearn_mfavb.backbones import FeatureMLP, FusingAugmentingViT
+from sklearn_mfavb.metrics import clustering_accuracy, clustering_accuracy_scorer
 
 METHODS = ("predict", "predict_proba", "transform", "score")
 
@@ -257,3 +261,80 @@ def test_images_that_were_fitted_are_needed_again(make, images, features):
         clusterer.predict(None, features=features)
     with pytest.raises(ValueError, match="use_pixels=False leaves nothing"):
         make(MFAVBClustering, use_pixels=False).fit(images)
+
+
+def blobs(sizes, seed=0):
+    """Draw features of classes that are far apart, and their classes."""
+    rng = np.random.default_rng(seed)
+    kinds = np.repeat(np.arange(len(sizes)), sizes)
+    centers = 3 * rng.standard_normal((len(sizes), 32))
+    return centers[kinds] + rng.standard_normal((len(kinds), 32)), kinds
+
+
+def test_the_number_of_clusters_is_found(tmp_path):
+    features, kinds = blobs([40] * 4)
+    clusterer = MFAVBClustering("auto", encoder="precomputed", random_state=0)
+    labels = clusterer.fit_predict(features)
+    assert clusterer.n_clusters_ == 4
+    assert clustering_accuracy(kinds, labels) == 1
+    assert len(clusterer.n_clusters_scores_[4]) == 3
+    assert clusterer.predict_proba(features).shape == (160, 4)
+    clusterer.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert_array_equal(loaded.predict(features), labels)
+    assert loaded.n_clusters_scores_ == clusterer.n_clusters_scores_
+    # Trained on, the network keeps the number that it was made for.
+    clusterer.set_params(training__warm_start=True, max_epochs=1)
+    assert clusterer.fit(blobs([40] * 6, seed=1)[0]).n_clusters_ == 4
+
+
+def test_what_contradicts_an_unknown_number_is_told(precomputed):
+    features, _ = blobs([20, 20])
+    kmeans = precomputed(n_clusters="auto", assignment=KMeans(8))
+    with pytest.raises(
+        ValueError, match="n_clusters=8, but n_clusters='auto' may find"
+    ):
+        kmeans.fit(features)
+    with pytest.raises(ValueError, match="n_clusters='auto' needs 3 images or more"):
+        precomputed(n_clusters="auto").fit(features[:2])
+
+
+def test_outliers_are_labeled_and_scored(tmp_path):
+    """Rows unlike all others, in fit and in predict, also once loaded."""
+    features, _ = blobs([60, 60, 60])
+    features = features + 8  # what all have in common
+    strangers = -features[:6]
+    everything = np.concatenate([features, strangers])
+    clusterer = MFAVBClustering(
+        3, encoder="precomputed", outliers="auto", max_epochs=3, random_state=0
+    )
+    labels = clusterer.fit_predict(everything)
+    assert (labels[-6:] == -1).all()
+    assert (labels[:-6] == -1).mean() < 0.05
+    assert_array_equal(clusterer.predict(everything), labels)
+    scores = clusterer.score_samples(everything)
+    assert scores[-6:].max() < scores[:-6].min()
+    assert_allclose(clusterer.predict_proba(strangers).sum(axis=1), 1, rtol=1e-5)
+    assert clusterer.score(strangers) == 0  # none belongs to a cluster
+    clusterer.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    assert_array_equal(loaded.predict(everything), labels)
+    assert_array_equal(loaded.score_samples(everything), scores)
+    share = clusterer.set_params(outliers=0.1).fit(everything)
+    assert (share.labels_ == -1).sum() == round(0.1 * len(everything))
+
+
+def test_rows_of_features_pass_an_mlp(precomputed):
+    """Blocks of transformers are there if they are asked for."""
+    features, _ = blobs([20, 20])
+    networks = {
+        "auto": precomputed(n_clusters=2, backbone="auto"),
+        "ViT": precomputed(n_clusters=2, backbone=ViT(embed_dim=16, n_heads=2)),
+        "depth": precomputed(n_clusters=2, backbone="auto", shared_depth=1),
+    }
+    kinds = {
+        name: type(each.fit(features).model_.network.backbone)
+        for name, each in networks.items()
+    }
+    assert kinds["auto"] is FeatureMLP
+    assert kinds["ViT"] is kinds["depth"] is FusingAugmentingViT
