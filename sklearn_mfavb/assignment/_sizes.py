@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ _JUDGING_NEIGHBORS, _EVENNESS = 40, 0.25
 # Entropy of the sizes, over that of equal ones, beyond which they are taken for equal.
 # Of equal classes 0.989 or more is found there, of most tails less than 0.985.
 _EQUAL = 0.985
+_AS_GOOD = 0.004  # of the score: of clusterings so near to the best, the most even
 _LOSS = 0.015  # of the score that equal sizes may cost; on these sets up to 0.012
 
 
@@ -49,8 +51,9 @@ def fit_sizes(
     in cluster :math:`k` and one in :math:`l`, and :math:`a` its margin. The first term
     is the assortativity of labels in the graph of neighbors [1]_: a large class that is
     split loses by it. The second, how even the clusters are, decides where many
-    clusterings are as good. Clusters that come out nearly equal are fitted again with
-    equal sizes, unless that score tells against it.
+    clusterings are as good; of those within 0.004 the most even is kept. Clusters that
+    come out nearly equal are fitted again with equal sizes, unless that costs more than
+    0.015.
 
     Parameters
     ----------
@@ -80,21 +83,21 @@ def fit_sizes(
         max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8)),
         metric="cosine",
     )
-    best: MixtureAssigner | None = None
-    best_score = (-1, -np.inf)
+    found = []
     for balance, labels in _starts(spaces, n_clusters, seed):
         mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=balance)
         mixture.fit(sample, random_state=seed, labels=labels)
-        score = _score(mixture.label(sample), neighbors, n_clusters)
-        if score > best_score:
-            best, best_score = mixture, score
-    assert best is not None
-    labels = best.label(sample)
-    if entropy(np.bincount(labels), base=max(n_clusters, 2)) >= _EQUAL:
+        found.append((*_score(mixture.label(sample), neighbors, n_clusters), mixture))
+    n_used, best_score, *_ = max(found, key=itemgetter(0, 1))
+    as_good = (n_used, best_score - _AS_GOOD)
+    *_, evenness, best = max(
+        (each for each in found if each[:2] >= as_good), key=itemgetter(2)
+    )
+    if evenness >= _EQUAL:
         even = MixtureAssigner(embedding.shape[1], n_clusters, balance=1.0)
-        even.fit(sample, random_state=seed, labels=labels)
-        n_used, score_of_even = _score(even.label(sample), neighbors, n_clusters)
-        if (n_used, score_of_even + _LOSS) >= best_score:
+        even.fit(sample, random_state=seed, labels=best.label(sample))
+        n_used, score, _ = _score(even.label(sample), neighbors, n_clusters)
+        if (n_used, score) >= (as_good[0], best_score - _LOSS):
             best = even
     if len(sample) < len(embedding):
         best.fit(embedding, random_state=seed, labels=best.label(embedding))
@@ -120,19 +123,20 @@ def _starts(
 
 def _score(
     labels: Labels, neighbors: NDArray[np.int64], n_clusters: int
-) -> tuple[int, float]:
-    """Score labels: by the clusters in use, then by neighbors and evenness."""
+) -> tuple[int, float, float]:
+    """Return the clusters in use, the score of labels, and their evenness."""
     used, codes = np.unique(labels, return_inverse=True)
     n_used = len(used)
     if n_used == 1:
-        return 1, 0.0
+        return 1, 0.0, 1.0
     pairs = np.repeat(codes, neighbors.shape[1]) * n_used + codes[neighbors.ravel()]
     counts = np.bincount(pairs, minlength=n_used**2).reshape(n_used, n_used)
     shares = (counts + counts.T) / (2 * counts.sum())
     margin = shares.sum(axis=0)
     by_chance = np.square(margin).sum()
     assortativity = (np.trace(shares) - by_chance) / (1 - by_chance)
-    return n_used, float(assortativity + _EVENNESS * entropy(margin, base=n_clusters))
+    evenness = float(entropy(margin, base=n_clusters))
+    return n_used, float(assortativity) + _EVENNESS * evenness, evenness
 
 
 def _directions(rows: Rows) -> Rows:
