@@ -13,7 +13,7 @@ class FeatureMLP(Backbone):
 
     A view without pixels is one token per encoder, and attention over one token is an
     expensive linear layer. On CLIP features two layers gave the accuracy of four
-    transformer layers (docs/speed.md) in a fraction of their time.
+    transformer layers (docs/measured.md) in a fraction of their time.
 
     Parameters
     ----------
