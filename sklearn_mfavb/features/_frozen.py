@@ -78,8 +78,8 @@ class FrozenEncoder:
     def restore(self, rows: Rows) -> Rows:
         """Undo `scale`, but for the length, which becomes `weight`.
 
-        With x the direction of a centered vector u - m of unit u, the other end of the
-        line from m along x on the unit sphere is u = m + t x, |u| = 1.
+        A unit vector u was centered to u - m, of direction x. So u is m + t x, where
+        the line from m along x meets the unit sphere.
         """
         directions = _unit_rows(rows)
         along = directions @ self.mean
