@@ -1,4 +1,4 @@
-"""Frozen encoders as an estimator holds them: centered and scaled features, and back."""
+"""Frozen encoders as an estimator holds them: features centered, scaled, restored."""
 
 import numpy as np
 import pytest
