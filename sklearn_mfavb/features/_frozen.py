@@ -196,6 +196,13 @@ def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
             f"The encoder {transformer!r} returned {len(rows)} rows for {len(source)} "
             "images."
         )
+    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    bad = np.setdiff1d(bad, list(source.unreadable))
+    if len(bad):
+        raise ValueError(
+            f"The encoder {transformer!r} returned NaN or infinity for {len(bad)} "
+            f"images, the first of them image {bad[0]}: its features must be finite."
+        )
     return rows
 
 

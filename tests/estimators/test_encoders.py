@@ -177,11 +177,16 @@ def test_a_fitted_model_needs_nothing_but_images(
     [
         (FunctionTransformer(lambda X: flatten(X)[:9]), ValueError, "9 rows"),
         (FunctionTransformer(lambda X: X), ValueError, "[dD]im"),
+        (
+            FunctionTransformer(lambda X: np.where(flatten(X)[:, :1] < 0, 0, np.nan)),
+            ValueError,
+            "FunctionTransformer.* NaN or infinity for .* image 0",
+        ),
         ([FunctionTransformer(flatten), 3], TypeError, "encoder must be .* got 3"),
         ([], ValueError, "encoder"),
         (["precomputed"], TypeError, "encoder must be"),
     ],
-    ids=["too few", "no rows", "a number", "none", "precomputed in a list"],
+    ids=["too few", "no rows", "not finite", "a number", "none", "precomputed in list"],
 )
 def test_what_is_no_encoder_is_refused(make, images, encoder, error, message):
     with pytest.raises(error, match=message):
