@@ -127,7 +127,7 @@ class OutlierScorer(nn.Module):
         scorer = cls(typical, torch.tensor(-math.inf))
         if outliers == "auto":
             scorer.threshold = _usual_end(scorer(typical))
-        else:
+        elif outliers > 0:
             scorer.threshold = _end_of_share(scorer(torch.from_numpy(table)), outliers)
         return scorer
 

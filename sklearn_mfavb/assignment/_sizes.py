@@ -78,26 +78,25 @@ def fit_sizes(
     drawn = np.sort(rng.permutation(len(embedding))[:n_drawn])
     sample = embedding[drawn]
     spaces = [sample] if features is None else [sample, features[drawn]]
+    directions = [_directions(space) for space in spaces]
     neighbors = nearest_neighbors(
-        _directions(sample),
+        directions[0],
         max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8)),
         metric="cosine",
     )
     found = []
-    for balance, labels in _starts(spaces, n_clusters, seed):
+    for balance, labels in _starts(directions, n_clusters, seed):
         mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=balance)
         mixture.fit(sample, random_state=seed, labels=labels)
         found.append((*_score(mixture.label(sample), neighbors, n_clusters), mixture))
     n_used, best_score, *_ = max(found, key=itemgetter(0, 1))
-    as_good = (n_used, best_score - _AS_GOOD)
-    *_, evenness, best = max(
-        (each for each in found if each[:2] >= as_good), key=itemgetter(2)
-    )
+    as_good = [each for each in found if each[:2] >= (n_used, best_score - _AS_GOOD)]
+    *_, evenness, best = max(as_good, key=itemgetter(2))
     if evenness >= _EQUAL:
         even = MixtureAssigner(embedding.shape[1], n_clusters, balance=1.0)
         even.fit(sample, random_state=seed, labels=best.label(sample))
-        n_used, score, _ = _score(even.label(sample), neighbors, n_clusters)
-        if (n_used, score) >= (as_good[0], best_score - _LOSS):
+        *score, _ = _score(even.label(sample), neighbors, n_clusters)
+        if tuple(score) >= (n_used, best_score - _LOSS):
             best = even
     if len(sample) < len(embedding):
         best.fit(embedding, random_state=seed, labels=best.label(embedding))
@@ -107,16 +106,18 @@ def fit_sizes(
 def _starts(
     spaces: list[Rows], n_clusters: int, seed: int
 ) -> Iterator[tuple[float, Labels]]:
-    """Yield the balance of a mixture, and labels to start from."""
-    by_means = kmeans_labels(_directions(spaces[0]), n_clusters, seed)
+    """Yield the balance of a mixture, and labels to start from.
+
+    The `spaces` hold directions of the same images, the embedding's first.
+    """
+    by_means = kmeans_labels(spaces[0], n_clusters, seed)
     yield 1.0, by_means
     yield 0.0, by_means
     n_samples = len(spaces[0])
     is_few = n_samples < _LEAST_ROWS_PER_CLUSTER * n_clusters
     if n_clusters == 1 or is_few or n_samples > _MOST_ROWS:
         return
-    for space in spaces:
-        rows = _directions(space)
+    for rows in spaces:
         for cluster in (_ward, _average_linkage, _spectral):
             yield 0.0, cluster(rows, n_clusters, seed).astype(np.int64)
 

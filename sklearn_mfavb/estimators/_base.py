@@ -443,15 +443,19 @@ class BaseImageClusterer(
     ) -> NDArray[np.int64]:
         """Return the likeliest cluster of every image; -1 for outliers and skipped."""
         model, runtime = self.model_, self._runtime()
+        threshold = float(model.outliers.threshold)
+        has_outliers = threshold > -np.inf
+        if embedding is None and has_outliers:  # one pass serves labels and scores
+            embedding = model.embed(dataset, runtime)
         probabilities = (
             model.probabilities(dataset, runtime)
             if embedding is None
             else model.assign(embedding, runtime)
         )
         labels = probabilities.argmax(axis=1).astype(np.float32)
-        threshold = float(model.outliers.threshold)  # -inf: all belong to a cluster
-        if threshold > -np.inf:
-            labels[model.score_samples(dataset, runtime) < threshold] = -1
+        if has_outliers:
+            scores = model.score_samples(dataset, runtime, embedding)
+            labels[scores < threshold] = -1
         return np.nan_to_num(dataset.expand(labels), nan=-1).astype(np.int64)
 
     def _runtime(self, device: torch.device | None = None) -> Runtime:

@@ -100,10 +100,16 @@ class ClusteringModel:
             ]
         return torch.cat(blocks).float().cpu().numpy()
 
-    def score_samples(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
-        """Score how normal every image of a data set is, (n_samples,)."""
+    def score_samples(
+        self, dataset: ImageDataset, runtime: Runtime, embedding: Rows | None = None
+    ) -> Rows:
+        """Score how normal every image of a data set is, (n_samples,).
+
+        The `embedding` of its images spares another pass where there are no features.
+        """
         rows = rows_to_score(self.encoders, dataset)
-        rows = self.embed(dataset, runtime) if rows is None else rows
+        if rows is None:
+            rows = self.embed(dataset, runtime) if embedding is None else embedding
         return self.outliers(torch.from_numpy(rows).to(self.device)).cpu().numpy()
 
     def __getstate__(self) -> dict[str, Any]:

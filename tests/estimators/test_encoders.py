@@ -120,8 +120,9 @@ def test_images_pass_our_encoder_once(make, images, tiny, embedded, use_pixels):
         assert sum(shape[0] for shape in embedded) == 90
 
 
+@pytest.mark.parametrize("outliers", [0.0, 0.1])
 def test_images_pass_the_network_once_after_training(
-    estimator_class, make, images, tiny_backbone
+    estimator_class, make, images, tiny_backbone, outliers
 ):
     """What fit_transform returns labels too; nothing is embedded for it again."""
     rows = []
@@ -133,10 +134,14 @@ def test_images_pass_the_network_once_after_training(
         )
         return backbone
 
-    make(estimator_class, backbone=build).fit_transform(images)
+    fitted = make(estimator_class, backbone=build, outliers=outliers)
+    fitted.fit_transform(images)
     last_step = max(i for i, (is_training, _) in enumerate(rows) if is_training)
     assert sum(n for _, n in rows[last_step + 1 :]) == 90
     assert sum(n for is_training, n in rows if not is_training) % 90 == 0
+    rows.clear()
+    fitted.predict(images)
+    assert sum(n for _, n in rows) == 90
 
 
 def test_encoders_are_not_shared(make, images, tiny):
