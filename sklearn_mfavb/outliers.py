@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
-from sklearn.utils import check_array
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array, gen_batches
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sklearn_mfavb.neighbors import nearest_neighbors
+from sklearn_mfavb.neighbors import Table, nearest_neighbors
 
 __all__ = ["OUTLIERS", "OutlierScorer"]
 
@@ -121,14 +121,22 @@ class OutlierScorer(nn.Module):
             `outliers` is out of range.
         """
         table = check_array(features, dtype=np.float32, input_name="features")
-        table = np.require(table, requirements="W")  # torch warns of others
-        sample = functional.normalize(torch.from_numpy(_draw_rows(table)), dim=1)
+        return cls.fit_rows(table, outliers=outliers)
+
+    @classmethod
+    def fit_rows(
+        cls, table: Table, *, outliers: float | Literal["auto"] = "auto"
+    ) -> "OutlierScorer":
+        """Do what `fit` does, on rows that are read when they are indexed."""
+        rows = torch.as_tensor(table[_draw_rows(table.shape[0])]).float()
+        sample = functional.normalize(rows, dim=1)
         typical = sample[_find_typical(sample)]
         scorer = cls(typical, torch.tensor(-math.inf))
         if outliers == "auto":
             scorer.threshold = _usual_end(scorer(typical))
         elif outliers > 0:
-            scorer.threshold = _end_of_share(scorer(torch.from_numpy(table)), outliers)
+            scores = torch.from_numpy(scorer.score_rows(table))
+            scorer.threshold = _end_of_share(scores, outliers)
         return scorer
 
     @torch.no_grad()
@@ -148,6 +156,14 @@ class OutlierScorer(nn.Module):
         """
         return torch.cat([self._score(part) for part in features.split(_BLOCK_ROWS)])
 
+    @torch.no_grad()
+    def score_rows(self, table: Table) -> NDArray[np.float32]:
+        """Score the rows of a table, which is read in blocks, (n_samples,)."""
+        blocks = gen_batches(table.shape[0], _BLOCK_ROWS)
+        device = self.typical.device
+        scores = [self._score(torch.as_tensor(table[b]).to(device)) for b in blocks]
+        return torch.cat(scores).cpu().numpy()
+
     def _score(self, features: Tensor) -> Tensor:
         """Score as many images as fit into memory beside the typical ones."""
         cosines = functional.normalize(features.float(), dim=1) @ self.typical.T
@@ -155,11 +171,11 @@ class OutlierScorer(nn.Module):
         return nearest[:, min(1, nearest.shape[1] - 1) :].mean(dim=1)
 
 
-def _draw_rows(table: np.ndarray) -> np.ndarray:
-    """Return all rows, or of many a sample that is the same in every fit."""
-    if len(table) <= _MOST_ROWS:
-        return table
-    return table[np.random.default_rng(0).permutation(len(table))[:_MOST_ROWS]]
+def _draw_rows(n_samples: int) -> NDArray[np.int64]:
+    """Return the positions of all rows, or of a sample, the same in every fit."""
+    if n_samples <= _MOST_ROWS:
+        return np.arange(n_samples)
+    return np.random.default_rng(0).permutation(n_samples)[:_MOST_ROWS]
 
 
 def _find_typical(rows: Tensor) -> Tensor:

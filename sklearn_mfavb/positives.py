@@ -1,18 +1,23 @@
 """Positives: the images that an image should agree with."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, ClassVar, Literal, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 from skorch.callbacks import Callback
 from torch import Tensor
 
 from sklearn_mfavb.images import ImageDataset
-from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
+from sklearn_mfavb.neighbors import (
+    Method,
+    Metric,
+    Table,
+    nearest_neighbors,
+    pixel_features,
+)
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import ParameterGroup
 from sklearn_mfavb.training import Runtime, apply_to_views, embed_in
@@ -39,6 +44,10 @@ class Neighbors(ParameterGroup):
         pixels.
     refresh : int, default=5
         Epochs between two searches in the embedding.
+    method : {"auto", "exact", "approximate"}, default="auto"
+        Whether every pair of images is compared, or few by an index of faiss, which
+        ``pip install sklearn-mfavb[large]`` installs. ``"auto"``: exact up to 50,000
+        images; see `sklearn_mfavb.neighbors.nearest_neighbors`.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -48,6 +57,7 @@ class Neighbors(ParameterGroup):
         ],
         "space": [StrOptions({"auto", "features", "pixels", "embedding"})],
         "refresh": [Interval(Integral, 1, None, closed="left")],
+        "method": [StrOptions({"auto", "exact", "approximate"})],
     }
 
     def __init__(
@@ -56,10 +66,12 @@ class Neighbors(ParameterGroup):
         *,
         space: Literal["auto", "features", "pixels", "embedding"] = "auto",
         refresh: int = 5,
+        method: Method = "auto",
     ) -> None:
         self.n_neighbors = n_neighbors
         self.space = space
         self.refresh = refresh
+        self.method = method
 
     @classmethod
     def of(cls, positives: Any) -> "Neighbors":
@@ -133,6 +145,7 @@ class NeighborSearch:
         # Within half of a mean cluster most neighbors share the cluster.
         self.n_neighbors = max(1, min(wanted, len(dataset) // (2 * n_clusters)))
         self.refresh = neighbors.refresh
+        self.method = neighbors.method
 
     def prepare(self) -> None:
         """Search before training, unless the network has to learn something first."""
@@ -150,7 +163,11 @@ class NeighborSearch:
         if self.space is not None:
             rows, metric = _SPACES[self.space](self)
             self.dataset.neighbors = nearest_neighbors(
-                rows, self.n_neighbors, metric=metric, device=self.runtime.device
+                rows,
+                self.n_neighbors,
+                metric=metric,
+                method=self.method,
+                device=self.runtime.device,
             )
 
 
@@ -185,17 +202,31 @@ class _Refresh(Callback):
             self.search()
 
 
-Rows = NDArray[np.float32] | Tensor
-Metric = Literal["euclidean", "cosine"]
+@dataclass(frozen=True)
+class _EqualSizes:
+    """Features that count by the weight of their encoder, not by their number."""
+
+    features: Table
+    dims: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.features.shape
+
+    def __getitem__(self, index: Any) -> Tensor:
+        """Read some rows."""
+        parts = torch.as_tensor(self.features[index]).split(self.dims, dim=1)
+        return torch.cat([part / part.shape[1] ** 0.5 for part in parts], dim=1)
 
 
-def _feature_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
-    """Return features, where encoders count by their weight and not by their size."""
-    parts = cast(Tensor, search.dataset.features).split(search.shape.feature_dims, 1)
-    return torch.cat([part / part.shape[1] ** 0.5 for part in parts], dim=1), "cosine"
+def _feature_rows(search: NeighborSearch) -> tuple[Table, Metric]:
+    """Return features, read when they are needed."""
+    features = cast(Table, search.dataset.features)
+    return _EqualSizes(features, search.shape.feature_dims), "cosine"
 
 
-def _pixel_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+def _pixel_rows(search: NeighborSearch) -> tuple[Table, Metric]:
     """Return pixels, averaged down to 16 a side."""
     rows = apply_to_views(
         lambda view: pixel_features(cast(Tensor, view.images)),
@@ -205,13 +236,13 @@ def _pixel_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
     return rows, "euclidean"
 
 
-def _embedding_rows(search: NeighborSearch) -> tuple[Rows, Metric]:
+def _embedding_rows(search: NeighborSearch) -> tuple[Table, Metric]:
     """Return embeddings by the network as it is."""
     embed = embed_in(search.network, search.runtime)
     return apply_to_views(embed, search.dataset, search.runtime), "cosine"
 
 
-_SPACES: dict[str, Callable[[NeighborSearch], tuple[Rows, Metric]]] = {
+_SPACES: dict[str, Callable[[NeighborSearch], tuple[Table, Metric]]] = {
     "embedding": _embedding_rows,
     "features": _feature_rows,
     "pixels": _pixel_rows,

@@ -17,10 +17,10 @@ ALLOWED = {
     "losses": "",
     "metrics": "",
     "model_selection": "",
-    "neighbors": "",
     "parameters": "",
     "views": "",
     "warn": "",
+    "neighbors": "warn",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
@@ -51,7 +51,7 @@ ALLOWED = {
 ALLOWED_INSIDE_FUNCTIONS = {"estimators": {"persistence"}}
 
 # Seconds to import, so only inside the functions that need them.
-LAZY = {"timm", "open_clip", "torchvision", "matplotlib"}
+LAZY = {"timm", "open_clip", "torchvision", "matplotlib", "faiss"}
 
 
 def imported_modules(tree):

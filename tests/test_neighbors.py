@@ -1,11 +1,14 @@
 """Tests of the nearest neighbors and of pixels as features."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import interpolate
 
+import sklearn_mfavb.neighbors as module
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 
 
@@ -41,6 +44,67 @@ def test_small_differences_far_from_the_origin_are_seen(metric):
     np.testing.assert_array_equal(
         nearest_neighbors(features.astype(np.float32), 3, metric=metric)[:, 0],
         reference(features, 3, metric)[:, 0],
+    )
+
+
+def draw_manifold(n_samples, n_features=30):
+    """Draw clusters that vary in few directions, as features of images do."""
+    rng = np.random.default_rng(0)
+    centers, ways = rng.normal(size=(20, n_features)), rng.normal(size=(6, n_features))
+    within = rng.normal(size=(n_samples, 6)) @ ways / 4
+    noise = rng.normal(size=(n_samples, n_features)) / 20
+    return centers[rng.integers(20, size=n_samples)] + within + noise
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_approximate_search_finds_nearly_all(metric):
+    """Of float16 too, in any number of columns, and never the row itself."""
+    features = draw_manifold(4000).astype(np.float16)
+    found = nearest_neighbors(features, 5, metric=metric, method="approximate")
+    expected = nearest_neighbors(features, 5, metric=metric)
+    shared = [len(set(a) & set(b)) for a, b in zip(found, expected, strict=True)]
+    assert found.shape == expected.shape
+    assert found.dtype == np.int64
+    assert np.mean(shared) / 5 >= 0.95
+    assert not (found == np.arange(4000)[:, None]).any()
+    again = nearest_neighbors(features, 5, metric=metric, method="approximate")
+    np.testing.assert_array_equal(found, again)
+
+
+def test_approximate_search_copes_with_rows_that_are_all_alike():
+    """Their neighbors are any of them, or a row itself where too few are found."""
+    found = nearest_neighbors(np.ones((2000, 4)), 3, method="approximate")
+    assert found.shape == (2000, 3)
+    assert found.min() >= 0
+
+
+def test_the_search_of_few_rows_is_exact():
+    features = draw_features(300)
+    found = nearest_neighbors(features, 3, method="approximate")
+    np.testing.assert_array_equal(found, reference(features, 3, "euclidean"))
+
+
+def test_auto_is_exact_and_warns_where_faiss_is_missing(monkeypatch):
+    """Asked for, approximate search is an error that says what to install."""
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setitem(module._MOST_EXACT, "cpu", 1500)
+    features = draw_manifold(1600)
+    with pytest.warns(UserWarning, match=r"pip install sklearn-mfavb\[large\]"):
+        found = nearest_neighbors(features, 2, method="auto")
+    np.testing.assert_array_equal(found, nearest_neighbors(features, 2))
+    with pytest.raises(ImportError, match=r"needs faiss: pip install .*method='exact'"):
+        nearest_neighbors(features, 2, method="approximate")
+
+
+def test_auto_is_approximate_for_many_rows(monkeypatch):
+    monkeypatch.setitem(module._MOST_EXACT, "cpu", 1500)
+    few, many = draw_manifold(1500), draw_manifold(2500)
+    exact = nearest_neighbors(few, 2)
+    np.testing.assert_array_equal(nearest_neighbors(few, 2, method="auto"), exact)
+    approximate = nearest_neighbors(many, 2, method="approximate")
+    np.testing.assert_array_equal(
+        nearest_neighbors(many, 2, method="auto"), approximate
     )
 
 

@@ -17,6 +17,7 @@ from sklearn_mfavb.assignment._mixture import MixtureAssigner
 from sklearn_mfavb.assignment._sizes import fit_sizes
 from sklearn_mfavb.heads import CenterHead, ClusterHeads
 from sklearn_mfavb.losses import ClusterContrastiveLoss, balance_loss
+from sklearn_mfavb.neighbors import Table
 
 HeadLoss = Callable[[Tensor, Tensor], Tensor]
 
@@ -37,7 +38,7 @@ class Evidence:
         Cluster heads of the network.
     neighbors : ndarray of int64 of shape (n_samples, n_neighbors) or None
         Positives of each image, if they were neighbors.
-    features : ndarray of float32 of shape (n_samples, n_features) or None
+    features : Table of shape (n_samples, n_features) or None
         Features of the training images.
     balance : float or "auto"
         Extent to which a mixture has clusters of equal size, from 0 to 1; ``"auto"``:
@@ -54,7 +55,7 @@ class Evidence:
     n_clusters: int
     heads: ClusterHeads
     neighbors: NDArray[np.int64] | None
-    features: NDArray[np.float32] | None
+    features: Table | None
     balance: float | Literal["auto"]
     head_loss: HeadLoss
     seed: int

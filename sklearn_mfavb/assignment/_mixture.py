@@ -1,6 +1,7 @@
 """A Gaussian mixture with balanced sizes, evaluated as one linear layer."""
 
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -9,6 +10,7 @@ from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
+from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -16,6 +18,7 @@ _MOST_ROUNDS = 40
 _SETTLED = 1e-4  # share of labels that still change when it stops
 _BALANCE_ROUNDS = 20
 _BLOCK_ROWS = 4096
+_MOST_ROWS, _ROWS_PER_CLUSTER = 100_000, 200  # the greater of both
 
 
 class MixtureAssigner(nn.Module):
@@ -112,7 +115,8 @@ class MixtureAssigner(nn.Module):
         Parameters
         ----------
         embedding : ndarray of float32 of shape (n_samples, embed_dim)
-            At least as many rows as clusters.
+            At least as many rows as clusters. Of more than 100,000, and of 200 for
+            each cluster, so many are drawn.
         random_state : int
             Seed of k-means.
         labels : ndarray of int64 of shape (n_samples,), default=None
@@ -128,6 +132,7 @@ class MixtureAssigner(nn.Module):
         FloatingPointError
             If an embedding is NaN or infinite.
         """
+        embedding, labels = _draw_rows(embedding, labels, len(self.bias), random_state)
         check_finite(embedding)
         center = embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = normalize(embedding - center, copy=False)
@@ -172,6 +177,20 @@ class MixtureAssigner(nn.Module):
         return weight, offset + level + share
 
 
+def _draw_rows(
+    embedding: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    n_clusters: int,
+    seed: int,
+) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
+    """Draw as many rows as determine a mixture, and their labels."""
+    most = max(_MOST_ROWS, _ROWS_PER_CLUSTER * n_clusters)
+    if len(embedding) <= most:
+        return embedding, labels
+    drawn = np.sort(np.random.default_rng(seed).permutation(len(embedding))[:most])
+    return embedding[drawn], None if labels is None else labels[drawn]
+
+
 def check_finite(embedding: NDArray[np.float32]) -> None:
     """Raise FloatingPointError for embeddings of a network that has diverged."""
     if not np.isfinite(embedding).all():
@@ -181,10 +200,9 @@ def check_finite(embedding: NDArray[np.float32]) -> None:
         )
 
 
-def _blocks(n_samples: int) -> list[slice]:
+def _blocks(n_samples: int) -> Iterator[slice]:
     """Split rows into blocks, so that memory does not grow with rows times clusters."""
-    starts = range(0, n_samples, _BLOCK_ROWS)
-    return [slice(start, start + _BLOCK_ROWS) for start in starts]
+    return gen_batches(n_samples, _BLOCK_ROWS)
 
 
 def _likeliest(

@@ -16,7 +16,7 @@ from sklearn_mfavb.assignment._mixture import (
     check_finite,
     kmeans_labels,
 )
-from sklearn_mfavb.neighbors import nearest_neighbors
+from sklearn_mfavb.neighbors import Table, nearest_neighbors
 
 Rows = NDArray[np.float32]
 Labels = NDArray[np.int64]
@@ -35,7 +35,7 @@ _LOSS = 0.015  # of the score that equal sizes may cost; on these sets up to 0.0
 
 
 def fit_sizes(
-    embedding: Rows, features: Rows | None, n_clusters: int, *, seed: int
+    embedding: Rows, features: Table | None, n_clusters: int, *, seed: int
 ) -> MixtureAssigner:
     r"""Fit mixtures with and without a prior of equal sizes, and keep the best.
 
@@ -61,7 +61,7 @@ def fit_sizes(
         Embeddings of the training images. Of more than 2,000 so many are drawn; the
         mixture is then refitted to all.
     features : ndarray of float32 of shape (n_samples, n_features) or None
-        Features of the same images.
+        Features of the same images, or a table of them, of which rows are read.
     n_clusters : int
         Number of clusters.
     seed : int
@@ -77,7 +77,7 @@ def fit_sizes(
     n_drawn = max(_MOST_ROWS, _LEAST_ROWS_PER_CLUSTER * n_clusters)
     drawn = np.sort(rng.permutation(len(embedding))[:n_drawn])
     sample = embedding[drawn]
-    spaces = [sample] if features is None else [sample, features[drawn]]
+    spaces = [sample] if features is None else [sample, np.asarray(features[drawn])]
     directions = [_directions(space) for space in spaces]
     neighbors = nearest_neighbors(
         directions[0],

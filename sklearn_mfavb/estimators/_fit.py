@@ -164,17 +164,15 @@ def fit_model(
             n_clusters=recipe.n_clusters,
             heads=network.cluster_heads,
             neighbors=dataset.neighbors,
-            features=None if dataset.features is None else dataset.features.numpy(),
+            features=dataset.features,
             balance=recipe.balance,
             head_loss=recipe.head_loss,
             seed=seed,
             device=runtime.device,
         )
         assigner = fit_assigner(recipe.assignment, evidence)
-    rows = rows_to_score(encoders, dataset)
-    outliers = OutlierScorer.fit(
-        embedding if rows is None else rows, outliers=recipe.outliers
-    )
+    rows = rows_to_score(dataset, embedding)
+    outliers = OutlierScorer.fit_rows(rows, outliers=recipe.outliers)
     model = ClusteringModel(
         encoders,
         image_format,

@@ -5,10 +5,11 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_mfavb.features import is_precomputed
+from sklearn_mfavb.features import FLOATS, FeatureTable, is_precomputed
 from sklearn_mfavb.images import (
     ImageDataset,
     ImageFormat,
@@ -59,7 +60,10 @@ def open_inputs(
         for learned in ("feature_names_in_", "n_features_in_"):
             estimator.__dict__.pop(learned, None)
     if table and features is None and is_precomputed(estimator.encoder):
-        X = validate_data(estimator, X, reset=reset, dtype=np.float32)
+        # Whether it is finite, a block at a time, is seen when it is encoded.
+        X = validate_data(
+            estimator, X, reset=reset, dtype=FLOATS, ensure_all_finite=False
+        )
         return X, None, X
     if X is None and features is not None:
         return X, None, features
@@ -126,12 +130,12 @@ def _check_sides(image_size: Any) -> tuple[int, int]:
 def make_dataset(
     source: ImageSource | None,
     size: tuple[int, int] | None,
-    rows: NDArray[np.float32] | None,
+    features: FeatureTable | None,
     n_clusters: int,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
     if source is None:
-        indices = np.arange(0 if rows is None else len(rows))
+        indices = np.arange(0 if features is None else len(features))
         unreadable: dict[int, str] = {}
     else:
         if size is not None:
@@ -144,7 +148,8 @@ def make_dataset(
             f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
             "give more images or ask for fewer clusters."
         )
-    return ImageDataset(source, size, indices, None if rows is None else rows[indices])
+    table = None if features is None else features.take(indices)
+    return ImageDataset(source, size, indices, table)
 
 
 def score_labels(
@@ -158,7 +163,9 @@ def score_labels(
             raise ValueError(f"None of the {len(labels)} images can be read.")
         return 0.0  # all are outliers
     rows = _comparable_rows(dataset, runtime)
-    neighbors = nearest_neighbors(rows[members], _SCORE_NEIGHBORS)
+    readable = np.flatnonzero(members)
+    rows = rows.take(readable) if isinstance(rows, FeatureTable) else rows[readable]
+    neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS, method="auto")
     return neighbor_agreement(labels[members], neighbors)
 
 
@@ -173,15 +180,19 @@ def find_n_clusters(
         )
     # The same rows in every fit, so that one which is resumed finds the same number.
     selector = NClustersSelector(random_state=0)
-    selector.fit(_comparable_rows(dataset, runtime))
+    rows = _comparable_rows(dataset, runtime)
+    drawn = check_random_state(0).permutation(len(rows))[: selector.max_samples]
+    selector.fit(np.asarray(rows[drawn] if len(drawn) < len(rows) else rows[:]))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))
 
 
-def _comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
+def _comparable_rows(
+    dataset: ImageDataset, runtime: Runtime
+) -> FeatureTable | NDArray[np.float32]:
     """Return features of the images, or their pixels if there are none."""
     if dataset.features is not None:
-        return dataset.features.numpy()
+        return cast(FeatureTable, dataset.features)
     source = cast(ImageSource, dataset.source)  # without features there are images
     height, width = source.image_size
     size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)

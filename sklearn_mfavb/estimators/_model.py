@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sklearn_mfavb.features import FrozenEncoder, apply_encoders, restore_features
+from sklearn_mfavb.features import FeatureTable, FrozenEncoder, apply_encoders
 from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
@@ -93,12 +93,15 @@ class ClusteringModel:
 
     def assign(self, embedding: Rows, runtime: Runtime) -> Rows:
         """Assign embeddings, (n_samples, n_clusters)."""
+        assigned: Any = None
         with torch.no_grad():
-            blocks = [
-                self.assigner(torch.from_numpy(embedding[positions]).to(self.device))
-                for positions in split_evenly(len(embedding), runtime.batch_size)
-            ]
-        return torch.cat(blocks).float().cpu().numpy()
+            for positions in split_evenly(len(embedding), runtime.batch_size):
+                rows = torch.from_numpy(embedding[positions]).to(self.device)
+                block = self.assigner(rows).float().cpu().numpy()
+                if assigned is None:
+                    assigned = np.empty((len(embedding), block.shape[1]), block.dtype)
+                assigned[positions] = block
+        return assigned
 
     def score_samples(
         self, dataset: ImageDataset, runtime: Runtime, embedding: Rows | None = None
@@ -107,10 +110,9 @@ class ClusteringModel:
 
         The `embedding` of its images spares another pass where there are no features.
         """
-        rows = rows_to_score(self.encoders, dataset)
-        if rows is None:
-            rows = self.embed(dataset, runtime) if embedding is None else embedding
-        return self.outliers(torch.from_numpy(rows).to(self.device)).cpu().numpy()
+        if embedding is None and dataset.features is None:
+            embedding = self.embed(dataset, runtime)
+        return self.outliers.score_rows(rows_to_score(dataset, embedding))
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle networks on the CPU, so that a machine without a GPU can load them."""
@@ -127,11 +129,14 @@ def _chain(
     return lambda view: assign(embed(view))
 
 
-def rows_to_score(encoders: list[FrozenEncoder], dataset: ImageDataset) -> Rows | None:
-    """Return features as the encoders give them: centered ones hide outliers."""
+def rows_to_score(dataset: ImageDataset, embedding: Rows | None) -> FeatureTable | Rows:
+    """Return features as the encoders give them: centered ones hide outliers.
+
+    The embedding is returned if there are no features.
+    """
     if dataset.features is None:
-        return None
-    return restore_features(encoders, dataset.features.numpy())
+        return cast(Rows, embedding)
+    return cast(FeatureTable, dataset.features).read_as(FrozenEncoder.unit)
 
 
 def view_shape(

@@ -3,19 +3,20 @@
 from sklearn_mfavb.features._clip_features import CLIPFeatures
 from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._frozen import (
-    FrozenEncoder,
+    FLOATS,
     apply_encoders,
     fit_encoders,
     is_precomputed,
-    restore_features,
 )
+from sklearn_mfavb.features._table import FeatureTable, FrozenEncoder
 
 __all__ = [
+    "FLOATS",
     "CLIPFeatures",
     "Encoder",
+    "FeatureTable",
     "FrozenEncoder",
     "apply_encoders",
     "fit_encoders",
     "is_precomputed",
-    "restore_features",
 ]

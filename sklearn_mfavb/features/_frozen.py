@@ -1,23 +1,26 @@
-"""Frozen encoders as an estimator holds them: transformer, mean and weight."""
+"""Encode images with frozen encoders, or check features that the user passes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.utils import check_array, check_consistent_length
-from torch import Tensor
+from sklearn.utils import check_array, check_consistent_length, gen_batches
 
 from sklearn_mfavb.features._clip_features import CLIPFeatures
+from sklearn_mfavb.features._table import FeatureTable, FrozenEncoder, unit_rows
 from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.neighbors import nearest_neighbors
 
-Rows = NDArray[np.float32]
+Features = NDArray[np.floating]
 
+# What features may be stored as; anything else becomes the first. They are read in
+# float32, a block at a time.
+FLOATS = [np.float32, np.float16, np.float64]
+_BLOCK_ROWS = 4096
 # Set with the accuracy on RSSCN7 in view, of two weights tried. Features of an
 # EfficientNet beside those of CLIP there: 0.833 ACC at equal weight (one seed), 0.881
 # at half of it (three seeds); CLIP alone has 0.868.
@@ -26,8 +29,10 @@ _MOST_ROWS = 5000
 _N_NEIGHBORS = 10
 
 
-def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[float]:
-    """Give one encoder the weight 1 and the others half of it.
+def weigh_encoders(
+    encoders: Sequence[FrozenEncoder], blocks: Sequence[Features], n_clusters: int
+) -> list[float]:
+    """Give the encoder of one block the weight 1 and the others half of it.
 
     The one is the encoder whose clusters the others confirm most: k-means labels its
     features, and `neighbor_agreement` compares the labels of nearest neighbors in the
@@ -40,7 +45,7 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
     spread = np.linspace(0, len(readable) - 1, min(_MOST_ROWS, len(readable)))
     sample = readable[spread.astype(np.int64)]
     n_clusters = min(n_clusters, len(sample))
-    rows = [block[sample] for block in blocks]
+    rows = [e.scale(block[sample]) for e, block in zip(encoders, blocks, strict=True)]
     neighbors = [nearest_neighbors(r, _N_NEIGHBORS, metric="cosine") for r in rows]
     confirmed = []
     for index, mine in enumerate(rows):
@@ -50,54 +55,6 @@ def weigh_encoders(blocks: list[NDArray[np.float32]], n_clusters: int) -> list[f
         confirmed.append(np.mean([neighbor_agreement(labels, each) for each in others]))
     best = int(np.argmax(confirmed))
     return [1.0 if index == best else OTHERS for index in range(len(blocks))]
-
-
-@dataclass
-class FrozenEncoder:
-    """An encoder of images, and the mean of its features on the training images.
-
-    `transformer` is a fitted transformer of images, or None if the user passes
-    features, and `weight` how much the features count beside those of other encoders.
-    """
-
-    name: str
-    transformer: Any | None
-    mean: Rows = field(repr=False)
-    weight: float = 1.0
-
-    @property
-    def feature_dim(self) -> int:
-        """Number of features."""
-        return len(self.mean)
-
-    def scale(self, rows: Rows) -> Rows:
-        """Center unit vectors, and bring entries to a mean square of ``weight**2``."""
-        length = np.float32(self.weight * np.sqrt(rows.shape[1]))
-        return _unit_rows(_unit_rows(rows) - self.mean) * length
-
-    def restore(self, rows: Rows) -> Rows:
-        """Undo `scale`, but for the length, which becomes `weight`.
-
-        A unit vector u was centered to u - m, of direction x. So u is m + t x, where
-        the line from m along x meets the unit sphere.
-        """
-        directions = _unit_rows(rows)
-        along = directions @ self.mean
-        steps = np.sqrt(np.maximum(along**2 + 1 - self.mean @ self.mean, 0)) - along
-        return np.float32(self.weight) * (self.mean + steps[:, None] * directions)
-
-    def embed(self, images: Tensor) -> Rows:
-        """Embed images in [0, 1] with a `CLIPFeatures`, and scale the features."""
-        transformer: Any = self.transformer
-        return self.scale(transformer.embed(images).cpu().numpy())
-
-
-def restore_features(encoders: Sequence[FrozenEncoder], rows: Rows) -> Rows:
-    """Undo the centering of the features of all encoders, side by side."""
-    ends = np.cumsum([encoder.feature_dim for encoder in encoders])[:-1]
-    parts = np.split(rows, ends, axis=1)
-    restored = [e.restore(part) for e, part in zip(encoders, parts, strict=True)]
-    return np.concatenate(restored, axis=1)
 
 
 def is_precomputed(encoder: Any) -> bool:
@@ -114,7 +71,7 @@ def fit_encoders(
     n_clusters: int,
     device: Any = "auto",
     verbose: int = 0,
-) -> tuple[list[FrozenEncoder], Rows | None]:
+) -> tuple[list[FrozenEncoder], FeatureTable | None]:
     """Embed the training images with every encoder.
 
     `encoder` is the parameter of an estimator; `source` are the images `X`, opened, and
@@ -124,9 +81,8 @@ def fit_encoders(
     Returns
     -------
     encoders : list of FrozenEncoder
-    rows : ndarray of float32 of shape (n_samples, n_features) or None
-        Scaled features of all encoders side by side, NaN for unreadable images; None
-        without encoders.
+    table : FeatureTable or None
+        Features of all encoders, NaN for unreadable images; None without encoders.
     """
     if is_precomputed(encoder):
         arrays = _check_features(features, source)
@@ -137,21 +93,20 @@ def fit_encoders(
             (type(each).__name__, each, _transform(each, X, source, fit=True))
             for each in _as_transformers(encoder, device, verbose)
         ]
-    encoders, scaled = [], []
-    for name, transformer, rows in fitted:
-        mean: Any = np.nanmean(_unit_rows(rows), axis=0, dtype=np.float64)
-        encoders.append(FrozenEncoder(name, transformer, mean.astype(np.float32)))
-        scaled.append(encoders[-1].scale(rows))
-    weights = weigh_encoders(scaled, n_clusters)
-    for each, rows, weight in zip(encoders, scaled, weights, strict=True):
+    encoders = [
+        FrozenEncoder(name, transformer, _mean_direction(rows))
+        for name, transformer, rows in fitted
+    ]
+    blocks = [rows for _, _, rows in fitted]
+    weights = weigh_encoders(encoders, blocks, n_clusters)
+    for each, weight in zip(encoders, weights, strict=True):
         each.weight = weight
-        rows *= weight
-    return encoders, _side_by_side(scaled)
+    return encoders, FeatureTable(encoders, blocks) if blocks else None
 
 
 def apply_encoders(
     encoders: Sequence[FrozenEncoder], X: Any, source: ImageSource | None, features: Any
-) -> Rows | None:
+) -> FeatureTable | None:
     """Embed new images with encoders that were fitted; see `fit_encoders`."""
     if encoders and encoders[0].transformer is None:
         dims = {each.name: each.feature_dim for each in encoders}
@@ -159,8 +114,24 @@ def apply_encoders(
     else:
         _refuse_features(features, "the encoder of the fit" if encoders else None)
         blocks = [_transform(e.transformer, X, source, fit=False) for e in encoders]
-    pairs = zip(encoders, blocks, strict=True)
-    return _side_by_side([each.scale(rows) for each, rows in pairs])
+    return FeatureTable(encoders, blocks) if blocks else None
+
+
+def _mean_direction(rows: Features) -> NDArray[np.float32]:
+    """Return the mean of rows of unit length, NaN left out."""
+    total, count = np.zeros(rows.shape[1]), 0
+    for block in gen_batches(len(rows), _BLOCK_ROWS):
+        unit = unit_rows(rows[block])
+        total += np.nansum(unit, axis=0, dtype=np.float64)
+        count += int(np.isfinite(unit[:, 0]).sum())
+    return (total / max(count, 1)).astype(np.float32)
+
+
+def _find_bad(rows: Features) -> NDArray[np.int64]:
+    """Return which rows have NaN or infinity."""
+    blocks = gen_batches(len(rows), _BLOCK_ROWS)
+    finite = [np.isfinite(rows[block]).all(axis=1) for block in blocks]
+    return np.flatnonzero(~np.concatenate(finite))
 
 
 def _as_transformers(encoder: Any, device: Any, verbose: int) -> list[Any]:
@@ -185,7 +156,7 @@ def _as_transformers(encoder: Any, device: Any, verbose: int) -> list[Any]:
     return made
 
 
-def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
+def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Features:
     """Embed images: ours from the open source, others from what the user passed."""
     if isinstance(transformer, CLIPFeatures):
         return transformer.extract(source)
@@ -196,21 +167,13 @@ def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
             f"The encoder {transformer!r} returned {len(rows)} rows for {len(source)} "
             "images."
         )
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1))
-    bad = np.setdiff1d(bad, list(source.unreadable))
+    bad = np.setdiff1d(_find_bad(rows), list(source.unreadable))
     if len(bad):
         raise ValueError(
             f"The encoder {transformer!r} returned NaN or infinity for {len(bad)} "
             f"images, the first of them image {bad[0]}: its features must be finite."
         )
     return rows
-
-
-def _side_by_side(blocks: list[Rows]) -> Rows | None:
-    """Put blocks of columns side by side, without a copy of a single one."""
-    if len(blocks) > 1:
-        return np.concatenate(blocks, axis=1)
-    return blocks[0] if blocks else None
 
 
 def _refuse_features(features: Any, encoder: Any) -> None:
@@ -224,8 +187,8 @@ def _refuse_features(features: Any, encoder: Any) -> None:
 
 def _check_features(
     features: Any, source: ImageSource | None, dims: dict[str, int] | None = None
-) -> dict[str, Rows]:
-    """Return the user's features by name as float32, or raise for what is wrong."""
+) -> dict[str, Features]:
+    """Return the user's features by name as floats, or raise for what is wrong."""
     if features is None or (isinstance(features, Sequence | Mapping) and not features):
         raise ValueError(
             "encoder='precomputed' needs features: pass them as X, one row for each "
@@ -253,20 +216,18 @@ def _check_features(
     return {name: arrays[name] for name in dims or arrays}  # as fit had them
 
 
-def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
-    """Return one array of features as float32; rows of unreadable images become NaN."""
+def _check_rows(name: str, features: Any, source: ImageSource | None) -> Features:
+    """Return one array of features as floats; rows of unreadable images become NaN."""
     if hasattr(features, "detach"):  # a tensor that requires gradients, or of a GPU
         features = features.detach().float().cpu()
-    rows = check_array(
-        features, dtype=np.float32, ensure_all_finite=False, input_name=name
-    )
+    rows = check_array(features, dtype=FLOATS, ensure_all_finite=False, input_name=name)
     if source is not None and len(rows) != len(source):
         raise ValueError(
             f"{name} has {len(rows)} rows, but there are {len(source)} images: there "
             "must be one row for each image, in the same order."
         )
     unreadable: Any = () if source is None else source.unreadable
-    bad = np.flatnonzero(~np.isfinite(rows).all(axis=1)).tolist()
+    bad = _find_bad(rows).tolist()
     for index in bad:
         if source is not None and index not in unreadable:
             source.read([index], source.image_size)  # shows whether it is broken
@@ -279,9 +240,3 @@ def _check_rows(name: str, features: Any, source: ImageSource | None) -> Rows:
         rows = rows.copy()
         rows[list(unreadable)] = np.nan
     return rows
-
-
-def _unit_rows(rows: Rows) -> Rows:
-    """Bring rows to unit length; zeros stay."""
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(length, 1e-12)).astype(np.float32)

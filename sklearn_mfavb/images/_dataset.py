@@ -15,7 +15,8 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
     """Images of one size, features, or both, served in batches.
 
     Without a `source` or a `size` there are features alone. `indices` are the images of
-    the source that take part (None: all), with one row of `features` each. If the array
+    the source that take part (None: all), with one row of `features` each, of an array
+    or of a table that gives rows as a tensor when it is indexed. If the array
     `neighbors` (n_samples, n_neighbors) of positions is set, batches also have a
     partner of each image: one neighbor, drawn with torch's global generator.
 
@@ -42,7 +43,8 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
             raise ValueError("source and features are None, but one must be given.")
         self.source = source
         self.size = None if source is None else size
-        self.features = None if features is None else torch.as_tensor(features)
+        is_array = isinstance(features, np.ndarray)
+        self.features = torch.from_numpy(features) if is_array else features
         n_images = len(features) if source is None else len(source)
         everything = np.arange(n_images, dtype=np.int64)
         self.indices = everything if indices is None else everything[indices]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from joblib.hashing import NumpyHasher
+from sklearn.utils import gen_batches
 
 # Parameters that do not change the result of a training.
 _WITHOUT_EFFECT = {
@@ -16,6 +17,7 @@ _WITHOUT_EFFECT = {
     "encoder__batch_size",
 }
 _SAMPLE = 256  # images whose pixels are compared
+_BLOCK_ROWS = 4096  # of features that are hashed at once
 
 
 def describe_training(parameters: Mapping[str, Any], dataset: Any) -> dict[str, str]:
@@ -81,5 +83,6 @@ def _fingerprint(dataset: Any) -> str:
         sample = dataset.indices[spread.astype(np.int64)]
         digest.update(dataset.source.read(sample, dataset.size).numpy().tobytes())
     if dataset.features is not None:
-        digest.update(dataset.features.numpy().tobytes())
+        for rows in gen_batches(len(dataset), _BLOCK_ROWS):
+            digest.update(dataset.features[rows].numpy().tobytes())
     return digest.hexdigest()[:16]

@@ -1,10 +1,11 @@
-"""Frozen encoders as an estimator holds them: features centered, scaled, restored."""
+"""Frozen encoders as an estimator holds them, and the table of their features."""
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 
-from sklearn_mfavb.features import FrozenEncoder, restore_features
+from sklearn_mfavb.features import FeatureTable, FrozenEncoder
 
 
 @pytest.fixture
@@ -19,16 +20,29 @@ def encoders():
     return made, [rows.astype(np.float32) for rows in unit]
 
 
-def test_restored_features_are_what_the_encoders_gave(encoders):
-    """Side by side, each of the length of its weight; NaN stays NaN."""
+def test_a_table_reads_what_encoders_make_of_some_rows(encoders):
+    """Side by side; float16 and rows that are left out change nothing else."""
+    made, blocks = encoders
+    blocks = [block.astype(np.float16) for block in blocks]
+    table = FeatureTable(made, blocks)
+    pairs = list(zip(made, blocks, strict=True))
+    scaled = np.concatenate([each.scale(rows) for each, rows in pairs], axis=1)
+    assert table.shape == (30, 13)
+    assert table[:].dtype == torch.float32
+    assert_allclose(table[:], scaled)
+    assert_allclose(table[torch.tensor([4, 2])], scaled[[4, 2]])
+    kept = table.take(np.arange(10, 20))
+    assert_allclose(kept[[0, -1]], scaled[[10, 19]])
+    assert_allclose(kept.take(np.array([3]))[:], scaled[[13]])
+
+
+def test_a_table_reads_features_as_the_encoders_gave_them(encoders):
+    """Not centered, each of the length of its weight; NaN stays NaN."""
     made, unit = encoders
-    scaled = [each.scale(rows) for each, rows in zip(made, unit, strict=True)]
-    rows = np.concatenate(scaled, axis=1)
-    rows[3] = np.nan
-    restored = restore_features(made, rows)
+    unit[0][3] = np.nan
+    table = FeatureTable(made, [3 * rows for rows in unit]).read_as(FrozenEncoder.unit)
     expected = np.concatenate([unit[0], 0.5 * unit[1]], axis=1)
-    expected[3] = np.nan
-    assert_allclose(restored, expected, atol=1e-5)
+    assert_allclose(table[:], expected, atol=1e-6)
 
 
 def test_scaled_features_are_centered_and_of_one_mean_square(encoders):
