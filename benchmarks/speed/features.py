@@ -39,11 +39,11 @@ def spread_real(folder: Path, n_rows: int, path: Path) -> None:
 def draw_mixture(n_rows: int, path: Path) -> NDArray[np.int64]:
     """Write rows of a mixture to a file, in float16, and return their clusters.
 
-    The sizes of the 100 clusters differ by a factor of up to 10. Each varies in 12
+    The sizes of the 100 clusters differ by a factor of up to 5. Each varies in 12
     directions of its own, and a little in all; all rows have one direction in common.
     """
     rng = np.random.default_rng(0)
-    sizes = np.geomspace(1, 10, N_CLUSTERS)
+    sizes = np.geomspace(1, 5, N_CLUSTERS)
     labels = rng.choice(N_CLUSTERS, size=n_rows, p=sizes / sizes.sum())
     centers = rng.standard_normal((N_CLUSTERS, WIDTH), dtype=np.float32)
     directions = rng.standard_normal(
@@ -56,7 +56,7 @@ def draw_mixture(n_rows: int, path: Path) -> NDArray[np.int64]:
         for cluster in np.unique(mine):
             members = mine == cluster
             along = rng.standard_normal((members.sum(), N_DIRECTIONS), dtype=np.float32)
-            block[members] += 0.35 * along @ directions[cluster]
+            block[members] += 0.3 * along @ directions[cluster]
         block += 1.0 * rng.standard_normal(block.shape, dtype=np.float32)
         rows[start : start + len(mine)] = block
     rows.flush()

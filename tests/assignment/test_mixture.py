@@ -54,6 +54,17 @@ def test_overlapping_blobs_are_no_worse_than_with_k_means(n_clusters, distance):
     assert accuracy > clustering_accuracy(kinds, by_means) - 0.1
 
 
+def test_a_mixture_of_many_rows_is_found_in_some(monkeypatch):
+    """Then all are labeled by it; labels to start from are drawn with their rows."""
+    rows, kinds = draw_blobs([800, 600, 400])
+    monkeypatch.setattr(mixture_module, "_MOST_ROWS", 300)
+    monkeypatch.setattr(mixture_module, "_ROWS_PER_CLUSTER", 10)
+    for start in (None, kinds):
+        assigner = MixtureAssigner(8, 3, balance=0.0)
+        assigner.fit(rows, random_state=0, labels=start)
+        assert clustering_accuracy(kinds, assigner.label(rows)) > 0.99
+
+
 def test_balance_makes_masses_equal():
     sizes = [140, 40, 20]
     rows, kinds = draw_blobs(sizes)

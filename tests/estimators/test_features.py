@@ -40,6 +40,17 @@ def precomputed(make):
     return partial(make, MFAVBClustering, encoder="precomputed")
 
 
+def test_features_on_disk_give_the_labels_of_those_in_memory(
+    precomputed, features, tmp_path
+):
+    """A memory map of float16 is read as an array of it, and left as it is."""
+    np.save(tmp_path / "x.npy", features.astype(np.float16))
+    on_disk = np.load(tmp_path / "x.npy", mmap_mode="r")
+    fitted = precomputed().fit(on_disk)
+    assert_array_equal(fitted.labels_, precomputed().fit(np.array(on_disk)).labels_)
+    assert_array_equal(fitted.predict(on_disk), fitted.labels_)
+
+
 def test_rows_of_features_are_all_that_is_needed(alone, features, images):
     labels = alone.labels_
     given = features.astype(np.float32)

@@ -1,11 +1,14 @@
 """Frozen encoders as an estimator holds them, and the table of their features."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
 
-from sklearn_mfavb.features import FeatureTable, FrozenEncoder
+from sklearn_mfavb.features import FeatureTable, FrozenEncoder, fit_encoders
+from sklearn_mfavb.outliers import OutlierScorer
 
 
 @pytest.fixture
@@ -43,6 +46,26 @@ def test_a_table_reads_features_as_the_encoders_gave_them(encoders):
     table = FeatureTable(made, [3 * rows for rows in unit]).read_as(FrozenEncoder.unit)
     expected = np.concatenate([unit[0], 0.5 * unit[1]], axis=1)
     assert_allclose(table[:], expected, atol=1e-6)
+
+
+def test_features_on_disk_are_read_in_blocks(tmp_path):
+    """Neither encoding nor outliers nor some rows make a copy of everything."""
+    shape = (100_000, 64)
+    rows = np.lib.format.open_memmap(tmp_path / "x.npy", "w+", np.float16, shape)
+    rows[:] = np.random.default_rng(0).standard_normal(shape) + 1
+    rows.flush()
+    features = np.load(tmp_path / "x.npy", mmap_mode="r")
+    tracemalloc.start()
+    try:
+        _, table = fit_encoders("precomputed", features, None, features, n_clusters=2)
+        table[np.arange(0, 100_000, 1000)]
+        raw = table.read_as(FrozenEncoder.unit)
+        OutlierScorer.fit_rows(raw, outliers=0.1).score_rows(raw)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert np.shares_memory(table.blocks[0], features)
+    assert peak < features.nbytes  # half of a copy in float32
 
 
 def test_scaled_features_are_centered_and_of_one_mean_square(encoders):

@@ -131,6 +131,9 @@ def test_automatic_batches_and_epochs():
         assert auto_epochs(ImageDataset(source, size, None, rows), runtime) == n_epochs
     many_steps = Runtime(CPU, None, 1)
     assert auto_epochs(ImageDataset(None, None, None, features), many_steps) == 10
+    # Of so many images one epoch has ten times the steps of 350 that are asked for.
+    million = ImageDataset(None, None, None, np.zeros((1_000_000, 1), dtype=np.float16))
+    assert auto_epochs(million, Runtime(CPU, None, 256), 350) == 1
 
 
 @pytest.mark.parametrize(("n", "most", "sizes"), [(10, 4, [4, 3, 3]), (0, 4, [0])])
