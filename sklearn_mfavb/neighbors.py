@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol
 
@@ -230,14 +231,16 @@ def _approximate(
     )
     index.k_factor = _N_REFINED
     faiss.extract_index_ivf(index).nprobe = _N_PROBES
+    read = partial(_read_rows, features, metric=metric, width=width)
     drawn = np.random.default_rng(0).permutation(n_samples)[: _ROWS_PER_CELL * n_cells]
-    index.train(_read_rows(features, np.sort(drawn), metric, width))
+    sample = read(np.sort(drawn))
+    center = sample.mean(axis=0)  # from there differences are large beside rounding
+    index.train(sample - center)
     for block in gen_batches(n_samples, _BLOCK_ROWS):
-        index.add(_read_rows(features, block, metric, width))
+        index.add(read(block) - center)
     found = []
     for block in gen_batches(n_samples, _BLOCK_ROWS):
-        rows = _read_rows(features, block, metric, width)
-        _, nearest = index.search(rows, n_neighbors + 1)
+        _, nearest = index.search(read(block) - center, n_neighbors + 1)
         found.append(_others(nearest, np.arange(n_samples)[block, None]))
     return np.concatenate(found)
 

@@ -71,6 +71,13 @@ def test_approximate_search_finds_nearly_all(metric):
     np.testing.assert_array_equal(found, again)
 
 
+def test_approximate_search_sees_small_differences_far_from_the_origin():
+    features = draw_manifold(2000).astype(np.float32)
+    found = nearest_neighbors(features + 300, 5, method="approximate")
+    near = nearest_neighbors(features, 5, method="approximate")
+    assert (found == near).mean() > 0.95
+
+
 def test_approximate_search_copes_with_rows_that_are_all_alike():
     """Their neighbors are any of them, or a row itself where too few are found."""
     found = nearest_neighbors(np.ones((2000, 4)), 3, method="approximate")

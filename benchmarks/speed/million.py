@@ -70,7 +70,9 @@ def timing(times: Times, name: str) -> Iterator[None]:
     yield
     wall, cpu = times.get(name, (0.0, 0.0))
     wall += time.perf_counter() - start
-    times[name] = wall, cpu + time.process_time() - start_cpu
+    cpu += time.process_time() - start_cpu
+    times[name] = wall, cpu
+    print(f"{name}: {wall:.1f} s, of the processor {cpu:.1f} s", flush=True)
 
 
 def timed(function: Callable[..., Any], times: Times, name: str) -> Callable[..., Any]:
