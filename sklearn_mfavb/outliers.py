@@ -121,6 +121,7 @@ class OutlierScorer(nn.Module):
             `outliers` is out of range.
         """
         table = check_array(features, dtype=np.float32, input_name="features")
+        table = np.require(table, requirements="W")  # torch warns of others
         return cls.fit_rows(table, outliers=outliers)
 
     @classmethod

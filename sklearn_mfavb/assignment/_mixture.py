@@ -132,7 +132,12 @@ class MixtureAssigner(nn.Module):
         FloatingPointError
             If an embedding is NaN or infinite.
         """
-        embedding, labels = _draw_rows(embedding, labels, len(self.bias), random_state)
+        most = max(_MOST_ROWS, _ROWS_PER_CLUSTER * len(self.bias))
+        if len(embedding) > most:
+            rng = np.random.default_rng(random_state)
+            drawn = np.sort(rng.permutation(len(embedding))[:most])
+            embedding = embedding[drawn]
+            labels = None if labels is None else labels[drawn]
         check_finite(embedding)
         center = embedding.mean(axis=0, dtype=np.float64).astype(np.float32)
         rows = normalize(embedding - center, copy=False)
@@ -175,20 +180,6 @@ class MixtureAssigner(nn.Module):
             level = self.balance * _balancing_offset(rows, weight, offset)
         share = (1 - self.balance) * np.log(mass / n_samples) / self.temperature
         return weight, offset + level + share
-
-
-def _draw_rows(
-    embedding: NDArray[np.float32],
-    labels: NDArray[np.int64] | None,
-    n_clusters: int,
-    seed: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int64] | None]:
-    """Draw as many rows as determine a mixture, and their labels."""
-    most = max(_MOST_ROWS, _ROWS_PER_CLUSTER * n_clusters)
-    if len(embedding) <= most:
-        return embedding, labels
-    drawn = np.sort(np.random.default_rng(seed).permutation(len(embedding))[:most])
-    return embedding[drawn], None if labels is None else labels[drawn]
 
 
 def check_finite(embedding: NDArray[np.float32]) -> None:
