@@ -43,9 +43,11 @@ def fit_sizes(
     A mixture that starts from k-means finds clusters of like sizes, and splits a large
     class rather than find a small one. So mixtures with free weights also start from
     Ward's and average linkage and from the spectrum of the neighbor graph, of the
-    embedding and of the features. They are compared by their likelihood, that of
-    Gaussian clusters with one covariance :math:`\Sigma` in the first :math:`2 K`
-    principal components, in nats an image and without what is the same for all:
+    embedding and of the features: around their mean, and around zero, for the mean of
+    images that are mostly of one class tears it apart. They are compared by their
+    likelihood, that of Gaussian clusters with one covariance :math:`\Sigma` in the
+    first :math:`2 K` principal components, in nats an image and without what is the
+    same for all:
 
     .. math:: \ell = -\tfrac{1}{2} \log |\Sigma| .
 
@@ -82,16 +84,20 @@ def fit_sizes(
     n_drawn = max(_MOST_ROWS, _LEAST_ROWS_PER_CLUSTER * n_clusters)
     drawn = np.sort(rng.permutation(len(embedding))[:n_drawn])
     sample = embedding[drawn]
-    spaces = [sample] if features is None else [sample, features[drawn]]
-    directions = [_directions(space) for space in spaces]
+    of_embedding = of_features = _directions(sample)
+    spaces = [of_embedding]
+    if features is not None:
+        unit = normalize(features[drawn])
+        of_features = _directions(unit)
+        spaces += [of_features, unit]
     found = []
-    for labels in _starts(directions, n_clusters, seed):
+    for labels in _starts(spaces, n_clusters, seed):
         mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=0.0)
         mixture.fit(sample, random_state=seed, labels=labels)
         found.append((mixture, mixture.label(sample)))
     most = max(len(np.unique(labels)) for _, labels in found)
     found = [each for each in found if len(np.unique(each[1])) == most]
-    likelihood = _Likelihood(directions[0], n_clusters)
+    likelihood = _Likelihood(of_embedding, n_clusters)
     best, labels = max(found, key=lambda each: likelihood(each[1]))
     if entropy(np.bincount(labels), base=max(2, n_clusters)) >= _EQUAL:
         even = MixtureAssigner(embedding.shape[1], n_clusters, balance=1.0)
@@ -99,9 +105,9 @@ def fit_sizes(
         cost = likelihood(labels) - likelihood(even.label(sample))
         best = even if cost <= _COST else best
     else:
-        likelihood = _Likelihood(directions[-1], n_clusters)
+        likelihood = _Likelihood(of_features, n_clusters)
         n_neighbors = max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8))
-        neighbors = nearest_neighbors(directions[-1], n_neighbors, metric="cosine")
+        neighbors = nearest_neighbors(of_features, n_neighbors, metric="cosine")
         best, _ = max(
             found,
             key=lambda each: (
@@ -115,18 +121,19 @@ def fit_sizes(
 
 
 def _starts(spaces: list[Rows], n_clusters: int, seed: int) -> Iterator[Labels]:
-    """Yield labels to start from.
+    """Yield labels to start from, found in unit rows of the same images.
 
-    The `spaces` hold directions of the same images, the embedding's first.
+    The first `spaces` are those of the embedding and of the features around their mean.
     """
     yield kmeans_labels(spaces[0], n_clusters, seed)
     n_samples = len(spaces[0])
     is_few = n_samples < _LEAST_ROWS_PER_CLUSTER * n_clusters
     if n_clusters == 1 or is_few or n_samples > _MOST_ROWS:
         return
+    yield _ward(spaces[:2][-1], n_clusters)
     for rows in spaces:
-        for cluster in (_ward, _average_linkage, _spectral):
-            yield cluster(rows, n_clusters, seed).astype(np.int64)
+        yield _average_linkage(rows, n_clusters)
+        yield _spectral(rows, n_clusters, seed)
 
 
 class _Likelihood:
@@ -169,19 +176,19 @@ def _directions(rows: Rows) -> Rows:
     return normalize(rows - rows.mean(axis=0), copy=False)
 
 
-def _ward(rows: Rows, n_clusters: int, seed: int) -> Labels:
+def _ward(rows: Rows, n_clusters: int) -> Labels:
     """Merge the clusters whose merging adds least variance."""
-    return AgglomerativeClustering(n_clusters).fit_predict(rows)
+    return AgglomerativeClustering(n_clusters).fit_predict(rows).astype(np.int64)
 
 
-def _average_linkage(rows: Rows, n_clusters: int, seed: int) -> Labels:
+def _average_linkage(rows: Rows, n_clusters: int) -> Labels:
     """Merge the clusters of smallest mean cosine distance."""
     distances = (1 - rows @ rows.T).clip(min=0)
     np.fill_diagonal(distances, 0)
     linkage = AgglomerativeClustering(
         n_clusters, metric="precomputed", linkage="average"
     )
-    return linkage.fit_predict(distances)
+    return linkage.fit_predict(distances).astype(np.int64)
 
 
 def _spectral(rows: Rows, n_clusters: int, seed: int) -> Labels:
@@ -195,4 +202,4 @@ def _spectral(rows: Rows, n_clusters: int, seed: int) -> Labels:
     spectral = SpectralClustering(n_clusters, affinity="precomputed", random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Graph is not fully connected")
-        return spectral.fit_predict((edges + edges.T) / 2)
+        return spectral.fit_predict((edges + edges.T) / 2).astype(np.int64)
