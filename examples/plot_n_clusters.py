@@ -1,0 +1,55 @@
+"""
+How many clusters?
+==================
+
+Two ways to a number of clusters, without labels: a look at the features before
+anything is trained, and a score of trained estimators.
+"""
+
+# %%
+# The first 600 digits that come with scikit-learn. Ten classes are known here, and the
+# methods do not see them. Rows of pixels take the place of an encoder's features.
+import matplotlib.pyplot as plt
+import numpy as np
+
+from sklearn_mfavb import MFAVBClustering, NClustersSelector
+from sklearn_mfavb.datasets import load_digit_images
+
+images, _ = load_digit_images()
+images = images[:600]
+features = images.reshape(len(images), -1)
+
+# %%
+# `NClustersSelector` tries every number and asks three criteria. It takes the median of
+# their answers, for each of them is wrong in a way of its own. ``n_clusters="auto"`` of
+# an estimator does the same.
+selector = NClustersSelector(max_clusters=20, random_state=0).fit(features)
+print("answers", selector.estimates_, "choice", selector.n_clusters_)
+
+figure, (before, after) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
+scores = selector.scores_ / selector.scores_.max(axis=0)
+names = ["silhouette", "10 neighbors", "30 shared neighbors"]
+before.plot(selector.n_clusters_values_, scores, label=names)
+before.axvline(selector.n_clusters_, color="gray", linestyle=":")
+before.set(title="before training", xlabel="clusters", ylabel="score / its best")
+before.legend()
+
+# %%
+# ``score`` asks how much neighbors agree in their cluster, beyond chance. Look at the
+# whole curve: where it is flat, the images do not say which number is right. Few epochs
+# keep this short.
+numbers = [3, 6, 10, 14, 18]
+scores = [
+    MFAVBClustering(n, encoder="precomputed", max_epochs=30, random_state=0)
+    .fit(features)
+    .score(features)
+    for n in numbers
+]
+after.plot(numbers, scores, "o-")
+after.set(title="after training", xlabel="clusters", ylabel="agreement of neighbors")
+print("best score with", numbers[int(np.argmax(scores))], "clusters")
+plt.show()
+
+# %%
+# Both are a hint. If people will look at the clusters, ask for more than either says,
+# and merge: it is easier to join two clusters than to take one apart.
