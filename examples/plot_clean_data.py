@@ -13,7 +13,6 @@ import numpy as np
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.datasets import load_digit_images
-from sklearn_mfavb.metrics import match_clusters
 
 generator = np.random.default_rng(0)
 images, digits = load_digit_images()
@@ -33,3 +32,28 @@ clusterer = MFAVBClustering(
 strange = np.argsort(clusterer.score_samples(features))[:12]
 n_outliers = np.sum(clusterer.labels_ == -1)
 print(n_outliers, "outliers; of the 12 strangest", np.sum(strange >= 600), "are noise")
+
+# %%
+# A label is suspicious where it is not the most frequent one of its cluster, although
+# the model is sure of the cluster. Labels have no part in the clustering.
+probability = clusterer.predict_proba(features).max(axis=1)
+usual = np.array(
+    [np.bincount(labels[clusterer.labels_ == k]).argmax() for k in range(10)]
+)
+is_normal = clusterer.labels_ >= 0
+suspects = np.flatnonzero(
+    is_normal & (labels != usual[clusterer.labels_]) & (probability > 0.99)
+)
+n_found = np.isin(suspects, wrong).sum()
+print(f"{len(suspects)} suspects, among them {n_found} of the 20 wrong labels")
+
+# %%
+# The rest is for people to decide: a suspect may have a right label, and be drawn
+# badly. Above each picture is its label, and the usual label of its cluster.
+figure, axes = plt.subplots(2, 8, figsize=(9, 3), layout="constrained")
+for axis in axes.flat:
+    axis.axis("off")
+for axis, row in zip(axes.flat, suspects, strict=False):
+    axis.imshow(images[row], cmap="gray")
+    axis.set_title(f"{labels[row]} or {usual[clusterer.labels_[row]]}?")
+plt.show()

@@ -22,7 +22,7 @@ from sklearn_mfavb.inspection import ClusterGalleryDisplay, gather_findings
 from sklearn_mfavb.report import write_report
 
 folder = Path(tempfile.mkdtemp())
-pictures, _ = make_shape_images(300, n_clusters=4, image_size=8, random_state=0)
+pictures, _ = make_shape_images(200, n_clusters=3, image_size=8, random_state=0)
 for number, picture in enumerate(pictures):
     file = folder / "photos" / f"day{number % 2}" / f"{number:03}.png"
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +33,7 @@ for number, picture in enumerate(pictures):
 # ``Reading(on_error="skip")`` leaves out files that cannot be read. For photographs,
 # add ``encoder="ViT-B-32"``.
 clusterer = MFAVBClustering(
-    4, reading=Reading(on_error="skip"), max_epochs=20, random_state=0
+    3, reading=Reading(on_error="skip"), max_epochs=10, random_state=0
 )
 clusterer.fit(folder / "photos")
 for position, reason in clusterer.skipped_.items():
@@ -57,5 +57,5 @@ plt.show()
 
 # %%
 # Pictures that arrive later are assigned to the same clusters.
-later, _ = make_shape_images(4, n_clusters=4, image_size=8, random_state=1)
+later, _ = make_shape_images(4, n_clusters=3, image_size=8, random_state=1)
 print(clusterer.predict(later))

@@ -69,7 +69,7 @@ def draw_clusters(found: Findings, paths: list[str]) -> None:
         head.axis("off")
         for column, member in enumerate(members.typical, start=first + 1):
             axes = figure.add_subplot(grid[row, column])
-            axes.imshow(Image.open(paths[member]), cmap="gray")
+            axes.imshow(Image.open(paths[member]), cmap="gray", interpolation="bicubic")
             axes.axis("off")
     figure.savefig(HERE / "clusters.png", dpi=100)
     plt.close(figure)
@@ -109,9 +109,7 @@ def main() -> None:
         encoder = None if features is None else "precomputed"
         clusterer = MFAVBClustering(n_clusters, encoder=encoder, random_state=0)
         clusterer.fit(pictures, features=features)
-        found = gather_findings(
-            clusterer, pictures, features=features, with_score=True
-        )
+        found = gather_findings(clusterer, pictures, features=features, with_score=True)
         draw_clusters(found, clusterer.paths_)
         n_images = len(clusterer.labels_)
         page = write_report(
