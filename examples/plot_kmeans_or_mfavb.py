@@ -57,10 +57,10 @@ axes.legend()
 plt.show()
 
 # %%
-# Here k-means is enough: there are only 600 small pictures, and training was short. With
-# all 1,797 digits and 40 epochs the accuracy is 0.95, that of k-means 0.79. On features
-# of CLIP, means over three seeds, it rises from 0.75 to 0.87 on RSSCN7, from 0.76 to
-# 0.94 on CIFAR-10 and from 0.83 to 0.96 on UC Merced (see :doc:`/measured`).
+# Here k-means is enough: there are only 600 small pictures, and training was short.
+# With all 1,797 digits and 40 epochs the accuracy is 0.95, that of k-means 0.79. On
+# features of CLIP, means over three seeds, it rises from 0.75 to 0.87 on RSSCN7, from
+# 0.76 to 0.94 on CIFAR-10 and from 0.83 to 0.96 on UC Merced (see :doc:`/measured`).
 #
-# So try k-means first. Go on to `MFAVBClustering` if its clusters are not good enough,
+# So try k-means first, and then `MFAVBClustering` if its clusters are not good enough,
 # or if they differ much from seed to seed.
