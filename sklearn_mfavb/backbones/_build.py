@@ -116,7 +116,7 @@ _MOST_TOKENS, _MOST_TOKENS_BESIDE_FEATURES = 64, 16
 
 
 def _auto_patch_size(image_size: tuple[int, int], most_tokens: int) -> int:
-    """Find the smallest patch that keeps an image within so many tokens."""
+    """Find the smallest patch that makes at most `most_tokens` of an image."""
     height, width = image_size
     patch_size = 2
     while (
@@ -164,7 +164,7 @@ def resolve_vit_size(
     Raises
     ------
     ValueError
-        If `patch_size` is no power of two, or `embed_dim` cannot be divided by 4, by
+        If `patch_size` is not a power of two, or `embed_dim` cannot be divided by 4, by
         `n_heads` and by half of `patch_size`.
 
     Examples

@@ -23,7 +23,7 @@ class CueCoObjective(nn.Module):
     Parameters
     ----------
     n_centroids : int
-        Clusters of the queue; as long as it holds fewer keys, there is no drawing.
+        Clusters of the queue; while it has fewer keys, no image is drawn to a center.
     queue_size : int
         Keys kept.
     projection_dim : int
@@ -69,7 +69,7 @@ class CueCoObjective(nn.Module):
         )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what steps have left behind, for a fit that goes on later."""
+        """Return what steps have left behind, for a fit that resumes later."""
         return {
             "n_steps": self.n_steps,
             "queue": self.queue,
