@@ -34,7 +34,7 @@ def make_layers(depth: int, embed_dim: int, n_heads: int) -> nn.Sequential:
 def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:
     """Pass tokens through layers, and return only every `step`-th of them.
 
-    What the last layer would make of the others is not computed: of its 12 d^2
+    The last layer does not compute the other tokens: of its 12 d^2
     multiplications per token only the 2 d^2 for keys and values are left. Its parts are
     called one by one, so that hooks of this layer as a whole do not run.
 

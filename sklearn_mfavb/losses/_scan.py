@@ -84,7 +84,7 @@ def entropy_of_mean(assignment: Tensor) -> Tensor:
 
 
 class SelfLabelLoss(nn.Module):
-    r"""Learn, under strong augmentation, the clusters that are sure without it.
+    r"""Learn, under strong augmentation, the clusters that are certain without it.
 
     An image is kept if the largest probability of its weak view is above the threshold;
     that cluster is then its label. With :math:`\mathcal{C}` the clusters that have kept

@@ -15,7 +15,7 @@ _ROUNDS = 5  # of k-means, each time from the last centroids
 class CueCoObjective(nn.Module):
     """Scatter images against a queue of past keys, and align those of one cluster.
 
-    Past keys are told from a query by contrast (MoCo, arXiv 1911.05722); spherical
+    Contrast separates a query from past keys (MoCo, arXiv 1911.05722); spherical
     k-means on the queue gives centroids, and a query is drawn to the one nearest to its
     key (the "scatter and align" of arXiv 2507.12359, whose own formulas are not
     available to us).

@@ -63,9 +63,9 @@ def load(
 ) -> BaseImageClusterer:
     """Load a fitted estimator that its method `save` wrote.
 
-    Nothing in the file is run, and nothing is downloaded: an estimator is built anew
-    and given the numbers that were saved. It predicts what it predicted before, and can
-    be fitted again.
+    No code in the file is run, and nothing is downloaded: a new estimator is built and
+    given the numbers that were saved. It predicts what it predicted before, and can be
+    fitted again.
 
     Parameters
     ----------
@@ -181,7 +181,7 @@ def _build_estimator(
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
-    """Return the class that a file speaks of, among those that are imported."""
+    """Return the class that a file names, among those that are imported."""
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
         raise ModelFileError(

@@ -134,7 +134,7 @@ def test_folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("notes", ValueError, r"No image.*notes.*1 \.txt"),
+        ("notes", ValueError, r"no image.*notes.*1 \.txt"),
         ("nowhere", FileNotFoundError, "no folder .*nowhere"),
         (None, FileNotFoundError, "''"),  # not the working folder
         ("a.png", ValueError, r"pass \[path\]"),
