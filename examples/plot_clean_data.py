@@ -2,7 +2,7 @@
 Clean a data set
 ================
 
-Clusters find what does not belong into a data set: pictures of another kind, and
+Clusters help to find what does not belong in a data set: pictures of another kind, and
 pictures with a wrong label.
 """
 
@@ -25,17 +25,18 @@ features = images.reshape(len(images), -1)
 
 # %%
 # ``outliers="auto"`` sets aside pictures that are unlike all others. ``score_samples``
-# has the order: the lower, the stranger.
+# says how normal each picture is.
 clusterer = MFAVBClustering(
     10, encoder="precomputed", outliers="auto", random_state=0
 ).fit(features)
-strange = np.argsort(clusterer.score_samples(features))[:12]
+least_normal = np.argsort(clusterer.score_samples(features))[:12]
 n_outliers = np.sum(clusterer.labels_ == -1)
-print(n_outliers, "outliers; of the 12 strangest", np.sum(strange >= 600), "are noise")
+n_noise = np.sum(least_normal >= 600)
+print(n_outliers, "outliers;", n_noise, "of the 12 least normal pictures are noise")
 
 # %%
 # A label is suspicious where it is not the most frequent one of its cluster, although
-# the model is sure of the cluster. Labels have no part in the clustering.
+# the model is certain of the cluster. The clustering does not use the labels.
 probability = clusterer.predict_proba(features).max(axis=1)
 usual = np.array(
     [np.bincount(labels[clusterer.labels_ == k]).argmax() for k in range(10)]
@@ -48,8 +49,8 @@ n_found = np.isin(suspects, wrong).sum()
 print(f"{len(suspects)} suspects, among them {n_found} of the 20 wrong labels")
 
 # %%
-# The rest is for people to decide: a suspect may have a right label, and be drawn
-# badly. Above each picture is its label, and the usual label of its cluster.
+# People must decide about each suspect, because its label may be right and its drawing
+# bad. Above each picture is its label, and the usual label of its cluster.
 figure, axes = plt.subplots(2, 8, figsize=(9, 3), layout="constrained")
 for axis in axes.flat:
     axis.axis("off")

@@ -23,9 +23,9 @@ images, digits = images[:600], digits[:600]
 rows = images.reshape(len(images), -1)
 
 # %%
-# Three methods: k-means on the pixels, a network that sees the pixels as features, and
-# one that sees them as images. Photographs would have ``CLIPFeatures().fit_transform``
-# in place of ``rows``, for k-means as well.
+# There are three methods: k-means on the pixels, a network that sees the pixels as
+# features, and a network that sees them as images. For photographs, use features of
+# ``CLIPFeatures`` in place of ``rows``, for k-means as well.
 methods = {
     "k-means": (KMeans(10, n_init=10, random_state=0), rows),
     "MFAVB, features": (
@@ -43,9 +43,9 @@ for name, (method, X) in methods.items():
     print(f"{name:16} accuracy {accuracy:.2f}, {seconds[name]:5.1f} s")
 
 # %%
-# Without classes there is no accuracy. What can be seen is how far two results agree:
-# 1 is the same clustering, 0 is chance. If they agree nearly everywhere, k-means is
-# enough. If not, look at the images on which they differ.
+# Without classes there is no accuracy, but you can see how much two results agree: 1 is
+# the same clustering, 0 is chance. If they agree nearly everywhere, k-means is enough.
+# If not, look at the images on which they differ.
 for name in list(methods)[1:]:
     print(name, f"{adjusted_rand_score(labels['k-means'], labels[name]):.2f}")
 

@@ -2,13 +2,13 @@
 How many clusters?
 ==================
 
-Two ways to a number of clusters, without labels: a look at the features before
-anything is trained, and a score of trained estimators.
+There are two ways to find a number of clusters without labels: look at the features
+before training, or compare the scores of trained estimators.
 """
 
 # %%
-# The first 600 digits that come with scikit-learn. Ten classes are known here, and the
-# methods do not see them. Rows of pixels take the place of an encoder's features.
+# These are the first 600 digits that come with scikit-learn. They have ten classes,
+# which the methods do not see. Rows of pixels take the place of an encoder's features.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -20,8 +20,8 @@ images = images[:600]
 features = images.reshape(len(images), -1)
 
 # %%
-# `NClustersSelector` tries every number and asks three criteria. It takes the median of
-# their answers, for each of them is wrong in a way of its own. ``n_clusters="auto"`` of
+# `NClustersSelector` tries every number with three criteria, which make different
+# errors, and takes the median of their answers. ``n_clusters="auto"`` of
 # an estimator does the same.
 selector = NClustersSelector(max_clusters=20, random_state=0).fit(features)
 print("answers", selector.estimates_, "choice", selector.n_clusters_)
@@ -35,9 +35,9 @@ before.set(title="before training", xlabel="clusters", ylabel="score / its best"
 before.legend()
 
 # %%
-# ``score`` asks how much neighbors agree in their cluster, beyond chance. Look at the
-# whole curve: where it is flat, the images do not say which number is right. Few epochs
-# keep this short.
+# ``score`` measures how much neighbors agree in their cluster, beyond chance. Look at
+# the whole curve: where it is flat, the images do not say which number is right. Few
+# epochs keep this example short.
 numbers = [4, 7, 10, 13]
 scores = [
     MFAVBClustering(n, encoder="precomputed", max_epochs=20, random_state=0)
@@ -51,5 +51,5 @@ print("best score with", numbers[int(np.argmax(scores))], "clusters")
 plt.show()
 
 # %%
-# Both are a hint. If people will look at the clusters, ask for more than either says,
-# and merge: it is easier to join two clusters than to take one apart.
+# Both numbers are only hints. If people will look at the clusters, ask for more than
+# either says, and merge some: it is easier to join two clusters than to divide one.

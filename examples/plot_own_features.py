@@ -2,13 +2,13 @@
 Features of your own
 ====================
 
-Any network, or any program, may have looked at the images before. Its features are
-clustered without the images, with them, or by a transformer that computes them.
+Features may come from any network or program. You can cluster them without the images,
+with the images, or through a transformer that computes them.
 """
 
 # %%
-# Here the features are gradients: how much of which direction is in each part of a
-# digit. Yours may come from DINOv2 or from a network for X-ray pictures.
+# Here the features are sums of gradients by direction, in each part of a digit. Yours
+# may come from DINOv2, or from a network for X-ray pictures.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.preprocessing import FunctionTransformer
@@ -37,21 +37,21 @@ images, digits = images[:1000], digits[:1000]
 features = gradients(images)  # (1000, 128)
 
 # %%
-# Without images: the features are ``X``.
+# Without images, the features are ``X``.
 clusterer = MFAVBClustering(10, encoder="precomputed", random_state=0)
 labels = clusterer.fit_predict(features)
 print(clustering_summary(digits, labels))
 print(clusterer.predict(gradients(images[:5])))
 
 # %%
-# With images: the labels are the same, and the images can be shown.
+# With images, the labels are the same, and the images can be shown.
 clusterer.fit(images, features=features)
 ClusterGalleryDisplay.from_estimator(clusterer, images, features=features)
 plt.show()
 
 # %%
-# As an encoder: new images need no extra step, and `save` and pipelines have it too.
-# Any transformer of scikit-learn from images to rows will do.
+# As an encoder, the function is applied to new images too. It may be any transformer of
+# scikit-learn from images to rows.
 clusterer = MFAVBClustering(
     10, encoder=FunctionTransformer(gradients), random_state=0
 ).fit(images)

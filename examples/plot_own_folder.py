@@ -2,13 +2,13 @@
 A folder of pictures, and a report
 ==================================
 
-From a folder to a table of clusters and a page for the browser. One of the files is
-broken, as in most folders.
+This goes from a folder to a table of clusters and a page for the browser. One of the
+files is broken, as happens in real folders.
 """
 
 # %%
-# A folder is needed first. Here it is made from small pictures of shapes, in two
-# subfolders; use a path such as ``"photos/"`` in its place.
+# First make a folder with small pictures of shapes in two subfolders. In your program,
+# use a path such as ``"photos/"`` in its place.
 import csv
 import tempfile
 from pathlib import Path

@@ -8,8 +8,8 @@ looks at the data.
 """
 
 # %%
-# Three digits, one of them ten times as frequent as another. Rows of pixels take the
-# place of an encoder's features.
+# There are three digits, and one of them is ten times as frequent as another. Rows of
+# pixels take the place of an encoder's features.
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -34,7 +34,7 @@ for balance in (1.0, "auto"):
     print(balance, found[balance], clustering_summary(digits, labels))
 
 # %%
-# The sizes that were found beside the true ones.
+# Compare the sizes of the clusters with the true ones.
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
 bars = {
     "true": list(sizes.values()),
@@ -49,5 +49,5 @@ axes.legend()
 plt.show()
 
 # %%
-# It does not always succeed. Where one class is most of the images, it is often split
-# all the same: see :doc:`/how_to/unequal_sizes`.
+# This is one small set, and it does not always work. A class that has most of the
+# images is often split all the same: see :doc:`/how_to/unequal_sizes`.
