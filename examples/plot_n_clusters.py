@@ -26,13 +26,14 @@ features = images.reshape(len(images), -1)
 selector = NClustersSelector(max_clusters=20, random_state=0).fit(features)
 print("answers", selector.estimates_, "choice", selector.n_clusters_)
 
-figure, (before, after) = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 scores = selector.scores_ / selector.scores_.max(axis=0)
 names = ["silhouette", "10 neighbors", "30 shared neighbors"]
-before.plot(selector.n_clusters_values_, scores, label=names)
-before.axvline(selector.n_clusters_, color="gray", linestyle=":")
-before.set(title="before training", xlabel="clusters", ylabel="score / its best")
-before.legend()
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+axes.plot(selector.n_clusters_values_, scores, label=names)
+axes.axvline(selector.n_clusters_, color="gray", linestyle=":")
+axes.set(title="before training", xlabel="clusters", ylabel="score / its best")
+axes.legend()
+plt.show()
 
 # %%
 # ``score`` measures how much neighbors agree in their cluster, beyond chance. Look at
@@ -45,8 +46,9 @@ scores = [
     .score(features)
     for n in numbers
 ]
-after.plot(numbers, scores, "o-")
-after.set(title="after training", xlabel="clusters", ylabel="agreement of neighbors")
+figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
+axes.plot(numbers, scores, "o-")
+axes.set(title="after training", xlabel="clusters", ylabel="agreement of neighbors")
 print("best score with", numbers[int(np.argmax(scores))], "clusters")
 plt.show()
 
