@@ -126,7 +126,7 @@ def _explain(error: Exception, then: Any) -> str:
     if isinstance(error, ModelFileError):
         return str(error)
     cause, now = f"{type(error).__name__}: {error}", library_versions()
-    told = f"it is damaged, cut off, or cannot be built here ({cause})."
+    told = f"it is not a model file, is damaged, or cannot be built here ({cause})."
     return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
