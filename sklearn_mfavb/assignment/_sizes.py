@@ -65,8 +65,8 @@ def fit_sizes(
     Parameters
     ----------
     embedding : ndarray of float32 of shape (n_samples, embed_dim)
-        Embeddings of the training images. Of more than 2,000 so many are drawn; the
-        mixture is then refitted to all.
+        Embeddings of the training images. Larger sets are subsampled at random to
+        2,000; the mixture is then refitted to all.
     features : ndarray of float32 of shape (n_samples, n_features) or None
         Features of the same images; None judges by the embedding alone.
     n_clusters : int
