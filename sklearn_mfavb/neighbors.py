@@ -236,7 +236,9 @@ def _approximate(
     drawn = np.random.default_rng(0).permutation(n_samples)[: _ROWS_PER_CELL * n_cells]
     sample = read(np.sort(drawn))
     center = sample.mean(axis=0)  # from there differences are large beside rounding
-    index.train(sample - center)
+    sample -= center
+    index.train(sample)
+    del sample  # a quarter of a million rows of float16
     for block in gen_batches(n_samples, _BLOCK_ROWS):
         index.add(read(block) - center)
     found = []
