@@ -115,7 +115,7 @@ class AnchorClustering(BaseImageClusterer):
     probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
         Probabilities of the clusters for these images; NaN for skipped files.
     features_ : ndarray of float32 of shape (n_samples, n_features) or None
-        Features of these images, centered and scaled; None without an encoder.
+        Their features, centered and scaled; None unless an encoder computed them.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None

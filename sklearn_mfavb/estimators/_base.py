@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self, TypeGuard
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
@@ -31,10 +31,10 @@ from sklearn_mfavb.estimators._fit import (
 )
 from sklearn_mfavb.estimators._inputs import (
     find_n_clusters,
+    fingerprint_inputs,
     make_dataset,
     open_inputs,
     resolve_image_size,
-    same_rows,
     score_labels,
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -432,8 +432,8 @@ class BaseImageClusterer(
     def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
         """Open and encode what was passed to `fit`, and count the clusters."""
         X, source, features = open_inputs(self, X, features, image_format=None)
-        # Before anything is read, so that files which change meanwhile are noticed.
-        self._fingerprint = None if source is None else source.fingerprint
+        if source is not None:
+            _ = source.fingerprint  # now, so that files which change later are noticed
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
         if self.encoder is None and not looks:
             raise ValueError(
@@ -457,8 +457,14 @@ class BaseImageClusterer(
             verbose=self.verbose,
         )
         dataset = make_dataset(source, size, rows, asked or 1)
+        own = self._features_of_user(dataset)
+        self._fingerprint = fingerprint_inputs(source, own)
         self._count_clusters(dataset)
         return dataset, encoders
+
+    def _features_of_user(self, dataset: ImageDataset) -> Any:
+        """Return features that were passed, and not computed by an encoder."""
+        return dataset.features if is_precomputed(self.encoder) else None
 
     def _count_clusters(self, dataset: ImageDataset) -> None:
         """Take over the number of clusters, or look for it."""
@@ -518,7 +524,7 @@ class BaseImageClusterer(
         self.labels_ = self._label(dataset, result.embedding, probabilities)
         self.embedding_ = dataset.expand(result.embedding)
         self.probabilities_ = dataset.expand(probabilities)
-        rows = dataset.features
+        rows = None if is_precomputed(self.encoder) else dataset.features
         self.features_ = None if rows is None else dataset.expand(rows.numpy())
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
@@ -533,36 +539,26 @@ class BaseImageClusterer(
             self, X, features, image_format=model.image_format, reset=False
         )
         kept = getattr(self, "features_", None)
-        needs_none = features is None and not is_precomputed(self.encoder)
-        if kept is not None and needs_none and self._has_fitted_on(source):
+        if kept is not None and features is None and source and self._knows(source):
             source.unreadable.update(self.skipped_)
             return ImageDataset(source, self.image_size_, None, kept)
         take_places(model.encoders, self.encoder)
         return model.encode(X, source, features)
 
-    def _has_fitted_on(self, source: ImageSource | None) -> TypeGuard[ImageSource]:
-        """Whether these are the images of `fit`, and have not changed since."""
+    def _knows(self, source: ImageSource | None, rows: Any = None) -> bool:
+        """Whether `fit` was given these images and features, and none has changed."""
         known = getattr(self, "_fingerprint", None)
-        if source is None or known is None or len(source) != len(self.labels_):
+        n_images = len(rows if source is None else source)
+        if known is None or n_images != len(self.labels_):
             return False
-        return source.fingerprint == known
-
-    def _is_training_set(self, dataset: ImageDataset) -> bool:
-        """Whether what `fit` found in images is kept."""
-        source, rows = dataset.source, dataset.features
-        if not hasattr(self, "embedding_"):
-            return False
-        if source is not None and not self._has_fitted_on(source):
-            return False
-        if rows is None or self.features_ is None:
-            return rows is self.features_
-        return same_rows(rows.numpy(), self.features_)
+        return fingerprint_inputs(source, rows) == known
 
     def _find(self, dataset: ImageDataset) -> tuple[NDArray[np.int64], Rows, Rows]:
         """Return labels, probabilities and embeddings; what `fit` found is kept."""
-        if self._is_training_set(dataset):
-            if dataset.source is not None:
-                dataset.source.unreadable.update(self.skipped_)
+        source = dataset.source
+        if self._knows(source, self._features_of_user(dataset)):
+            if source is not None:
+                source.unreadable.update(self.skipped_)
             return self.labels_, self.probabilities_, self.embedding_
         model, runtime = self.model_, self._runtime()
         embedding = model.embed(dataset, runtime)

@@ -1,5 +1,6 @@
 """What users pass to an estimator, opened: images, features, or both."""
 
+import hashlib
 from numbers import Integral
 from typing import Any, cast
 
@@ -151,12 +152,16 @@ def make_dataset(
     return ImageDataset(source, size, indices, rows)
 
 
-def same_rows(rows: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
-    """Whether two arrays are equal, block by block; NaN equals NaN."""
-    return rows.shape == others.shape and all(
-        np.array_equal(rows[block], others[block], equal_nan=True)
-        for block in gen_batches(len(rows), _BLOCK_ROWS)
-    )
+def fingerprint_inputs(source: ImageSource | None, features: Any) -> str | None:
+    """Identify images, and features that a user passed; None if images may change."""
+    of_images = "" if source is None else source.fingerprint
+    if of_images is None or features is None:
+        return of_images or None
+    digest = hashlib.blake2b(of_images.encode(), digest_size=16)
+    for block in gen_batches(len(features), _BLOCK_ROWS):
+        rows = features[block]  # NaN stands for files that cannot be read
+        digest.update(rows[rows[:, 0].isfinite()].numpy().data)
+    return digest.hexdigest()
 
 
 def score_labels(
