@@ -338,8 +338,8 @@ class BaseImageClusterer(
         --------
         >>> from sklearn_mfavb import MFAVBClustering
         >>> from sklearn_mfavb.datasets import make_shape_images
-        >>> images, _ = make_shape_images(60, n_clusters=3, image_size=8)
-        >>> clusterer = MFAVBClustering(3, max_epochs=2).fit(images)
+        >>> images, _ = make_shape_images(60, image_size=8, random_state=0)
+        >>> clusterer = MFAVBClustering(3, max_epochs=2, random_state=0).fit(images)
         >>> distances, indices = clusterer.kneighbors(images[:4])
         >>> distances.shape, indices[:, 0]  # the nearest is the image itself
         ((4, 5), array([0, 1, 2, 3]))

@@ -148,6 +148,17 @@ def test_features_of_an_encoder_are_kept(
         assert bool(list(cache.glob("*/*.npz"))) == are_new
 
 
+def test_results_need_no_second_pass(photos, words, tmp_path, monkeypatch, run):
+    """Table, score and report are made of what `fit` has found."""
+    model = "sklearn_mfavb.estimators._model.ClusteringModel"
+    monkeypatch.setattr(f"{model}.embed", None)
+    monkeypatch.setattr(f"{model}.probabilities", None)
+    given = words(photos, tmp_path, epochs=1)
+    given.remove("--no-report")
+    run(given)
+    assert (tmp_path / "report.html").exists()
+
+
 def test_weights_that_cannot_be_downloaded_are_no_bug(
     photos, words, tmp_path, monkeypatch, run
 ):
