@@ -5,9 +5,11 @@ from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._frozen import (
     FrozenEncoder,
     apply_encoders,
+    as_transformer,
     fit_encoders,
     is_precomputed,
     restore_features,
+    take_places,
 )
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "Encoder",
     "FrozenEncoder",
     "apply_encoders",
+    "as_transformer",
     "fit_encoders",
     "is_precomputed",
     "restore_features",
+    "take_places",
 ]
