@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sklearn_mfavb.images._folders import HEIF_ADVICE, HEIF_EXTENSIONS
+from sklearn_mfavb.folders import HEIF_ADVICE, HEIF_EXTENSIONS
 from sklearn_mfavb.images._values import as_array, as_numbers
 
 
