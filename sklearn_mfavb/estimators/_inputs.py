@@ -128,6 +128,7 @@ def make_dataset(
     size: tuple[int, int] | None,
     rows: NDArray[np.float32] | None,
     n_clusters: int,
+    verbose: int = 0,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
     if source is None:
@@ -135,7 +136,7 @@ def make_dataset(
         unreadable: dict[int, str] = {}
     else:
         if size is not None:
-            source.verify(size)
+            source.verify(size, verbose=verbose)
         unreadable = source.unreadable
         indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
     if len(indices) < n_clusters:

@@ -154,7 +154,7 @@ def test_weights_that_cannot_be_downloaded_are_no_bug(
     monkeypatch.setattr("open_clip.create_model", None)
     printed = run(words(photos, tmp_path, "--encoder", "ViT-B-32"), code=1)
     told = "The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' cannot"
-    assert printed.err.strip().splitlines()[-1].startswith(f"sklearn-mfavb: {told}")
+    assert printed.err.strip().splitlines()[-2].startswith(f"sklearn-mfavb: {told}")
 
 
 def test_number_of_clusters_and_outliers_are_found(
