@@ -15,6 +15,7 @@ from click import option
 
 PROGRAM = "sklearn-mfavb"
 PATH = click.Path(path_type=Path)
+_MOST_NAMED = 10
 
 
 def say(text: str) -> None:
@@ -25,6 +26,15 @@ def say(text: str) -> None:
 def count(number: int, noun: str) -> str:
     """Write a number of things."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def say_of_files(heading: str, reasons: dict[str, str], rest: str = "") -> None:
+    """Say what happened to files and, of the first ten, why."""
+    lines = [f"  {name!r}: {why}" for name, why in sorted(reasons.items())]
+    if len(lines) > _MOST_NAMED:
+        lines[_MOST_NAMED:] = [f"  and {len(lines) - _MOST_NAMED:,} more{rest}"]
+    if lines:
+        say("\n".join([f"{count(len(reasons), 'file')} {heading}:", *lines]))
 
 
 @contextmanager

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sklearn_mfavb.command_line._images import Images
-from sklearn_mfavb.command_line._options import PROGRAM, count, say, working
+from sklearn_mfavb.command_line._options import (
+    PROGRAM,
+    count,
+    say,
+    say_of_files,
+    working,
+)
 from sklearn_mfavb.command_line._tables import (
     tabulate,
     write_also,
@@ -21,7 +27,6 @@ from sklearn_mfavb.command_line._tables import (
 )
 from sklearn_mfavb.naming import cluster_names
 
-_MOST_SHOWN = 10  # files that were skipped; skipped.csv has all
 _MOST_COMPARED = 20_000  # images that k-means labels, to compare
 
 
@@ -134,7 +139,7 @@ def write_results(
     # What JSON does not have, such as the settings of an encoder, is written as text.
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
     write_text(results.path / "result.json", text + "\n")
-    _print_skipped(unreadable)
+    say_of_files("skipped", unreadable, rest=": see skipped.csv")
     _print_summary(summary, "pixels" if estimator.encoder is None else "features")
     print(f"results: {results.path}")
     return found
@@ -163,16 +168,6 @@ def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
         "seconds": time.monotonic() - began_at,
         "agreement": float(adjusted_rand_score(found.labels[members], labels)),
     }
-
-
-def _print_skipped(unreadable: dict[str, str]) -> None:
-    """Name files that could not be read."""
-    lines = [f"  {name!r}: {why}" for name, why in sorted(unreadable.items())]
-    if len(lines) > _MOST_SHOWN:
-        n_more = len(lines) - _MOST_SHOWN
-        lines[_MOST_SHOWN:] = [f"  and {n_more:,} more: see skipped.csv"]
-    if lines:
-        say("\n".join([f"{count(len(unreadable), 'file')} skipped:", *lines]))
 
 
 def _print_summary(summary: dict[str, Any], space: str) -> None:

@@ -13,11 +13,10 @@ from typing import Any
 
 import click
 
-from sklearn_mfavb.command_line._options import PATH, PROGRAM, count, say
+from sklearn_mfavb.command_line._options import PATH, PROGRAM, count, say, say_of_files
 from sklearn_mfavb.files import free_path, numbered, replace_file
 
 LOG = "moves.jsonl"
-_MOST_TOLD = 10  # files that could not be moved
 
 
 def sort_files(
@@ -73,7 +72,7 @@ def _move_all(
     except BaseException as error:
         error.add_note(advice)
         raise
-    _tell_failed(failed)
+    say_of_files("could not be moved", failed)
     say(advice)
 
 
@@ -105,16 +104,6 @@ def _copy_whole(path: str | Path, target: str | Path) -> None:
             raise
 
 
-def _tell_failed(failed: dict[str, str]) -> None:
-    """Name files that could not be moved, and why."""
-    if not failed:
-        return
-    lines = [f"  {path!r}: {why}" for path, why in failed.items()]
-    if len(lines) > _MOST_TOLD:
-        lines[_MOST_TOLD:] = [f"  and {len(lines) - _MOST_TOLD:,} more"]
-    say("\n".join([f"{count(len(failed), 'file')} could not be moved:", *lines]))
-
-
 @click.command(epilog="Example: sklearn-mfavb undo clusters/clusters/moves.jsonl")
 @click.argument("log", type=PATH)
 def undo(log: Path) -> int:
@@ -134,7 +123,10 @@ def undo(log: Path) -> int:
             continue  # it is back, or was never moved
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            _move(copy, path)
+            if os.path.exists(path) and os.path.samefile(path, copy):
+                os.unlink(copy)  # a move was cut off between its two steps
+            else:
+                _move(copy, path)
             n_back += 1
         except OSError as error:
             is_taken = os.path.lexists(path)
@@ -144,7 +136,7 @@ def undo(log: Path) -> int:
         with suppress(OSError):  # it holds other files
             folder.rmdir()
     print(f"moved back: {count(n_back, 'file')}")
-    _tell_failed(failed)
+    say_of_files("could not be moved", failed)
     if not failed:
         log.unlink()
         with suppress(OSError):

@@ -18,7 +18,7 @@ def test_tables_hold_every_file(photos, clustered, read_table):
     assert [row["path"] for row in rows if row["cluster"] == ""] == ["broken.jpg"]
     [skipped] = read_table(clustered / "skipped.csv")
     assert skipped["path"] == "broken.jpg"
-    assert "cannot identify" in skipped["reason"]
+    assert "no image that Pillow can read" in skipped["reason"]
 
 
 def test_model_gives_what_the_table_says(photos, clustered, read_table):

@@ -104,6 +104,27 @@ def test_undo_replaces_nothing_and_can_be_repeated(files, out, run):
     assert (out / "clusters" / "10" / "notes.txt").exists()
 
 
+def test_a_move_that_was_cut_off_is_taken_back(files, out, monkeypatch, run, capsys):
+    """Ctrl-C between the two steps of a move leaves a file at both places."""
+
+    unlink = os.unlink
+
+    def interrupt(path):
+        if path == files[0]:
+            raise KeyboardInterrupt
+        unlink(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.unlink", interrupt)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            sort_files(files, NAMES, FOUND, out, "move")
+    assert "sklearn-mfavb undo" in caught.value.__notes__[0]
+    assert os.path.samefile(files[0], out / "clusters" / "10" / "one.png")
+    run(["undo", out / "clusters"])
+    assert all(map(os.path.exists, files))
+    assert os.listdir(out) == []
+
+
 def test_files_are_moved_to_other_disks(files, out, monkeypatch, run):
     """They are copied whole; what fails half way stays where it was."""
 
