@@ -106,7 +106,6 @@ def test_undo_replaces_nothing_and_can_be_repeated(files, out, run):
 
 def test_a_move_that_was_cut_off_is_taken_back(files, out, monkeypatch, run, capsys):
     """Ctrl-C between the two steps of a move leaves a file at both places."""
-
     unlink = os.unlink
 
     def interrupt(path):
