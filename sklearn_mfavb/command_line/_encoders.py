@@ -74,16 +74,12 @@ def _check_name(name: str) -> None:
     """
     if "open_clip" in sys.modules:  # models may have been added to it
         return
-    base = name.partition(".")[0]
     known = {path.stem for path in _folder("open_clip").glob("model_configs/*.json")}
     files = sorted(_folder("timm").glob("models/*.py"))
     text = "\n".join(path.read_text("utf-8") for path in files)
-    if (
-        not known
-        or not files
-        or name in known
-        or re.search(rf"\b{re.escape(base)}\b", text)
-    ):
+    base = name.partition(".")[0]  # what follows is a tag
+    is_timm = re.fullmatch(r"\w+", base) and re.search(rf"\b{base}\b", text)
+    if name in known or is_timm or not (known and files):
         return
     known.update(re.findall(r"^def (\w+)\(pretrained", text, re.M))
     similar = difflib.get_close_matches(name, sorted(known), n=5, cutoff=0.5)

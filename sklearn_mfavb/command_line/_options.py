@@ -4,6 +4,7 @@ import importlib.util
 import re
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
@@ -16,11 +17,13 @@ from click import option
 PROGRAM = "sklearn-mfavb"
 PATH = click.Path(path_type=Path)
 _MOST_NAMED = 10
+_BLANK = f"\r{79 * ' '}\r"  # removes a line of `working`
 
 
 def say(text: str) -> None:
     """Print a text: progress, advice or an error."""
-    print(f"{PROGRAM}: {text}", file=sys.stderr)
+    blank = _BLANK if sys.stderr.isatty() else ""
+    print(f"{blank}{PROGRAM}: {text}", file=sys.stderr)
 
 
 def count(number: int, noun: str) -> str:
@@ -46,33 +49,28 @@ def working(name: str) -> Iterator[Callable[[str], None]]:
     show : callable
         Called with the name of what is done next.
     """
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     if not sys.stderr.isatty():
         yield lambda name: None
         return
-    line = tqdm(desc=name, bar_format="{desc}: {elapsed}", leave=False, delay=1)
-    is_over = threading.Event()
+    doing, is_over = [(name, time.monotonic())], threading.Event()
 
     def tick() -> None:
         while not is_over.wait(1):
-            if len(tqdm._instances) > 1:
-                line.clear()
-            else:
-                line.refresh()
-
-    def show(name: str) -> None:
-        line.reset()
-        line.set_description_str(name, refresh=False)
+            name, began_at = doing[-1]
+            if not getattr(tqdm, "_instances", ()):  # bars that are open
+                seconds = tqdm.format_interval(time.monotonic() - began_at)
+                print(f"{_BLANK}{name}: {seconds}", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=tick, daemon=True)
     thread.start()
     try:
-        yield show
+        yield lambda name: doing.append((name, time.monotonic()))
     finally:
         is_over.set()
         thread.join()
-        line.close()
+        print(_BLANK, end="", file=sys.stderr, flush=True)
 
 
 def device(context: Any, option: Any, word: str) -> str:

@@ -129,9 +129,12 @@ def undo(log: Path) -> int:
                 _move(copy, path)
             n_back += 1
         except OSError as error:
-            is_taken = os.path.lexists(path)
-            why = "another file is at its old place" if is_taken else error.strerror
-            failed[os.fspath(copy)] = why or str(error)
+            why = error.strerror or str(error)
+            if isinstance(error, FileNotFoundError):
+                why = "it is gone"
+            elif os.path.lexists(path):
+                why = "another file is at its old place"
+            failed[os.fspath(copy)] = why
     for folder in filter(Path.is_dir, list(log.parent.iterdir())):
         with suppress(OSError):  # it holds other files
             folder.rmdir()

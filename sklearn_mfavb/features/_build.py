@@ -1,5 +1,6 @@
 """From the name of an encoder to the encoder, and what tells encoders apart."""
 
+import difflib
 import hashlib
 import os
 import re
@@ -171,8 +172,9 @@ def _find_tag(library: Library, model: str, pretrained: Any) -> str:
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained
     if tag not in tags:
+        similar = difflib.get_close_matches(str(tag), tags, n=5, cutoff=0) or ["none"]
         raise ValueError(
-            f"pretrained={pretrained!r} is neither a tag nor the path of a file; known "
-            f"tags of model={model!r}: {', '.join(tags) if tags else 'none'}."
+            f"pretrained={pretrained!r} is neither a tag nor the path of a file; "
+            f"similar tags of model={model!r}: {', '.join(similar)}."
         )
     return tag

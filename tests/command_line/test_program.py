@@ -1,17 +1,20 @@
 """Words, exit codes, and what the program needs to answer."""
 
+import io
 import re
 import shlex
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 
 import click
 import pytest
+from tqdm.auto import tqdm
 
 from sklearn_mfavb.command_line import program
-from sklearn_mfavb.command_line._options import duration
+from sklearn_mfavb.command_line._options import duration, working
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "command_line.md", ROOT / "README.md"]
@@ -137,3 +140,24 @@ def test_errors_name_options_and_warnings_are_sentences(
     printed = run(["demo"], code=2).err.splitlines()
     expected = ("Few clusters hold images.", told)
     assert printed == [f"sklearn-mfavb: {text}" for text in expected]
+
+
+def test_long_parts_have_a_name_and_their_time(monkeypatch):
+    """On a terminal a line is there after a second, and gone at the end."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with working("starting") as show:
+        show("saving the model")
+        until = time.monotonic() + 10
+        while "saving" not in sys.stderr.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+    *_, last, blank, end = sys.stderr.getvalue().split("\r")
+    assert last.startswith("saving the model: 00:0")
+    assert blank.isspace() and end == ""
+    with tqdm(total=1, file=io.StringIO()), working("starting"):
+        time.sleep(1.2)
+        assert sys.stderr.getvalue().count("starting") == 0  # the bar is enough

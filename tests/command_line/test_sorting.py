@@ -96,7 +96,7 @@ def test_undo_replaces_nothing_and_can_be_repeated(files, out, run):
     assert "moved back: 2 files" in printed.out
     assert "2 files could not be moved" in printed.err
     assert "one.png': another file is at its old place" in printed.err
-    assert "two.png': No such file" in printed.err
+    assert "two.png': it is gone" in printed.err
     assert Path(mine).read_text("utf-8") == "mine"
     os.rename(mine, f"{mine}.kept")
     assert "moved back: 1 file\n" in run(["undo", log], code=1).out
