@@ -5,6 +5,7 @@ What concerns the whole process is done here, so that other programs may call
 """
 
 import ctypes
+import gc
 import io
 import logging
 import os
@@ -25,7 +26,9 @@ def main() -> int:
     keep_freed_memory()
     logging.disable(logging.ERROR)  # of libraries: an error is told once, by `main`
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
-    return run_command()
+    code = run_command()
+    gc.freeze()  # what is left need not be collected: 0.3 s to end in place of 1.6
+    return code
 
 
 def keep_freed_memory() -> None:

@@ -77,6 +77,7 @@ HELP = {
     help=HELP["n_clusters"],
 )
 @shared.results
+@shared.also
 @option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
 @option("--no-report", is_flag=True, help="Write no report.html.")
 @option(

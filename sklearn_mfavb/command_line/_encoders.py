@@ -20,7 +20,7 @@ HELP = {
     "repeatable.",
     "weights": "Its weights: a tag, downloaded once, or a file; repeated for each "
     "--encoder, in the same order.  [default: OpenAI's, or those that timm prefers]",
-    "cache": "Folder where features are kept.",
+    "cache": "Folder where features are kept; `cluster` has one in --out.",
 }
 encoder_options = together(
     option("-e", "--encoder", multiple=True, help=HELP["encoder"]),

@@ -44,6 +44,8 @@ def say_of_files(heading: str, reasons: dict[str, str], rest: str = "") -> None:
 def working(name: str) -> Iterator[Callable[[str], None]]:
     """Show on a terminal what is being done, and for how long, while no bar does.
 
+    Bars that are open show their time every second.
+
     Yields
     ------
     show : callable
@@ -59,9 +61,12 @@ def working(name: str) -> Iterator[Callable[[str], None]]:
     def tick() -> None:
         while not is_over.wait(1):
             name, began_at = doing[-1]
-            if not getattr(tqdm, "_instances", ()):  # bars that are open
-                seconds = tqdm.format_interval(time.monotonic() - began_at)
-                print(f"{_BLANK}{name}: {seconds}", end="", file=sys.stderr, flush=True)
+            if bars := list(getattr(tqdm, "_instances", ())):
+                for bar in bars:
+                    bar.refresh()  # its time: one epoch may take a minute
+                continue
+            seconds = tqdm.format_interval(time.monotonic() - began_at)
+            print(f"{_BLANK}{name}: {seconds}", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=tick, daemon=True)
     thread.start()
@@ -156,13 +161,13 @@ images = together(
 results = together(
     option("-o", "--out", type=PATH, required=True, help=HELP["out"]),
     option("--sort", type=SORTED, help=HELP["sort"]),
-    option(
-        "--also",
-        type=ALSO,
-        default=(),
-        show_default=False,
-        callback=check_parquet,
-        help=HELP["also"],
-    ),
     option("--overwrite", is_flag=True, help=HELP["overwrite"]),
+)
+also = option(
+    "--also",
+    type=ALSO,
+    default=(),
+    show_default=False,
+    callback=check_parquet,
+    help=HELP["also"],
 )

@@ -31,6 +31,7 @@ _model_and_images = together(
 )
 @_model_and_images
 @shared.results
+@shared.also
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.

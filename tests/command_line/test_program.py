@@ -5,6 +5,7 @@ import re
 import shlex
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -158,6 +159,8 @@ def test_long_parts_have_a_name_and_their_time(monkeypatch):
     *_, last, blank, end = sys.stderr.getvalue().split("\r")
     assert last.startswith("saving the model: 00:0")
     assert blank.isspace() and end == ""
-    with tqdm(total=1, file=io.StringIO()), working("starting"):
-        time.sleep(1.2)
-        assert sys.stderr.getvalue().count("starting") == 0  # the bar is enough
+    with tqdm(total=1, file=io.StringIO()) as bar, working("starting"):
+        is_shown = threading.Event()
+        monkeypatch.setattr(bar, "refresh", is_shown.set)
+        assert is_shown.wait(10)
+        assert "starting" not in sys.stderr.getvalue()  # the bar is enough
