@@ -145,8 +145,7 @@ def _save(estimator: Any, results: ResultFolder) -> bool:
     """Save a model for any machine; return whether its training is complete."""
     # What belongs to this run is unset.
     estimator.set_params(training__checkpoint=None, training__callbacks=None)
-    several = estimator.encoder if isinstance(estimator.encoder, list) else []
-    for encoder in several or filter(None, [estimator.encoder]):
+    for encoder in estimator.encoder or []:
         encoder.set_params(cache_dir=None)
     estimator.save(results.model)
     return not results.checkpoint.exists()  # `fit` removes it at its end
