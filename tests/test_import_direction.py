@@ -17,6 +17,7 @@ ALLOWED = {
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
@@ -35,15 +36,16 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parameters "
-    "positives training views warn",
+    "metrics model_selection naming neighbors networks objectives outliers pairs "
+    "parameters positives training views warn",
     "__init__": "",  # its names are imported when they are used
     "persistence": "assignment backbones estimators features files heads images "
     "networks outliers parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo files images inspection persistence report training",
+    "command_line": "__init__ demo files images inspection naming persistence report "
+    "training",
     "__main__": "command_line",
 }
 

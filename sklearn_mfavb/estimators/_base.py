@@ -38,8 +38,18 @@ from sklearn_mfavb.estimators._inputs import (
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.estimators._views import as_augmentation
-from sklearn_mfavb.features import FrozenEncoder, fit_encoders, is_precomputed
+from sklearn_mfavb.features import (
+    FrozenEncoder,
+    embed_words,
+    fit_encoders,
+    is_precomputed,
+)
 from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.naming import (
+    numbered_names,
+    propose_names,
+    read_words,
+)
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
@@ -101,6 +111,8 @@ class BaseImageClusterer(
     labels_: NDArray[np.int64]
     n_clusters_: int
     n_clusters_scores_: dict[int, list[float]] | None
+    cluster_names_: list[str]
+    cluster_features_: Rows
     model_: ClusteringModel
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]
@@ -280,6 +292,56 @@ class BaseImageClusterer(
         dataset = self._open(X, features)
         return score_labels(self._label(dataset), dataset, self._runtime())
 
+    def name_clusters(
+        self, words: str | os.PathLike[str] | Sequence[str] | None = None
+    ) -> Self:
+        """Propose a name for every cluster: a word that tells it from the others.
+
+        Words are compared with the mean features of the clusters by the text tower of
+        the first encoder that has one; see `sklearn_mfavb.naming.propose_names`. It is
+        a proposal: names are not checked against anything.
+
+        Parameters
+        ----------
+        words : str, path-like or sequence of str, default=None
+            A text file in UTF-8 with one word or phrase a line, or a list of words;
+            None stands for 3,600 nouns of things, animals, plants, food and places.
+
+        Returns
+        -------
+        self : object
+            With the names in ``cluster_names_``. They stay "cluster 0" and so on where
+            no encoder has a text tower: without an encoder, with precomputed features,
+            with models of timm, and with weights from a file of an image tower alone.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted.
+        OSError
+            If a file cannot be opened, or the text tower cannot be downloaded.
+        ValueError
+            If there are no words, one is there twice, or a file is not UTF-8.
+
+        Notes
+        -----
+        The first call with an encoder takes about a minute on a CPU, for the nouns that
+        come with the package. The features of words are kept in the encoder's
+        ``cache_dir``, if it has one.
+        """
+        check_is_fitted(self)
+        checked, start = read_words(words), 0
+        names = numbered_names(self.n_clusters_)
+        for each in self.model_.encoders:
+            own = self.cluster_features_[:, start : start + each.feature_dim]
+            rows = embed_words(each.transformer, checked, verbose=self.verbose)
+            if rows is not None:
+                names = propose_names(own, rows, checked)
+                break
+            start += each.feature_dim
+        self.cluster_names_ = names
+        return self
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
 
@@ -423,6 +485,10 @@ class BaseImageClusterer(
         self.max_epochs_ = len(earlier) + result.max_epochs
         self.image_size_ = dataset.size
         self.labels_ = self._label(dataset, result.embedding)
+        self.cluster_names_ = numbered_names(self.n_clusters_)
+        self.cluster_features_ = self.model_.mean_features(
+            dataset, self.labels_, self.n_clusters_
+        )
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
         if checkpoint is not None:

@@ -9,12 +9,14 @@ from sklearn_mfavb.features._frozen import (
     is_precomputed,
     restore_features,
 )
+from sklearn_mfavb.features._text import embed_words
 
 __all__ = [
     "CLIPFeatures",
     "Encoder",
     "FrozenEncoder",
     "apply_encoders",
+    "embed_words",
     "fit_encoders",
     "is_precomputed",
     "restore_features",

@@ -33,7 +33,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
     name = find_library(model)
     library = LIBRARIES[name]
     with isolated(0, CPU), CPU:
-        tag = None if is_file(pretrained) else _find_tag(library, model, pretrained)
+        tag = None if is_file(pretrained) else find_tag(library, model, pretrained)
         described = library.describe(model, tag)
         if tag is None:
             path = os.fspath(pretrained)  # type: ignore[arg-type]
@@ -41,7 +41,8 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
             weights = _of_tower(read_weights(path), tower)
             load_weights(tower, weights, model=model, path=path)
         else:
-            tower = download_tower(library, model, tag)
+            with downloading(model, tag):
+                tower = library.download(model, tag)
         preprocessing = library.preprocessing(tower, model, tag)
         return Encoder(
             tower, preprocessing, fingerprint, {"library": name, **described}
@@ -130,16 +131,17 @@ def load_weights(
         ) from error
 
 
-def download_tower(library: Library, model: str, tag: str) -> nn.Module:
-    """Build a tower with the weights of a tag; raise OSError if that fails."""
+@contextmanager
+def downloading(model: str, pretrained: Pretrained) -> Iterator[None]:
+    """Raise OSError that names the weights if libraries cannot obtain a part."""
     try:
         with _hub_tried_once():
-            return library.download(model, tag)
+            yield
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
         raise OSError(
-            f"The weights pretrained={tag!r} of model={model!r} cannot be obtained: "
-            f"{error} Without a connection, pass the path of a file: "
+            f"The weights pretrained={pretrained!r} of model={model!r} cannot be "
+            f"obtained: {error} Without a connection, pass the path of a file: "
             "pretrained='weights.pt'."
         ) from error
 
@@ -162,7 +164,7 @@ def _hub_tried_once() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _find_tag(library: Library, model: str, pretrained: Any) -> str:
+def find_tag(library: Library, model: str, pretrained: Any) -> str:
     """Return the tag that is meant, if the library knows it."""
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained

@@ -37,6 +37,8 @@ LEARNED: dict[str, Any] = {
     "max_epochs_": int,
     "n_clusters_": int,
     "n_clusters_scores_": dict | None,
+    "cluster_names_": list,
+    "cluster_features_": np.ndarray,
     "n_features_in_": int,
     "feature_names_in_": np.ndarray,
     "_sklearn_output_config": dict,
@@ -48,6 +50,8 @@ _ALWAYS_LEARNED = (
     "max_epochs_",
     "paths_",
     "skipped_",
+    "cluster_names_",
+    "cluster_features_",
 )
 
 _TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs

@@ -1,0 +1,124 @@
+"""From features of clusters and of words to a name for every cluster."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+Rows = NDArray[np.float32]
+
+
+def cluster_names(estimator: Any) -> list[str]:
+    """Return the names of a fitted estimator's clusters, else "cluster 0" and so on.
+
+    Parameters
+    ----------
+    estimator : BaseImageClusterer
+        A fitted estimator.
+
+    Returns
+    -------
+    list of str
+        One name for each cluster.
+    """
+    names = getattr(estimator, "cluster_names_", None)
+    return list(names or numbered_names(estimator.n_clusters_))
+
+
+def numbered_names(n_clusters: int) -> list[str]:
+    """Return the names of clusters of which nothing is known.
+
+    Parameters
+    ----------
+    n_clusters : int
+        Number of clusters.
+
+    Returns
+    -------
+    list of str
+        "cluster 0", "cluster 1" and so on.
+    """
+    return [f"cluster {number}" for number in range(n_clusters)]
+
+
+def score_words(cluster_features: Rows, word_features: Rows) -> Rows:
+    r"""Score how well every word tells every cluster from the others.
+
+    With the cosine :math:`s_{kw}` of the mean image feature of cluster :math:`k` and
+    the text feature of word :math:`w`, the score is
+
+    .. math:: c_{kw} = s_{kw} - \frac{1}{K - 1} \sum_{j \ne k} s_{jw} .
+
+    A word that fits all of K clusters alike scores zero, whatever its cosine is. A
+    single cluster has no others, and the cosine is its score.
+
+    Parameters
+    ----------
+    cluster_features : array-like of float of shape (n_clusters, n_features)
+        Mean image features, of any length.
+    word_features : array-like of float of shape (n_words, n_features)
+        Text features in the same space, of any length.
+
+    Returns
+    -------
+    ndarray of float of shape (n_clusters, n_words)
+        Between -2 and 2; higher is better.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb.naming import score_words
+    >>> images = [[2, 0], [0, 3]]  # what the first cluster shows, and the second
+    >>> words = [[1, 0], [0, 1], [1, 1]]  # the last word fits both
+    >>> score_words(images, words).tolist()
+    [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]
+    """
+    cosine = _unit(cluster_features) @ _unit(word_features).T
+    n_others = len(cosine) - 1
+    if n_others == 0:
+        return cosine
+    return cosine - (cosine.sum(axis=0) - cosine) / n_others
+
+
+def propose_names(
+    cluster_features: Rows, word_features: Rows, words: Sequence[str]
+) -> list[str]:
+    """Choose a different word for every cluster, so that the sum of scores is largest.
+
+    Parameters
+    ----------
+    cluster_features : ndarray of float of shape (n_clusters, n_features)
+        Mean image features; NaN for clusters without images.
+    word_features : ndarray of float of shape (n_words, n_features)
+        Text features of the words in the same space.
+    words : sequence of str
+        The words.
+
+    Returns
+    -------
+    list of str
+        One name for each cluster. It is "cluster 3" where no word is left, where the
+        word that is left has no score above zero, and for clusters without images.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_mfavb.naming import propose_names
+    >>> images = np.array([[0.1, 1.0], [1.0, 0.2], [np.nan, np.nan]])
+    >>> propose_names(images, np.eye(2), ["dog", "ship"])
+    ['ship', 'dog', 'cluster 2']
+    """
+    names = numbered_names(len(cluster_features))
+    present = np.flatnonzero(np.isfinite(cluster_features).all(axis=1))
+    scores = score_words(cluster_features[present], word_features)
+    for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
+        if scores[row, column] > 0:
+            names[present[row]] = words[column]
+    return names
+
+
+def _unit(rows: Any) -> Rows:
+    """Bring rows to unit length; zeros stay."""
+    rows = np.asarray(rows)
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
