@@ -22,6 +22,7 @@ ALLOWED = {
     "parameters": "",
     "views": "",
     "warn": "",
+    "words": "",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
@@ -37,15 +38,15 @@ ALLOWED = {
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
     "metrics model_selection naming neighbors networks objectives outliers pairs "
-    "parameters positives training views warn",
+    "parameters positives training views warn words",
     "__init__": "",  # its names are imported when they are used
     "persistence": "assignment backbones estimators features files heads images "
     "networks outliers parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo files images inspection naming persistence report "
-    "training",
+    "command_line": "__init__ demo files images inspection persistence report training "
+    "words",
     "__main__": "command_line",
 }
 

@@ -1,4 +1,4 @@
-"""Words become names: scores, distinct names, lists of words and what is wrong."""
+"""Words become names: their scores, and the choice of different ones."""
 
 from itertools import permutations
 
@@ -6,12 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from sklearn_mfavb.naming import (
-    cluster_names,
-    propose_names,
-    read_words,
-    score_words,
-)
+from sklearn_mfavb.naming import cluster_names, propose_names, score_words
 
 
 def draw(n_clusters, n_words, n_features=5, seed=0):
@@ -96,47 +91,3 @@ def test_names_of_an_estimator_without_names_are_numbers():
         n_clusters_ = 2
 
     assert cluster_names(Fitted()) == ["cluster 0", "cluster 1"]
-
-
-def test_words_of_a_file_and_of_a_list_are_the_same(tmp_path):
-    """Blank lines, spaces, Windows' line ends and a byte order mark do not count."""
-    path = tmp_path / "words.txt"
-    path.write_bytes("\ufeffdog\r\n\r\n  fire truck \r\nÄpfel".encode())
-    words = ["dog", "fire truck", "Äpfel"]
-    assert read_words(path) == read_words(str(path)) == read_words(words) == words
-
-
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (b"", r"words\.txt' holds no words"),
-        (b" \n\t\n", r"words\.txt' holds no words"),
-        ("Bär".encode("latin-1"), r"words\.txt' is not UTF-8: .* at byte 1"),
-        (b"dog\ncat\n\nDog\n", r"words\.txt' has 'Dog' twice, in lines 1 and 4"),
-    ],
-    ids=["empty", "blank", "latin-1", "twice"],
-)
-def test_wrong_files_are_named(tmp_path, content, told):
-    path = tmp_path / "words.txt"
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match=told):
-        read_words(path)
-
-
-def test_wrong_lists_and_missing_files_are_refused(tmp_path):
-    with pytest.raises(ValueError, match="words holds no words"):
-        read_words([])
-    with pytest.raises(FileNotFoundError, match="none"):
-        read_words(tmp_path / "none.txt")
-
-
-def test_shipped_nouns_are_words_of_a_clean_list():
-    """They pass the checks of users' words, and the license lies beside them."""
-    nouns = read_words()
-    assert read_words(nouns) == nouns
-    assert 3000 < len(nouns) < 4000
-    assert {"airplane", "bird", "cat", "deer", "dog", "frog", "horse"} <= set(nouns)
-    from importlib.resources import files
-
-    license = files("sklearn_mfavb.naming") / "LICENSE-WordNet.txt"
-    assert "Princeton University" in license.read_text("utf-8")

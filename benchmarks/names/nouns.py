@@ -1,6 +1,6 @@
 """Write the nouns that clusters are named by, from the files of WordNet 3.0.
 
-    python benchmarks/names/nouns.py DICT > sklearn_mfavb/naming/nouns.txt
+    python benchmarks/names/nouns.py DICT > sklearn_mfavb/words/nouns.txt
 
 DICT is the folder with WordNet's ``data.noun``, ``index.noun`` and ``cntlist.rev``: of
 Debian's package ``wordnet-base`` it is ``/usr/share/wordnet``.

@@ -107,7 +107,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
         if options.encoder is None and given[name] is not None:
             raise click.UsageError(f"--{name.replace('_', '-')} needs --encoder.")
     if options.words is not None:  # what is wrong with it shows before the work
-        from sklearn_mfavb.naming import read_words
+        from sklearn_mfavb.words import read_words
 
         read_words(options.words)
     images, results = Images(options.paths), ResultFolder(options.out)

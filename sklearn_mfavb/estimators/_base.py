@@ -45,11 +45,7 @@ from sklearn_mfavb.features import (
     is_precomputed,
 )
 from sklearn_mfavb.images import ImageDataset, Reading
-from sklearn_mfavb.naming import (
-    numbered_names,
-    propose_names,
-    read_words,
-)
+from sklearn_mfavb.naming import numbered_names, propose_names
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
@@ -64,6 +60,7 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.words import Words, read_words
 
 Rows = NDArray[np.float32]
 
@@ -292,9 +289,7 @@ class BaseImageClusterer(
         dataset = self._open(X, features)
         return score_labels(self._label(dataset), dataset, self._runtime())
 
-    def name_clusters(
-        self, words: str | os.PathLike[str] | Sequence[str] | None = None
-    ) -> Self:
+    def name_clusters(self, words: Words = None) -> Self:
         """Propose a name for every cluster: a word that tells it from the others.
 
         Words are compared with the mean features of the clusters by the text tower of

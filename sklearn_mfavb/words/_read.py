@@ -1,4 +1,4 @@
-"""The words that clusters may be named by."""
+"""Lists of words, from the package, a file or the user."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ def read_words(words: Words = None) -> list[str]:
 
     Examples
     --------
-    >>> from sklearn_mfavb.naming import read_words
+    >>> from sklearn_mfavb.words import read_words
     >>> nouns = read_words()
     >>> "horse" in nouns, "justice" in nouns
     (True, False)

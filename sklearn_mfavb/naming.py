@@ -1,4 +1,4 @@
-"""From features of clusters and of words to a name for every cluster."""
+"""The names of clusters: words that tell them apart."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+
+__all__ = ["cluster_names", "numbered_names", "propose_names", "score_words"]
 
 Rows = NDArray[np.float32]
 
