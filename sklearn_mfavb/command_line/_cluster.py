@@ -53,7 +53,7 @@ HELP = {
     "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
     "OpenAI's, or those that timm prefers]",
     "encoder_cache": "Folder for its features.  [default: features in --out]",
-    "words": "Words to name clusters by: a text file with one a line.  [default: 3,600 "
+    "words": "Words to name clusters by: a text file with one a line.  [default: 3,610 "
     "nouns, if the encoder has a text tower]",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
