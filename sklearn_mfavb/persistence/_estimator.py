@@ -156,7 +156,18 @@ def read_estimator(
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
+    _check_clusters(estimator)
     return estimator
+
+
+def _check_clusters(estimator: BaseImageClusterer) -> None:
+    """Raise unless every cluster has a name and mean features."""
+    names, means = estimator.cluster_names_, estimator.cluster_features_
+    n_features = sum(estimator.model_.view_shape.feature_dims)
+    if len(names) != estimator.n_clusters_ or not all(type(n) is str for n in names):
+        raise ValueError("'cluster_names_' does not have a name for each cluster")
+    if means.shape != (len(names), n_features):
+        raise ValueError("'cluster_features_' does not have a row for each cluster")
 
 
 def _build_estimator(
