@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 __all__ = ["cluster_names", "numbered_names", "propose_names", "score_words"]
 
@@ -13,35 +12,13 @@ Rows = NDArray[np.float32]
 
 
 def cluster_names(estimator: Any) -> list[str]:
-    """Return the names of a fitted estimator's clusters, else "cluster 0" and so on.
-
-    Parameters
-    ----------
-    estimator : BaseImageClusterer
-        A fitted estimator.
-
-    Returns
-    -------
-    list of str
-        One name for each cluster.
-    """
+    """Return the names of a fitted estimator's clusters, else "cluster 0" and so on."""
     names = getattr(estimator, "cluster_names_", None)
     return list(names or numbered_names(estimator.n_clusters_))
 
 
 def numbered_names(n_clusters: int) -> list[str]:
-    """Return the names of clusters of which nothing is known.
-
-    Parameters
-    ----------
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    list of str
-        "cluster 0", "cluster 1" and so on.
-    """
+    """Return the names of clusters of which nothing is known."""
     return [f"cluster {number}" for number in range(n_clusters)]
 
 
@@ -49,24 +26,12 @@ def score_words(cluster_features: Rows, word_features: Rows) -> Rows:
     r"""Score how well every word tells every cluster from the others.
 
     With the cosine :math:`s_{kw}` of the mean image feature of cluster :math:`k` and
-    the text feature of word :math:`w`, the score is
+    the text feature of word :math:`w`, the score of :math:`K` clusters and all words is
 
-    .. math:: c_{kw} = s_{kw} - \frac{1}{K - 1} \sum_{j \ne k} s_{jw} .
+    .. math:: c_{kw} = s_{kw} - \frac{1}{K - 1} \sum_{j \ne k} s_{jw} ,
 
-    A word that fits all of K clusters alike scores zero, whatever its cosine is. A
-    single cluster has no others, and the cosine is its score.
-
-    Parameters
-    ----------
-    cluster_features : array-like of float of shape (n_clusters, n_features)
-        Mean image features, of any length.
-    word_features : array-like of float of shape (n_words, n_features)
-        Text features in the same space, of any length.
-
-    Returns
-    -------
-    ndarray of float of shape (n_clusters, n_words)
-        Between -2 and 2; higher is better.
+    of shape (n_clusters, n_words), and the cosine for a single cluster. A word that
+    fits all clusters alike scores zero.
 
     Examples
     --------
@@ -77,9 +42,7 @@ def score_words(cluster_features: Rows, word_features: Rows) -> Rows:
     [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]
     """
     cosine = _unit(cluster_features) @ _unit(word_features).T
-    n_others = len(cosine) - 1
-    if n_others == 0:
-        return cosine
+    n_others = max(len(cosine) - 1, 1)
     return cosine - (cosine.sum(axis=0) - cosine) / n_others
 
 
@@ -88,20 +51,10 @@ def propose_names(
 ) -> list[str]:
     """Choose a different word for every cluster, so that the sum of scores is largest.
 
-    Parameters
-    ----------
-    cluster_features : ndarray of float of shape (n_clusters, n_features)
-        Mean image features; NaN for clusters without images.
-    word_features : ndarray of float of shape (n_words, n_features)
-        Text features of the words in the same space.
-    words : sequence of str
-        The words.
-
-    Returns
-    -------
-    list of str
-        One name for each cluster. It is "cluster 3" where no word is left, where the
-        word that is left has no score above zero, and for clusters without images.
+    `cluster_features` (n_clusters, n_features) has NaN for clusters without images,
+    `word_features` (n_words, n_features) is in the same space. A name is "cluster 3"
+    where no word is left, where the word that is left does not score above zero, and
+    for clusters without images.
 
     Examples
     --------
@@ -111,6 +64,8 @@ def propose_names(
     >>> propose_names(images, np.eye(2), ["dog", "ship"])
     ['ship', 'dog', 'cluster 2']
     """
+    from scipy.optimize import linear_sum_assignment  # slow to import for `--help`
+
     names = numbered_names(len(cluster_features))
     present = np.flatnonzero(np.isfinite(cluster_features).all(axis=1))
     scores = score_words(cluster_features[present], word_features)

@@ -292,37 +292,28 @@ class BaseImageClusterer(
     def name_clusters(self, words: Words = None) -> Self:
         """Propose a name for every cluster: a word that tells it from the others.
 
-        Words are compared with the mean features of the clusters by the text tower of
-        the first encoder that has one; see `sklearn_mfavb.naming.propose_names`. It is
-        a proposal: names are not checked against anything.
+        The text tower of the first encoder that has one compares words with
+        ``cluster_features_``; see `sklearn_mfavb.naming.score_words`. On a CPU this
+        takes a minute, unless the encoder's ``cache_dir`` has the features of words.
 
         Parameters
         ----------
         words : str, path-like or sequence of str, default=None
             A text file in UTF-8 with one word or phrase a line, or a list of words;
-            None stands for 3,600 nouns of things, animals, plants, food and places.
+            None stands for 3,610 nouns of things, animals, plants, food and places.
 
         Returns
         -------
         self : object
-            With the names in ``cluster_names_``. They stay "cluster 0" and so on where
-            no encoder has a text tower: without an encoder, with precomputed features,
-            with models of timm, and with weights from a file of an image tower alone.
+            With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
+            open_clip, with the weights of its text tower.
 
         Raises
         ------
-        NotFittedError
-            If the estimator is not fitted.
         OSError
-            If a file cannot be opened, or the text tower cannot be downloaded.
+            If a file cannot be opened, or the text tower cannot be obtained.
         ValueError
             If there are no words, one is there twice, or a file is not UTF-8.
-
-        Notes
-        -----
-        The first call with an encoder takes about a minute on a CPU, for the nouns that
-        come with the package. The features of words are kept in the encoder's
-        ``cache_dir``, if it has one.
         """
         check_is_fitted(self)
         checked, start = read_words(words), 0

@@ -153,8 +153,7 @@ class MFAVBClustering(BaseImageClusterer):
     cluster_names_ : list of str
         "cluster 0" and so on, until `name_clusters` has proposed names.
     cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
-        Mean features of the clusters, as unit vectors of the encoders; without an
-        encoder ``n_features`` is 0.
+        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict

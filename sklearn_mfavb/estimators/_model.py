@@ -115,13 +115,7 @@ class ClusteringModel:
     def mean_features(
         self, dataset: ImageDataset, labels: NDArray[np.int64], n_clusters: int
     ) -> Rows:
-        """Average the features of each cluster, as unit vectors of the encoders.
-
-        Returns
-        -------
-        ndarray of float32 of shape (n_clusters, n_features)
-            Those of all encoders side by side; NaN for clusters without images.
-        """
+        """Average unit features by cluster, (n_clusters, n_features); NaN without."""
         n_features = sum(self.view_shape.feature_dims)
         means = np.full((n_clusters, n_features), np.nan, dtype=np.float32)
         if dataset.features is not None:

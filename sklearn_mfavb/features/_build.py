@@ -41,8 +41,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
             weights = _of_tower(read_weights(path), tower)
             load_weights(tower, weights, model=model, path=path)
         else:
-            with downloading(model, tag):
-                tower = library.download(model, tag)
+            tower = download_tower(library, model, tag)
         preprocessing = library.preprocessing(tower, model, tag)
         return Encoder(
             tower, preprocessing, fingerprint, {"library": name, **described}
@@ -131,17 +130,16 @@ def load_weights(
         ) from error
 
 
-@contextmanager
-def downloading(model: str, pretrained: Pretrained) -> Iterator[None]:
-    """Raise OSError that names the weights if libraries cannot obtain a part."""
+def download_tower(library: Library, model: str, tag: str) -> nn.Module:
+    """Build a tower with the weights of a tag; raise OSError if that fails."""
     try:
         with _hub_tried_once():
-            yield
+            return library.download(model, tag)
     # Networks, disks and hubs fail in ways of their own.
     except Exception as error:
         raise OSError(
-            f"The weights pretrained={pretrained!r} of model={model!r} cannot be "
-            f"obtained: {error} Without a connection, pass the path of a file: "
+            f"The weights pretrained={tag!r} of model={model!r} cannot be obtained: "
+            f"{error} Without a connection, pass the path of a file: "
             "pretrained='weights.pt'."
         ) from error
 

@@ -4,9 +4,6 @@ Both take seconds to import, so they are imported when an encoder is built.
 """
 
 import difflib
-import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
@@ -55,17 +52,16 @@ class OpenCLIP:
 
     def download(self, model: str, tag: str) -> nn.Module:
         """Build a tower with the weights of a tag."""
-        return _with_exact_residuals(self.build_both(model, tag).visual)
+        return _with_exact_residuals(self.download_whole(model, tag).visual)
 
-    def build_both(self, model: str, tag: str | None) -> Any:
-        """Build the towers of images and text; None stands for random weights."""
+    def download_whole(self, model: str, tag: str) -> Any:
+        """Build the towers of images and text with the weights of a tag or file."""
         from open_clip import create_model
 
         # Weights trained with QuickGELU are also listed under models with the exact
         # GELU, where open_clip warns and embeds with the wrong one.
         is_quick = self.describe(model, tag)["quick_gelu"]
-        with _random_weights_allowed():
-            return create_model(model, pretrained=tag, force_quick_gelu=is_quick)
+        return create_model(model, pretrained=tag, force_quick_gelu=is_quick)
 
     def preprocessing(self, tower: Any, model: str, tag: str | None) -> Preprocessing:
         """Describe how the images were prepared that a tower was trained with."""
@@ -170,22 +166,6 @@ def _check_timm_name(name: str) -> None:
 
     if not timm.is_model(name):
         raise ValueError(f"timm {timm.__version__} has no model {name!r}.")
-
-
-@contextmanager
-def _random_weights_allowed() -> Iterator[None]:
-    """Keep open_clip from warning of random weights, which a file is to replace."""
-    root = logging.getLogger()
-    root.addFilter(_is_not_of_random_weights)
-    try:
-        yield
-    finally:
-        root.removeFilter(_is_not_of_random_weights)
-
-
-def _is_not_of_random_weights(record: logging.LogRecord) -> bool:
-    """Tell open_clip's warning from others."""
-    return "No pretrained weights loaded" not in record.getMessage()
 
 
 def _with_exact_residuals(tower: nn.Module) -> nn.Module:

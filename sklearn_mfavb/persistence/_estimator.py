@@ -163,11 +163,9 @@ def read_estimator(
 def _check_clusters(estimator: BaseImageClusterer) -> None:
     """Raise unless every cluster has a name and mean features."""
     names, means = estimator.cluster_names_, estimator.cluster_features_
-    n_features = sum(estimator.model_.view_shape.feature_dims)
-    if len(names) != estimator.n_clusters_ or not all(type(n) is str for n in names):
-        raise ValueError("'cluster_names_' does not have a name for each cluster")
-    if means.shape != (len(names), n_features):
-        raise ValueError("'cluster_features_' does not have a row for each cluster")
+    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
+    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
+        raise ValueError("clusters do not have a name and a row of features each")
 
 
 def _build_estimator(

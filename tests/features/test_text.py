@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mfavb.features import CLIPFeatures, embed_words
 from sklearn_mfavb.features._libraries import OpenCLIP
-from sklearn_mfavb.features._text import TEMPLATES
+from sklearn_mfavb.features._text import TEMPLATES, _BothTowers
 
 NAME = "tiny-clip-with-text"
 WORDS = ["dog", "fire truck", "{}", "Äpfel & Birnen!"]
@@ -34,9 +34,9 @@ def with_text(tiny_text_model, tmp_path):
 @pytest.fixture
 def count_built(monkeypatch):
     """Count how often a text tower is built."""
-    built, build = [], OpenCLIP.build_both
+    built, build = [], OpenCLIP.download_whole
     monkeypatch.setattr(
-        OpenCLIP, "build_both", lambda *told: built.append(told) or build(*told)
+        _BothTowers, "download", lambda *told: built.append(told) or build(*told)
     )
     return built
 
@@ -107,9 +107,10 @@ def test_encoders_without_a_text_tower(tiny):
 
 
 def test_weights_of_another_text_tower_are_refused(with_text, tiny_model, tmp_path):
+    """They are named, in an OSError."""
     path = tmp_path / "other.safetensors"
     save_file(tiny_model.state_dict(), path)
-    with pytest.raises(ValueError, match=r"other.safetensors.* another model\?"):
+    with pytest.raises(OSError, match=r"(?s)other.safetensors.*size mismatch"):
         embed_words(with_text().set_params(pretrained=path), WORDS)
 
 
