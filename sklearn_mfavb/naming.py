@@ -1,14 +1,8 @@
-"""The names of clusters: words that tell them apart."""
+"""The names of clusters."""
 
-from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-__all__ = ["cluster_names", "numbered_names", "propose_names", "score_words"]
-
-Rows = NDArray[np.float32]
+__all__ = ["cluster_names", "numbered_names"]
 
 
 def cluster_names(estimator: Any) -> list[str]:
@@ -20,62 +14,3 @@ def cluster_names(estimator: Any) -> list[str]:
 def numbered_names(n_clusters: int) -> list[str]:
     """Return the names of clusters of which nothing is known."""
     return [f"cluster {number}" for number in range(n_clusters)]
-
-
-def score_words(cluster_features: Rows, word_features: Rows) -> Rows:
-    r"""Score how well every word tells every cluster from the others.
-
-    With the cosine :math:`s_{kw}` of the mean image feature of cluster :math:`k` and
-    the text feature of word :math:`w`, the score of :math:`K` clusters and all words is
-
-    .. math:: c_{kw} = s_{kw} - \frac{1}{K - 1} \sum_{j \ne k} s_{jw} ,
-
-    of shape (n_clusters, n_words), and the cosine for a single cluster. A word that
-    fits all clusters alike scores zero.
-
-    Examples
-    --------
-    >>> from sklearn_mfavb.naming import score_words
-    >>> images = [[2, 0], [0, 3]]  # what the first cluster shows, and the second
-    >>> words = [[1, 0], [0, 1], [1, 1]]  # the last word fits both
-    >>> score_words(images, words).tolist()
-    [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]
-    """
-    cosine = _unit(cluster_features) @ _unit(word_features).T
-    n_others = max(len(cosine) - 1, 1)
-    return cosine - (cosine.sum(axis=0) - cosine) / n_others
-
-
-def propose_names(
-    cluster_features: Rows, word_features: Rows, words: Sequence[str]
-) -> list[str]:
-    """Choose a different word for every cluster, so that the sum of scores is largest.
-
-    `cluster_features` (n_clusters, n_features) has NaN for clusters without images,
-    `word_features` (n_words, n_features) is in the same space. A name is "cluster 3"
-    where no word is left, where the word that is left does not score above zero, and
-    for clusters without images.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from sklearn_mfavb.naming import propose_names
-    >>> images = np.array([[0.1, 1.0], [1.0, 0.2], [np.nan, np.nan]])
-    >>> propose_names(images, np.eye(2), ["dog", "ship"])
-    ['ship', 'dog', 'cluster 2']
-    """
-    from scipy.optimize import linear_sum_assignment  # slow to import for `--help`
-
-    names = numbered_names(len(cluster_features))
-    present = np.flatnonzero(np.isfinite(cluster_features).all(axis=1))
-    scores = score_words(cluster_features[present], word_features)
-    for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
-        if scores[row, column] > 0:
-            names[present[row]] = words[column]
-    return names
-
-
-def _unit(rows: Any) -> Rows:
-    """Bring rows to unit length; zeros stay."""
-    rows = np.asarray(rows)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

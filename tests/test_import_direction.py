@@ -22,7 +22,7 @@ ALLOWED = {
     "parameters": "",
     "views": "",
     "warn": "",
-    "words": "",
+    "words": "naming",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",

@@ -45,7 +45,7 @@ from sklearn_mfavb.features import (
     is_precomputed,
 )
 from sklearn_mfavb.images import ImageDataset, Reading
-from sklearn_mfavb.naming import numbered_names, propose_names
+from sklearn_mfavb.naming import numbered_names
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
@@ -60,7 +60,7 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 from sklearn_mfavb.views import ViewShape
-from sklearn_mfavb.words import Words, read_words
+from sklearn_mfavb.words import Words, propose_names, read_words
 
 Rows = NDArray[np.float32]
 
@@ -293,7 +293,7 @@ class BaseImageClusterer(
         """Propose a name for every cluster: a word that tells it from the others.
 
         The text tower of the first encoder that has one compares words with
-        ``cluster_features_``; see `sklearn_mfavb.naming.score_words`. On a CPU this
+        ``cluster_features_``; see `sklearn_mfavb.words.score_words`. On a CPU this
         takes a minute, unless the encoder's ``cache_dir`` has the features of words.
 
         Parameters

@@ -49,7 +49,6 @@ def test_every_help_ends_with_an_example(name, run):
         (["cluster", "missing", "-k", "2", "-o", "new"], 1),
         (["cluster", ".", "-k", "2", "-o", "."], 2),
         (["cluster", "photos.zip", "-k", "2", "-o", "new"], 2),
-        (["cluster", ".", "--encoder", "x", "--words", "none", "-o", "new"], 1),
         (["predict", "missing", ".", "-o", "new"], 1),
         (["report", "model", ".", "-o", "photos.zip"], 2),
     ],
