@@ -6,7 +6,6 @@ import shlex
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +15,11 @@ from click import option
 import sklearn_mfavb
 from sklearn_mfavb.command_line import _options as shared
 from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._names import (
+    check_words,
+    name_clusters,
+    words_option,
+)
 from sklearn_mfavb.command_line._options import (
     PATH,
     PROGRAM,
@@ -53,8 +57,6 @@ HELP = {
     "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
     "OpenAI's, or those that timm prefers]",
     "encoder_cache": "Folder for its features.  [default: features in --out]",
-    "words": "Words to name clusters by: a text file with one a line.  [default: 3,610 "
-    "nouns, if the encoder has a text tower]",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 350 steps, or 900 "
@@ -83,7 +85,7 @@ HELP = {
 @option("--encoder", help=HELP["encoder"])
 @option("--encoder-weights", help=HELP["encoder_weights"])
 @option("--encoder-cache", type=PATH, help=HELP["encoder_cache"])
-@option("--words", type=PATH, help=HELP["words"])
+@words_option
 @together(
     *(
         option(f"--{name.replace('_', '-')}", type=kind, help=HELP[name])
@@ -103,13 +105,10 @@ def cluster(words: list[str], /, **given: Any) -> None:
     options = SimpleNamespace(**given)
     if options.resume and options.overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
-    for name in ("encoder_weights", "encoder_cache", "words"):
-        if options.encoder is None and given[name] is not None:
-            raise click.UsageError(f"--{name.replace('_', '-')} needs --encoder.")
-    if options.words is not None:  # what is wrong with it shows before the work
-        from sklearn_mfavb.words import read_words
-
-        read_words(options.words)
+    for name in ("weights", "cache"):
+        if options.encoder is None and given[f"encoder_{name}"] is not None:
+            raise click.UsageError(f"--encoder-{name} needs --encoder.")
+    check_words(options)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
@@ -129,7 +128,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
         estimator.set_params(training__checkpoint=None, training__callbacks=None)
         if estimator.encoder is not None:
             estimator.set_params(encoder__cache_dir=None)
-            _name_clusters(estimator, options.words)
+        name_clusters(estimator, options.words)
         estimator.save(results.model)
         figures = {
             "is_complete": is_complete,
@@ -179,15 +178,6 @@ def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
         random_state=options.seed,
         **chosen,
     )
-
-
-def _name_clusters(estimator: Any, words: Path | None) -> None:
-    """Name clusters, if the text tower can be had: without it results are whole."""
-    say("naming the clusters")
-    try:
-        estimator.name_clusters(words)
-    except (OSError, ValueError) as error:
-        say(f"clusters have numbers for names: {error}")
 
 
 def _make_keeper(results: ResultFolder) -> Any:
