@@ -6,6 +6,7 @@ What concerns the whole process is done here, so that other programs may call
 
 import ctypes
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -22,6 +23,7 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # numbers of <malloc.h>
 def main() -> int:
     """Run the command line of this process, and return the exit code."""
     keep_freed_memory()
+    logging.disable(logging.ERROR)  # of libraries: an error is told once, by `main`
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
     return run_command()
 
