@@ -289,45 +289,6 @@ class BaseImageClusterer(
         dataset = self._open(X, features)
         return score_labels(self._label(dataset), dataset, self._runtime())
 
-    def name_clusters(self, words: Words = None) -> Self:
-        """Propose a name for every cluster: a word that tells it from the others.
-
-        The text tower of the first encoder that has one compares words with
-        ``cluster_features_``; see `sklearn_mfavb.words.score_words`. On a CPU this
-        takes a minute, unless the encoder's ``cache_dir`` has the features of words.
-
-        Parameters
-        ----------
-        words : str, path-like or sequence of str, default=None
-            A text file in UTF-8 with one word or phrase a line, or a list of words;
-            None stands for 3,610 nouns of things, animals, plants, food and places.
-
-        Returns
-        -------
-        self : object
-            With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
-            open_clip, with the weights of its text tower.
-
-        Raises
-        ------
-        OSError
-            If a file cannot be opened, or the text tower cannot be obtained.
-        ValueError
-            If there are no words, one is there twice, or a file is not UTF-8.
-        """
-        check_is_fitted(self)
-        checked, start = read_words(words), 0
-        names = numbered_names(self.n_clusters_)
-        for each in self.model_.encoders:
-            own = self.cluster_features_[:, start : start + each.feature_dim]
-            rows = embed_words(each.transformer, checked, verbose=self.verbose)
-            if rows is not None:
-                names = propose_names(own, rows, checked)
-                break
-            start += each.feature_dim
-        self.cluster_names_ = names
-        return self
-
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
 
@@ -373,6 +334,45 @@ class BaseImageClusterer(
         """
         is_table = hasattr(self, "n_features_in_")
         return super().get_feature_names_out(input_features if is_table else None)
+
+    def name_clusters(self, words: Words = None) -> Self:
+        """Propose a name for every cluster: a word that tells it from the others.
+
+        The text tower of the first encoder that has one compares words with
+        ``cluster_features_``; see `sklearn_mfavb.words.score_words`. On a CPU this
+        takes a minute, unless the encoder's ``cache_dir`` has the features of words.
+
+        Parameters
+        ----------
+        words : str, path-like or sequence of str, default=None
+            A text file in UTF-8 with one word or phrase a line, or a list of words;
+            None stands for 3,610 nouns of things, animals, plants, food and places.
+
+        Returns
+        -------
+        self : object
+            With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
+            open_clip, with the weights of its text tower.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be opened, or the text tower cannot be obtained.
+        ValueError
+            If there are no words, one is there twice, or a file is not UTF-8.
+        """
+        check_is_fitted(self)
+        checked, start = read_words(words), 0
+        names = numbered_names(self.n_clusters_)
+        for each in self.model_.encoders:
+            own = self.cluster_features_[:, start : start + each.feature_dim]
+            rows = embed_words(each.transformer, checked, verbose=self.verbose)
+            if rows is not None:
+                names = propose_names(own, rows, checked)
+                break
+            start += each.feature_dim
+        self.cluster_names_ = names
+        return self
 
     def _fit(self, X: Any, features: Any) -> Rows:
         """Fit, and return the embeddings; a failure leaves everything as it was."""
@@ -473,12 +473,12 @@ class BaseImageClusterer(
         self.max_epochs_ = len(earlier) + result.max_epochs
         self.image_size_ = dataset.size
         self.labels_ = self._label(dataset, result.embedding)
+        self.paths_ = None if source is None else source.paths
+        self.skipped_ = {} if source is None else dict(source.unreadable)
         self.cluster_names_ = numbered_names(self.n_clusters_)
         self.cluster_features_ = self.model_.mean_features(
             dataset, self.labels_, self.n_clusters_
         )
-        self.paths_ = None if source is None else source.paths
-        self.skipped_ = {} if source is None else dict(source.unreadable)
         if checkpoint is not None:
             checkpoint.close()
         return result.embedding

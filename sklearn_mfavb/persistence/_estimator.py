@@ -161,14 +161,6 @@ def read_estimator(
     return estimator
 
 
-def _check_clusters(estimator: BaseImageClusterer) -> None:
-    """Raise unless every cluster has a name and mean features."""
-    names, means = estimator.cluster_names_, estimator.cluster_features_
-    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
-    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
-        raise ValueError("clusters do not have a name and a row of features each")
-
-
 def _build_estimator(
     cls: type[BaseImageClusterer],
     document: dict[str, Any],
@@ -192,6 +184,14 @@ def _build_estimator(
     estimator = cls(**params)
     estimator._validate_params()
     return estimator
+
+
+def _check_clusters(estimator: BaseImageClusterer) -> None:
+    """Raise unless every cluster has a name and mean features."""
+    names, means = estimator.cluster_names_, estimator.cluster_features_
+    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
+    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
+        raise ValueError("clusters do not have a name and a row of features each")
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
