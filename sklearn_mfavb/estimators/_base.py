@@ -4,7 +4,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, TypeGuard
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -33,6 +34,7 @@ from sklearn_mfavb.estimators._inputs import (
     make_dataset,
     open_inputs,
     resolve_image_size,
+    same_rows,
     score_labels,
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -40,12 +42,15 @@ from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import (
     FrozenEncoder,
+    as_transformer,
     embed_words,
     fit_encoders,
     is_precomputed,
+    take_places,
 )
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.images import ImageDataset, ImageSource, Reading
 from sklearn_mfavb.naming import numbered_names
+from sklearn_mfavb.neighbors import cosine_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
@@ -84,6 +89,7 @@ class BaseImageClusterer(
 
     _short_forms: ClassVar[dict[str, Any]] = {
         "augmentation": as_augmentation,
+        "encoder": as_transformer,
         "positives": Neighbors.of,
     }
 
@@ -106,6 +112,9 @@ class BaseImageClusterer(
     balance: float | Literal["auto"] = "auto"  # of the sizes of clusters in a mixture
 
     labels_: NDArray[np.int64]
+    embedding_: Rows
+    probabilities_: Rows
+    features_: Rows | None
     n_clusters_: int
     n_clusters_scores_: dict[int, list[float]] | None
     cluster_names_: list[str]
@@ -287,9 +296,78 @@ class BaseImageClusterer(
             At most 1; higher is better, and 0 is chance.
         """
         dataset = self._open(X, features)
-        return score_labels(self._label(dataset), dataset, self._runtime())
+        labels, _, _ = self._find(dataset)
+        return score_labels(labels, dataset, self._runtime())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def kneighbors(
+        self,
+        X: Any = None,
+        n_neighbors: int = 5,
+        return_distance: bool = True,
+        *,
+        features: Any = None,
+    ) -> tuple[Rows, NDArray[np.int64]] | NDArray[np.int64]:
+        """Find the training images that are most like some images.
+
+        Images are compared by the cosine of their embeddings.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence, default=None
+            Images or features, as for `fit`. None: the training images, where an image
+            is not its own neighbor.
+        n_neighbors : int, default=5
+            Number of neighbors of each image.
+        return_distance : bool, default=True
+            Whether to return distances too.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images in X, as for `fit`.
+
+        Returns
+        -------
+        distances : ndarray of float32 of shape (n_samples, n_neighbors)
+            Cosine distances, from 0 to 2, the nearest first; NaN for files that were
+            skipped. Only if `return_distance` is True.
+        indices : ndarray of int64 of shape (n_samples, n_neighbors)
+            Training images, as in `labels_` and `paths_`; -1 for files that were
+            skipped.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted, or its embeddings were not saved.
+        ValueError
+            If there are fewer training images than `n_neighbors`.
+
+        Examples
+        --------
+        >>> from sklearn_mfavb import MFAVBClustering
+        >>> from sklearn_mfavb.datasets import make_shape_images
+        >>> images, _ = make_shape_images(60, n_clusters=3, image_size=8)
+        >>> clusterer = MFAVBClustering(3, max_epochs=2).fit(images)
+        >>> distances, indices = clusterer.kneighbors(images[:4])
+        >>> distances.shape, indices[:, 0]  # the nearest is the image itself
+        ((4, 5), array([0, 1, 2, 3]))
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "embedding_"):
+            raise NotFittedError(
+                "kneighbors compares images with those passed to fit, whose embeddings "
+                "were not saved: save with embeddings=True, or fit again."
+            )
+        queries = None
+        if X is not None or features is not None:
+            _, _, queries = self._find(self._open(X, features))
+        distances, indices = cosine_neighbors(self.embedding_, n_neighbors, queries)
+        return (distances, indices) if return_distance else indices
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        encoder: bool = True,
+        embeddings: bool = True,
+    ) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
 
         The file holds numbers and plain values (safetensors and JSON) and no code,
@@ -300,6 +378,14 @@ class BaseImageClusterer(
         ----------
         path : str or path-like
             The file. An existing one is replaced once the new one is complete.
+        encoder : bool, default=True
+            Whether to write the weights of encoders, 172 MB for OpenAI's ViT-B/16.
+            Without them, `predict` of the loaded estimator looks for the encoder where
+            `fit` found it, by its name or file, and checks the weights.
+        embeddings : bool, default=True
+            Whether to write `embedding_`, `probabilities_` and `features_`, 4 bytes for
+            each number. Without them, a loaded estimator has no `kneighbors`, and
+            embeds the training images again for Displays, the report and `score`.
 
         Raises
         ------
@@ -318,7 +404,7 @@ class BaseImageClusterer(
         """
         from sklearn_mfavb.persistence import save_estimator
 
-        save_estimator(self, path)
+        save_estimator(self, path, encoder=encoder, embeddings=embeddings)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the embedding's entries: the class and a number.
@@ -380,16 +466,18 @@ class BaseImageClusterer(
         try:
             with torch.inference_mode(mode=False):
                 dataset, encoders = self._read(X, features)
-                embedding = self._train(dataset, encoders)
+                self._train(dataset, encoders)
         except BaseException:
             self.__dict__ = before
             raise
         warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
-        return dataset.expand(embedding)
+        return self.embedding_
 
     def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
         """Open and encode what was passed to `fit`, and count the clusters."""
         X, source, features = open_inputs(self, X, features, image_format=None)
+        # Before anything is read, so that files which change meanwhile are noticed.
+        self._fingerprint = None if source is None else source.fingerprint
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
         if self.encoder is None and not looks:
             raise ValueError(
@@ -429,8 +517,8 @@ class BaseImageClusterer(
                 dataset, runtime
             )
 
-    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
-        """Fit a model, take over what it learned, and return the embeddings."""
+    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> None:
+        """Fit a model, and take over what it learned."""
         source, training = dataset.source, self._group("training")
         device = resolve_device(self.device)
         inference = self._runtime(device)
@@ -472,7 +560,12 @@ class BaseImageClusterer(
         self.n_iter_ = len(self.history_)
         self.max_epochs_ = len(earlier) + result.max_epochs
         self.image_size_ = dataset.size
-        self.labels_ = self._label(dataset, result.embedding)
+        probabilities = self.model_.assign(result.embedding, inference)
+        self.labels_ = self._label(dataset, result.embedding, probabilities)
+        self.embedding_ = dataset.expand(result.embedding)
+        self.probabilities_ = dataset.expand(probabilities)
+        rows = dataset.features
+        self.features_ = None if rows is None else dataset.expand(rows.numpy())
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
         self.cluster_names_ = numbered_names(self.n_clusters_)
@@ -481,19 +574,57 @@ class BaseImageClusterer(
         )
         if checkpoint is not None:
             checkpoint.close()
-        return result.embedding
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
-        """Read and encode new images as `fit` did."""
+        """Read and encode images as `fit` did; those of `fit` are encoded already."""
         check_is_fitted(self)
         model = self.model_
-        opened = open_inputs(
+        X, source, features = open_inputs(
             self, X, features, image_format=model.image_format, reset=False
         )
-        return model.encode(*opened)
+        kept = getattr(self, "features_", None)
+        needs_none = features is None and not is_precomputed(self.encoder)
+        if kept is not None and needs_none and self._has_fitted_on(source):
+            source.unreadable.update(self.skipped_)
+            return ImageDataset(source, self.image_size_, None, kept)
+        take_places(model.encoders, self.encoder)
+        return model.encode(X, source, features)
+
+    def _has_fitted_on(self, source: ImageSource | None) -> TypeGuard[ImageSource]:
+        """Whether these are the images of `fit`, and have not changed since."""
+        known = getattr(self, "_fingerprint", None)
+        if source is None or known is None or len(source) != len(self.labels_):
+            return False
+        return source.fingerprint == known
+
+    def _is_training_set(self, dataset: ImageDataset) -> bool:
+        """Whether what `fit` found in images is kept."""
+        source, rows = dataset.source, dataset.features
+        if not hasattr(self, "embedding_"):
+            return False
+        if source is not None and not self._has_fitted_on(source):
+            return False
+        if rows is None or self.features_ is None:
+            return rows is self.features_
+        return same_rows(rows.numpy(), self.features_)
+
+    def _find(self, dataset: ImageDataset) -> tuple[NDArray[np.int64], Rows, Rows]:
+        """Return labels, probabilities and embeddings; what `fit` found is kept."""
+        if self._is_training_set(dataset):
+            if dataset.source is not None:
+                dataset.source.unreadable.update(self.skipped_)
+            return self.labels_, self.probabilities_, self.embedding_
+        model, runtime = self.model_, self._runtime()
+        embedding = model.embed(dataset, runtime)
+        probabilities = model.assign(embedding, runtime)
+        labels = self._label(dataset, embedding, probabilities)
+        return labels, dataset.expand(probabilities), dataset.expand(embedding)
 
     def _label(
-        self, dataset: ImageDataset, embedding: Rows | None = None
+        self,
+        dataset: ImageDataset,
+        embedding: Rows | None = None,
+        probabilities: Rows | None = None,
     ) -> NDArray[np.int64]:
         """Return the likeliest cluster of every image; -1 for outliers and skipped."""
         model, runtime = self.model_, self._runtime()
@@ -501,11 +632,12 @@ class BaseImageClusterer(
         has_outliers = threshold > -np.inf
         if embedding is None and has_outliers:  # one pass serves labels and scores
             embedding = model.embed(dataset, runtime)
-        probabilities = (
-            model.probabilities(dataset, runtime)
-            if embedding is None
-            else model.assign(embedding, runtime)
-        )
+        if probabilities is None:
+            probabilities = (
+                model.probabilities(dataset, runtime)
+                if embedding is None
+                else model.assign(embedding, runtime)
+            )
         labels = probabilities.argmax(axis=1).astype(np.float32)
         if has_outliers:
             scores = model.score_samples(dataset, runtime, embedding)

@@ -116,6 +116,12 @@ class ContrastiveClustering(BaseImageClusterer):
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for outliers, and for files that
         were skipped.
+    embedding_ : ndarray of float32 of shape (n_samples, embed_dim)
+        Embeddings of the images passed to `fit`; NaN for files that were skipped.
+    probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
+        Probabilities of the clusters for these images; NaN for skipped files.
+    features_ : ndarray of float32 of shape (n_samples, n_features) or None
+        Features of these images, centered and scaled; None without an encoder.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -27,6 +28,7 @@ from sklearn_mfavb.training import Runtime, apply_to_views
 _LONGEST_AUTO_SIDE = 64
 _SCORE_NEIGHBORS = 10
 _SCORE_SIDE = 16  # pixels
+_BLOCK_ROWS = 4096
 
 Opened = tuple[Any, ImageSource | None, Any]
 
@@ -145,7 +147,17 @@ def make_dataset(
             f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
             "give more images or ask for fewer clusters."
         )
-    return ImageDataset(source, size, indices, None if rows is None else rows[indices])
+    if rows is not None and len(indices) < len(rows):
+        rows = rows[indices]
+    return ImageDataset(source, size, indices, rows)
+
+
+def same_rows(rows: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
+    """Whether two arrays are equal, block by block; NaN equals NaN."""
+    return rows.shape == others.shape and all(
+        np.array_equal(rows[block], others[block], equal_nan=True)
+        for block in gen_batches(len(rows), _BLOCK_ROWS)
+    )
 
 
 def score_labels(

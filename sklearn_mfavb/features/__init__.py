@@ -5,9 +5,11 @@ from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._frozen import (
     FrozenEncoder,
     apply_encoders,
+    as_transformer,
     fit_encoders,
     is_precomputed,
     restore_features,
+    take_places,
 )
 from sklearn_mfavb.features._text import embed_words
 
@@ -16,8 +18,10 @@ __all__ = [
     "Encoder",
     "FrozenEncoder",
     "apply_encoders",
+    "as_transformer",
     "embed_words",
     "fit_encoders",
     "is_precomputed",
     "restore_features",
+    "take_places",
 ]

@@ -142,9 +142,10 @@ def test_features_of_an_encoder_are_kept(
     assert "Not saved" not in printed.err
     assert "CLIPFeatures(" in str(read_summary(out)["settings"])
     assert str(tmp_path).encode() not in (out / "model.mfavb").read_bytes()
-    given = ["predict", out / "model.mfavb", photos, "-o", f"{out}2"]
-    run([*given, "--encoder-cache", cache])
-    assert list(cache.glob("*/*.npz"))
+    for images, are_new in ((photos, False), (next(photos.glob("*.png")), True)):
+        given = ["predict", out / "model.mfavb", images, "-o", f"{out}-{are_new}"]
+        run([*given, "--encoder-cache", cache])
+        assert bool(list(cache.glob("*/*.npz"))) == are_new
 
 
 def test_weights_that_cannot_be_downloaded_are_no_bug(
