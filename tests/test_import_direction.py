@@ -18,10 +18,12 @@ ALLOWED = {
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
     "warn": "",
+    "words": "naming",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
@@ -36,10 +38,9 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parameters "
-    "positives training views warn",
+    "metrics model_selection naming neighbors networks objectives outliers pairs "
+    "parameters positives training views warn words",
     "baseline": "backbones estimators images networks training views",
-    "naming": "",
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "
     "images networks outliers parameters training views warn",
@@ -47,7 +48,7 @@ ALLOWED = {
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
     "command_line": "__init__ demo estimators files folders inspection naming "
-    "persistence report training",
+    "persistence report training words",
     "__main__": "command_line",
 }
 

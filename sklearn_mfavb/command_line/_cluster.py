@@ -21,6 +21,11 @@ from sklearn_mfavb.command_line._encoders import (
 )
 from sklearn_mfavb.command_line._estimate import estimate_seconds
 from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._names import (
+    check_words,
+    name_clusters,
+    words_option,
+)
 from sklearn_mfavb.command_line._options import (
     PROGRAM,
     OrAuto,
@@ -87,6 +92,7 @@ HELP = {
     "--method", type=click.Choice(list(METHODS)), default="mfavb", help=HELP["method"]
 )
 @encoder_options
+@words_option
 @together(
     *(
         option(f"--{name.replace('_', '-')}", type=kind, help=HELP[name])
@@ -107,6 +113,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     if options.resume and options.overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     check_encoders(options)
+    check_words(options)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
@@ -125,6 +132,8 @@ def cluster(words: list[str], /, **given: Any) -> None:
         say(f"{doing} {n_images} in {images.title}")
         show("reading the images")
         estimator.fit(images.paths)
+        show("naming the clusters")
+        name_clusters(estimator, options.words)
         show("saving the model")
         is_complete = _save(estimator, results)
     figures = {

@@ -43,11 +43,13 @@ from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import (
     FrozenEncoder,
     as_transformer,
+    embed_words,
     fit_encoders,
     is_precomputed,
     take_places,
 )
 from sklearn_mfavb.images import ImageDataset, ImageSource, Reading
+from sklearn_mfavb.naming import numbered_names
 from sklearn_mfavb.neighbors import cosine_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
@@ -63,6 +65,7 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.words import Words, propose_names, read_words
 
 Rows = NDArray[np.float32]
 
@@ -114,6 +117,8 @@ class BaseImageClusterer(
     features_: Rows | None
     n_clusters_: int
     n_clusters_scores_: dict[int, list[float]] | None
+    cluster_names_: list[str]
+    cluster_features_: Rows
     model_: ClusteringModel
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]
@@ -416,6 +421,45 @@ class BaseImageClusterer(
         is_table = hasattr(self, "n_features_in_")
         return super().get_feature_names_out(input_features if is_table else None)
 
+    def name_clusters(self, words: Words = None) -> Self:
+        """Propose a name for every cluster: a word that tells it from the others.
+
+        The text tower of the first encoder that has one compares words with
+        ``cluster_features_``; see `sklearn_mfavb.words.score_words`. On a CPU this
+        takes a minute, unless the encoder's ``cache_dir`` has the features of words.
+
+        Parameters
+        ----------
+        words : str, path-like or sequence of str, default=None
+            A text file in UTF-8 with one word or phrase a line, or a list of words;
+            None stands for 3,610 nouns of things, animals, plants, food and places.
+
+        Returns
+        -------
+        self : object
+            With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
+            open_clip, with the weights of its text tower.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be opened, or the text tower cannot be obtained.
+        ValueError
+            If there are no words, one is there twice, or a file is not UTF-8.
+        """
+        check_is_fitted(self)
+        checked, start = read_words(words), 0
+        names = numbered_names(self.n_clusters_)
+        for each in self.model_.encoders:
+            own = self.cluster_features_[:, start : start + each.feature_dim]
+            rows = embed_words(each.transformer, checked, verbose=self.verbose)
+            if rows is not None:
+                names = propose_names(own, rows, checked)
+                break
+            start += each.feature_dim
+        self.cluster_names_ = names
+        return self
+
     def _fit(self, X: Any, features: Any) -> Rows:
         """Fit, and return the embeddings; a failure leaves everything as it was."""
         before = dict(vars(self))
@@ -530,6 +574,10 @@ class BaseImageClusterer(
         self.features_ = None if rows is None else dataset.expand(rows.numpy())
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
+        self.cluster_names_ = numbered_names(self.n_clusters_)
+        self.cluster_features_ = self.model_.mean_features(
+            dataset, self.labels_, self.n_clusters_
+        )
         if checkpoint is not None:
             checkpoint.close()
 

@@ -156,6 +156,10 @@ class MFAVBClustering(BaseImageClusterer):
     n_clusters_scores_ : dict of int to list of float, or None
         Scores of every number that was tried, by the criteria of `NClustersSelector`;
         None if the number was given.
+    cluster_names_ : list of str
+        "cluster 0" and so on, until `name_clusters` has proposed names.
+    cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
+        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict

@@ -11,6 +11,7 @@ from sklearn_mfavb.features._frozen import (
     restore_features,
     take_places,
 )
+from sklearn_mfavb.features._text import embed_words
 
 __all__ = [
     "CLIPFeatures",
@@ -18,6 +19,7 @@ __all__ = [
     "FrozenEncoder",
     "apply_encoders",
     "as_transformer",
+    "embed_words",
     "fit_encoders",
     "is_precomputed",
     "restore_features",

@@ -34,7 +34,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
     name = find_library(model)
     library = LIBRARIES[name]
     with isolated(0, CPU), CPU:
-        tag = None if is_file(pretrained) else _find_tag(library, model, pretrained)
+        tag = None if is_file(pretrained) else find_tag(library, model, pretrained)
         described = library.describe(model, tag)
         if tag is None:
             path = os.fspath(pretrained)  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ def _hub_tried_once() -> Iterator[str]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _find_tag(library: Library, model: str, pretrained: Any) -> str:
+def find_tag(library: Library, model: str, pretrained: Any) -> str:
     """Return the tag that is meant, if the library knows it."""
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained

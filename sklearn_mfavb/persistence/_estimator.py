@@ -42,6 +42,8 @@ LEARNED: dict[str, Any] = {
     "max_epochs_": int,
     "n_clusters_": int,
     "n_clusters_scores_": dict | None,
+    "cluster_names_": list,
+    "cluster_features_": np.ndarray,
     "n_features_in_": int,
     "feature_names_in_": np.ndarray,
     "_sklearn_output_config": dict,
@@ -53,6 +55,8 @@ _ALWAYS_LEARNED = (
     "max_epochs_",
     "paths_",
     "skipped_",
+    "cluster_names_",
+    "cluster_features_",
 )
 
 _EMBEDDINGS = {"embedding_", "probabilities_", "features_", "_fingerprint"}
@@ -160,6 +164,7 @@ def read_estimator(
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
+    _check_clusters(estimator)
     return estimator
 
 
@@ -198,6 +203,14 @@ def _build_estimator(
     estimator = cls(**params)
     estimator._validate_params()
     return estimator
+
+
+def _check_clusters(estimator: BaseImageClusterer) -> None:
+    """Raise unless every cluster has a name and mean features."""
+    names, means = estimator.cluster_names_, estimator.cluster_features_
+    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
+    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
+        raise ValueError("clusters do not have a name and a row of features each")
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
