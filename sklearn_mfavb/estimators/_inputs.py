@@ -1,11 +1,12 @@
 """What users pass to an estimator, opened: images, features, or both."""
 
+import hashlib
 from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -28,6 +29,7 @@ from sklearn_mfavb.training import Runtime, apply_to_views
 _LONGEST_AUTO_SIDE = 64
 _SCORE_NEIGHBORS = 10
 _SCORE_SIDE = 16  # pixels
+_BLOCK_ROWS = 4096
 
 Opened = tuple[Any, ImageSource | None, Any]
 
@@ -132,6 +134,7 @@ def make_dataset(
     size: tuple[int, int] | None,
     features: FeatureTable | None,
     n_clusters: int,
+    verbose: int = 0,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
     if source is None:
@@ -139,7 +142,7 @@ def make_dataset(
         unreadable: dict[int, str] = {}
     else:
         if size is not None:
-            source.verify(size)
+            source.verify(size, verbose=verbose)
         unreadable = source.unreadable
         indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
     if len(indices) < n_clusters:
@@ -152,6 +155,18 @@ def make_dataset(
     return ImageDataset(source, size, indices, table)
 
 
+def fingerprint_inputs(source: ImageSource | None, features: Any) -> str | None:
+    """Identify images, and features that a user passed; None if images may change."""
+    of_images = "" if source is None else source.fingerprint
+    if of_images is None or features is None:
+        return of_images or None
+    digest = hashlib.blake2b(of_images.encode(), digest_size=16)
+    for block in gen_batches(len(features), _BLOCK_ROWS):
+        rows = features[block]  # NaN stands for files that cannot be read
+        digest.update(rows[rows[:, 0].isfinite()].numpy().data)
+    return digest.hexdigest()
+
+
 def score_labels(
     labels: NDArray[np.int64], dataset: ImageDataset, runtime: Runtime
 ) -> float:
@@ -162,7 +177,7 @@ def score_labels(
         if source is not None and len(source.unreadable) == len(labels):
             raise ValueError(f"None of the {len(labels)} images can be read.")
         return 0.0  # all are outliers
-    rows = _comparable_rows(dataset, runtime)
+    rows = comparable_rows(dataset, runtime)
     readable = np.flatnonzero(members)
     rows = rows.take(readable) if isinstance(rows, FeatureTable) else rows[readable]
     neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS, method="auto")
@@ -180,14 +195,14 @@ def find_n_clusters(
         )
     # The same rows in every fit, so that one which is resumed finds the same number.
     selector = NClustersSelector(random_state=0)
-    rows = _comparable_rows(dataset, runtime)
+    rows = comparable_rows(dataset, runtime)
     drawn = check_random_state(0).permutation(len(rows))[: selector.max_samples]
     selector.fit(np.asarray(rows[drawn] if len(drawn) < len(rows) else rows[:]))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))
 
 
-def _comparable_rows(
+def comparable_rows(
     dataset: ImageDataset, runtime: Runtime
 ) -> FeatureTable | NDArray[np.float32]:
     """Return features of the images, or their pixels if there are none."""

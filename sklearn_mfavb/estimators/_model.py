@@ -114,6 +114,19 @@ class ClusteringModel:
             embedding = self.embed(dataset, runtime)
         return self.outliers.score_rows(rows_to_score(dataset, embedding))
 
+    def mean_features(
+        self, dataset: ImageDataset, labels: NDArray[np.int64], n_clusters: int
+    ) -> Rows:
+        """Average unit features by cluster, (n_clusters, n_features); NaN without."""
+        n_features = sum(self.view_shape.feature_dims)
+        means = np.full((n_clusters, n_features), np.nan, dtype=np.float32)
+        if dataset.features is not None:
+            rows, own = rows_to_score(dataset, None), labels[dataset.indices]
+            for cluster in np.unique(own[own >= 0]):
+                members = np.asarray(rows[np.flatnonzero(own == cluster)])
+                means[cluster] = members.mean(axis=0)
+        return means
+
     def __getstate__(self) -> dict[str, Any]:
         """Pickle networks on the CPU, so that a machine without a GPU can load them."""
         names = ("network", "assigner", "outliers")

@@ -5,10 +5,13 @@ from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.features._frozen import (
     FLOATS,
     apply_encoders,
+    as_transformer,
     fit_encoders,
     is_precomputed,
+    take_places,
 )
 from sklearn_mfavb.features._table import FeatureTable, FrozenEncoder
+from sklearn_mfavb.features._text import embed_words
 
 __all__ = [
     "FLOATS",
@@ -17,6 +20,9 @@ __all__ = [
     "FeatureTable",
     "FrozenEncoder",
     "apply_encoders",
+    "as_transformer",
+    "embed_words",
     "fit_encoders",
     "is_precomputed",
+    "take_places",
 ]

@@ -75,6 +75,19 @@ class FeatureTable:
         self.positions = positions
         self.form = form
 
+    @classmethod
+    def of_columns(
+        cls, encoders: Sequence[FrozenEncoder], columns: Rows
+    ) -> "FeatureTable":
+        """Make a table of features as the encoders gave them, side by side."""
+        ends = np.cumsum([encoder.feature_dim for encoder in encoders])[:-1]
+        return cls(encoders, np.split(columns, ends, axis=1))
+
+    def columns(self) -> Rows:
+        """Return all features as the encoders gave them, side by side."""
+        given = self.read_as(lambda encoder, rows: np.asarray(rows, dtype=np.float32))
+        return given[:].numpy()
+
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""

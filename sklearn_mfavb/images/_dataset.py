@@ -44,7 +44,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         self.source = source
         self.size = None if source is None else size
         is_array = isinstance(features, np.ndarray)
-        self.features = torch.from_numpy(features) if is_array else features
+        self.features: Any = torch.from_numpy(features) if is_array else features
         n_images = len(features) if source is None else len(source)
         everything = np.arange(n_images, dtype=np.int64)
         self.indices = everything if indices is None else everything[indices]
@@ -85,12 +85,16 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return served
 
     def expand(self, rows: np.ndarray) -> np.ndarray:
-        """Spread rows over all images of the source; NaN for those that have no row."""
-        if self.source is None:
+        """Spread rows over all images of the source; NaN for those that have no row.
+
+        Without such images the rows are returned as they are, not copied.
+        """
+        source = self.source
+        if source is None or not (source.unreadable or len(rows) < len(source)):
             return rows
-        expanded = np.full((len(self.source), *rows.shape[1:]), np.nan, rows.dtype)
+        expanded = np.full((len(source), *rows.shape[1:]), np.nan, rows.dtype)
         expanded[self.indices] = rows
-        expanded[list(self.source.unreadable)] = np.nan
+        expanded[list(source.unreadable)] = np.nan
         return expanded
 
     @staticmethod
