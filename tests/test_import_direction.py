@@ -13,10 +13,12 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
+    "decisions": "",
     "files": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
@@ -40,10 +42,12 @@ ALLOWED = {
     "__init__": "",  # its names are imported when they are used
     "persistence": "assignment backbones estimators features files heads images "
     "networks outliers parameters training views warn",
-    "inspection": "estimators images views",
-    "report": "files images inspection persistence",
+    "inspection": "estimators images neighbors views",
+    "report": "decisions estimators files images inspection naming neighbors "
+    "persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo files images inspection persistence report training",
+    "command_line": "__init__ decisions demo files images inspection persistence "
+    "report training",
     "__main__": "command_line",
 }
 

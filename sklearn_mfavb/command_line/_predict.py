@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from sklearn_mfavb.command_line import _options as shared
+from sklearn_mfavb.command_line._apply import ResultTable, curate
 from sklearn_mfavb.command_line._images import Images
 from sklearn_mfavb.command_line._options import PATH, count, say, together
 from sklearn_mfavb.command_line._results import (
@@ -15,6 +16,7 @@ from sklearn_mfavb.command_line._results import (
     write_page,
     write_results,
 )
+from sklearn_mfavb.decisions import model_fingerprint, read_decisions
 
 _model_and_images = together(
     click.argument("model", type=PATH),
@@ -28,6 +30,7 @@ _model_and_images = together(
 )
 @_model_and_images
 @shared.results
+@click.option("--decisions", type=PATH, help="A decisions.json that a report exported.")
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.
@@ -38,13 +41,22 @@ def predict(words: list[str], /, **given: Any) -> None:
     options = SimpleNamespace(**given)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite)
+    decisions = None
+    if options.decisions is not None:
+        decisions = read_decisions(options.decisions)
     estimator = _load(options)
+    if decisions is not None:
+        model = model_fingerprint(estimator.history_)
+        decisions.check_model(estimator.n_clusters_, model)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     results.make()
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}
     found = write_results(estimator, images, results, words=words, figures=figures)
-    sort_files(images.paths, found, results.path, options.sort)
+    if decisions is None:
+        sort_files(images.paths, found, results.path, options.sort)
+    else:
+        curate(decisions, ResultTable(results.path), results.path, options.sort)
 
 
 @click.command(

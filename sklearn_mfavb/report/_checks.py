@@ -1,0 +1,108 @@
+"""Images that deserve a look: doubtful, strange, copied, dark or blank ones."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageStat
+
+from sklearn_mfavb.inspection import (
+    Findings,
+    find_exact_copies,
+    find_near_duplicates,
+)
+
+N_SHOWN = 64  # doubtful images, strangers, groups of copies
+_DARK = 0.08  # of white, the mean of a very dark picture
+_BLANK = 0.02  # of white, the standard deviation of a blank one
+
+
+@dataclass(frozen=True)
+class Check:
+    """Groups of images, by position on the page, that are worth a look.
+
+    Single images are groups of one. `n_found` counts the groups, of which the first are
+    in `groups`.
+    """
+
+    name: str
+    hint: str
+    groups: list[list[int]] = field(repr=False)
+    n_found: int
+
+
+def rank_doubtful(found: Findings) -> NDArray[np.int64]:
+    """Return the rows of the images of lowest probability, lowest first."""
+    surest = found.probabilities_of_members.max(axis=1)
+    return np.argsort(surest, kind="stable")[: min(N_SHOWN, np.isfinite(surest).sum())]
+
+
+def rank_strange(estimator: Any, found: Findings) -> NDArray[np.int64]:
+    """Return the rows of outliers, then of the images that are least normal."""
+    inputs = found.inputs
+    scores = inputs.expand(
+        estimator.model_.score_samples(
+            inputs, estimator._runtime(), found.embedding[inputs.indices]
+        )
+    )
+    order = np.lexsort((scores, ~found.is_outlier))
+    return order[np.isfinite(scores[order])][:N_SHOWN]
+
+
+def list_checks(
+    doubtful: Sequence[int],
+    strange: Sequence[int],
+    pictures: Sequence[Image.Image],
+    *,
+    paths: Sequence[str] | None,
+    features: NDArray[np.float32] | None,
+) -> Iterator[Check]:
+    """Yield the checks, all by position among the images of the page.
+
+    `pictures` are thumbnails, `paths` their files, and `features` those of an encoder.
+    """
+    yield _check_single(
+        "Doubtful", "Lowest probability of their cluster first.", doubtful
+    )
+    yield _check_single(
+        "Strangers",
+        "Outliers first, then the images that are least like typical ones "
+        "(score_samples). The nearest cluster is named.",
+        strange,
+    )
+    near = find_near_duplicates(pictures, features)
+    exact = find_exact_copies(pictures, paths)
+    same = {frozenset(group) for group in exact}
+    near = [group for group in near if frozenset(group) not in same]
+    yield _check_groups(
+        "Near-duplicates",
+        "The same picture resized, saved anew or mirrored, by a perceptual hash, gray "
+        "values and, if there is an encoder, features. Simple pictures may be as alike "
+        "without being copies.",
+        near,
+    )
+    yield _check_groups("Exact copies", "Images that are the same to the byte.", exact)
+    gray = [ImageStat.Stat(picture.convert("L")) for picture in pictures]
+    means = np.array([each.mean[0] / 255 for each in gray])
+    spreads = np.array([each.stddev[0] / 255 for each in gray])
+    plain = np.flatnonzero((means < _DARK) | (spreads < _BLANK))
+    yield _check_single(
+        "Blank or dark",
+        f"Mean brightness under {_DARK:.0%} of white, or standard deviation under "
+        f"{_BLANK:.0%}.",
+        plain.tolist(),
+    )
+
+
+def _check_single(name: str, hint: str, positions: Sequence[int]) -> Check:
+    """Show single images."""
+    groups = [[int(position)] for position in positions]
+    return Check(name, hint, groups[:N_SHOWN], len(groups))
+
+
+def _check_groups(name: str, hint: str, groups: list[list[int]]) -> Check:
+    """Show groups of images, the largest first."""
+    largest = sorted(groups, key=len, reverse=True)
+    return Check(name, hint, largest[:N_SHOWN], len(groups))
