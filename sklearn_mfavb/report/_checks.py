@@ -14,7 +14,7 @@ from sklearn_mfavb.inspection import (
     find_near_duplicates,
 )
 
-N_SHOWN = 64  # doubtful images, strangers, groups of copies
+_MOST_SHOWN = 64  # doubtful images, strangers, groups of copies
 _DARK = 0.08  # of white, the mean of a very dark picture
 _BLANK = 0.02  # of white, the standard deviation of a blank one
 
@@ -36,7 +36,8 @@ class Check:
 def rank_doubtful(found: Findings) -> NDArray[np.int64]:
     """Return the rows of the images of lowest probability, lowest first."""
     surest = found.probabilities_of_members.max(axis=1)
-    return np.argsort(surest, kind="stable")[: min(N_SHOWN, np.isfinite(surest).sum())]
+    n_shown = min(_n_ranked(surest), np.count_nonzero(np.isfinite(surest)))
+    return np.argsort(surest, kind="stable")[:n_shown]
 
 
 def rank_strange(estimator: Any, found: Findings) -> NDArray[np.int64]:
@@ -48,7 +49,12 @@ def rank_strange(estimator: Any, found: Findings) -> NDArray[np.int64]:
         )
     )
     order = np.lexsort((scores, ~found.is_outlier))
-    return order[np.isfinite(scores[order])][:N_SHOWN]
+    return order[np.isfinite(scores[order])][: _n_ranked(scores)]
+
+
+def _n_ranked(values: NDArray[np.floating]) -> int:
+    """Return how many are shown of images in an order: one in twenty of few images."""
+    return min(_MOST_SHOWN, max(8, len(values) // 20))
 
 
 def list_checks(
@@ -99,10 +105,10 @@ def list_checks(
 def _check_single(name: str, hint: str, positions: Sequence[int]) -> Check:
     """Show single images."""
     groups = [[int(position)] for position in positions]
-    return Check(name, hint, groups[:N_SHOWN], len(groups))
+    return Check(name, hint, groups[:_MOST_SHOWN], len(groups))
 
 
 def _check_groups(name: str, hint: str, groups: list[list[int]]) -> Check:
     """Show groups of images, the largest first."""
     largest = sorted(groups, key=len, reverse=True)
-    return Check(name, hint, largest[:N_SHOWN], len(groups))
+    return Check(name, hint, largest[:_MOST_SHOWN], len(groups))

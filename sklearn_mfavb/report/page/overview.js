@@ -25,7 +25,7 @@ function card(group, largest) {
   const item = element(
     "li",
     {},
-    element("a", { href: target }, element("span", { className: "pictures" }, ...pictures), element("b", {}, group.name)),
+    element("a", { href: target }, element("span", { className: "pictures" }, ...pictures), element("strong", {}, group.name)),
     element("span", { className: "hint" }, `${count(group.size, "image")}, ${confidence}`),
     bar,
   );
