@@ -121,8 +121,9 @@ function drawLabels(ink, paper) {
   const written = new Set();
   for (const i of data.labels.filter(isShown)) {
     const name = nameOf(i) === undefined ? "outliers" : (nameOf(i) ?? "rejected");
-    const [x, y] = place(i);
     const half = context.measureText(name).width / 2 + 2;
+    let [x, y] = place(i);
+    if (isInSight([x, y], 0)) x = Math.max(half, Math.min(width - half, x));
     const isFree = taken.every(([tx, ty, th]) => Math.abs(tx - x) > th + half || Math.abs(ty - y) > 16);
     if (written.has(name) || !isFree) continue;
     taken.push([x, y, half]);

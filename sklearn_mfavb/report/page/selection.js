@@ -10,7 +10,6 @@ function toggle(i) {
 function select(images) {
   for (const i of images) selection.add(i);
   drawSelection();
-  announce(`${count(selection.size, "image")} selected`);
 }
 
 function drawSelection() {
