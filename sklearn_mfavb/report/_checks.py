@@ -1,7 +1,7 @@
 """Images that deserve a look: doubtful, strange, copied, dark or blank ones."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,14 @@ _BLANK = 0.02  # of white, the standard deviation of a blank one
 class Check:
     """Groups of images, by position on the page, that are worth a look.
 
-    Single images are groups of one. `n_found` counts the groups, of which the first are
-    in `groups`.
+    Single images are groups of one. `n_found` counts what was found, of which the first
+    are in `groups`; it is None for the first of all images in some order.
     """
 
     name: str
     hint: str
-    groups: list[list[int]] = field(repr=False)
-    n_found: int
+    groups: list[list[int]]
+    n_found: int | None
 
 
 def rank_doubtful(found: Findings) -> NDArray[np.int64]:
@@ -69,46 +69,34 @@ def list_checks(
 
     `pictures` are thumbnails, `paths` their files, and `features` those of an encoder.
     """
-    yield _check_single(
-        "Doubtful", "Lowest probability of their cluster first.", doubtful
-    )
-    yield _check_single(
-        "Strangers",
-        "Outliers first, then the images that are least like typical ones "
-        "(score_samples). The nearest cluster is named.",
-        strange,
-    )
+    hint = "Lowest probability of their cluster first."
+    yield Check("Doubtful", hint, [[position] for position in doubtful], None)
+    hint = "Outliers first, then the images that are least like typical ones."
+    yield Check("Strangers", hint, [[position] for position in strange], None)
     near = find_near_duplicates(pictures, features)
     exact = find_exact_copies(pictures, paths)
-    same = {frozenset(group) for group in exact}
-    near = [group for group in near if frozenset(group) not in same]
-    yield _check_groups(
+    same = set(map(frozenset, exact))
+    yield _check(
         "Near-duplicates",
         "The same picture resized, saved anew or mirrored, by a perceptual hash, gray "
         "values and, if there is an encoder, features. Simple pictures may be as alike "
         "without being copies.",
-        near,
+        [group for group in near if frozenset(group) not in same],
     )
-    yield _check_groups("Exact copies", "Images that are the same to the byte.", exact)
+    yield _check("Exact copies", "Images that are the same to the byte.", exact)
     gray = [ImageStat.Stat(picture.convert("L")) for picture in pictures]
     means = np.array([each.mean[0] / 255 for each in gray])
     spreads = np.array([each.stddev[0] / 255 for each in gray])
     plain = np.flatnonzero((means < _DARK) | (spreads < _BLANK))
-    yield _check_single(
+    yield _check(
         "Blank or dark",
         f"Mean brightness under {_DARK:.0%} of white, or standard deviation under "
         f"{_BLANK:.0%}.",
-        plain.tolist(),
+        plain[:, None].tolist(),
     )
 
 
-def _check_single(name: str, hint: str, positions: Sequence[int]) -> Check:
-    """Show single images."""
-    groups = [[int(position)] for position in positions]
-    return Check(name, hint, groups[:_MOST_SHOWN], len(groups))
-
-
-def _check_groups(name: str, hint: str, groups: list[list[int]]) -> Check:
-    """Show groups of images, the largest first."""
+def _check(name: str, hint: str, groups: list[list[int]]) -> Check:
+    """Show the largest of all groups."""
     largest = sorted(groups, key=len, reverse=True)
     return Check(name, hint, largest[:_MOST_SHOWN], len(groups))
