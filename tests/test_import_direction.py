@@ -15,10 +15,10 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 ALLOWED = {
     "decisions": "",
     "files": "",
+    "folders": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
-    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
@@ -26,7 +26,7 @@ ALLOWED = {
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
-    "images": "parameters warn",
+    "images": "folders parameters warn",
     "datasets": "images",
     "outliers": "neighbors",
     "networks": "backbones heads views",
@@ -39,15 +39,17 @@ ALLOWED = {
     "estimators": "assignment augmentation backbones features heads images losses "
     "metrics model_selection neighbors networks objectives outliers pairs parameters "
     "positives training views warn",
+    "baseline": "backbones estimators images networks training views",
+    "naming": "",
     "__init__": "",  # its names are imported when they are used
-    "persistence": "assignment backbones estimators features files heads images "
-    "networks outliers parameters training views warn",
+    "persistence": "__init__ assignment backbones estimators features files heads "
+    "images networks outliers parameters training views warn",
     "inspection": "estimators images neighbors views",
     "report": "decisions estimators files images inspection naming neighbors "
     "persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ decisions demo files images inspection persistence "
-    "report training",
+    "command_line": "__init__ decisions demo estimators files folders inspection "
+    "naming persistence report training",
     "__main__": "command_line",
 }
 

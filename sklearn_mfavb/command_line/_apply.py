@@ -12,7 +12,9 @@ import click
 
 from sklearn_mfavb.command_line import _options as shared
 from sklearn_mfavb.command_line._options import PATH, count, say
-from sklearn_mfavb.command_line._results import ResultFolder, sort_files, write_table
+from sklearn_mfavb.command_line._results import ResultFolder
+from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.command_line._tables import write_table
 from sklearn_mfavb.decisions import (
     Decisions,
     absolute,
@@ -92,12 +94,8 @@ def curate(
         f"{count(n_images, 'image')} in {count(len(numbers), 'cluster')}, "
         f"{n_rejected:,} rejected"
     )
-    found = SimpleNamespace(
-        labels=labels,
-        is_outlier=was_read & (labels < 0),
-        probabilities=np.empty((0, len(numbers))),
-    )
-    sort_files(_on_disk(table.paths), found, out, how)
+    found = SimpleNamespace(labels=labels, is_outlier=was_read & (labels < 0))
+    sort_files(_on_disk(table.paths), list(numbers), found, out, how)
 
 
 def _name(assigned: str | None, before: int, row: dict[str, str]) -> str:

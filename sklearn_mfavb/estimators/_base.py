@@ -353,7 +353,9 @@ class BaseImageClusterer(
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
             if is_precomputed(self.encoder):
-                source.verify(size)  # features of broken files are not to count
+                source.verify(
+                    size, verbose=self.verbose
+                )  # features of broken files are not to count
         asked = None if self.n_clusters == "auto" else self.n_clusters
         encoders, rows = fit_encoders(
             self.encoder,
@@ -364,7 +366,7 @@ class BaseImageClusterer(
             device=self.device,
             verbose=self.verbose,
         )
-        dataset = make_dataset(source, size, rows, asked or 1)
+        dataset = make_dataset(source, size, rows, asked or 1, self.verbose)
         self._count_clusters(dataset)
         return dataset, encoders
 

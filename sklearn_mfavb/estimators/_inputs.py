@@ -128,6 +128,7 @@ def make_dataset(
     size: tuple[int, int] | None,
     rows: NDArray[np.float32] | None,
     n_clusters: int,
+    verbose: int = 0,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
     if source is None:
@@ -135,7 +136,7 @@ def make_dataset(
         unreadable: dict[int, str] = {}
     else:
         if size is not None:
-            source.verify(size)
+            source.verify(size, verbose=verbose)
         unreadable = source.unreadable
         indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
     if len(indices) < n_clusters:
@@ -157,7 +158,7 @@ def score_labels(
         if source is not None and len(source.unreadable) == len(labels):
             raise ValueError(f"None of the {len(labels)} images can be read.")
         return 0.0  # all are outliers
-    rows = _comparable_rows(dataset, runtime)
+    rows = comparable_rows(dataset, runtime)
     neighbors = nearest_neighbors(rows[members], _SCORE_NEIGHBORS)
     return neighbor_agreement(labels[members], neighbors)
 
@@ -173,12 +174,12 @@ def find_n_clusters(
         )
     # The same rows in every fit, so that one which is resumed finds the same number.
     selector = NClustersSelector(random_state=0)
-    selector.fit(_comparable_rows(dataset, runtime))
+    selector.fit(comparable_rows(dataset, runtime))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))
 
 
-def _comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
+def comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
     """Return features of the images, or their pixels if there are none."""
     if dataset.features is not None:
         return dataset.features.numpy()

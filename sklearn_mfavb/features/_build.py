@@ -1,5 +1,6 @@
 """From the name of an encoder to the encoder, and what tells encoders apart."""
 
+import difflib
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 2
 
-HUB_TIMEOUT = 10  # seconds to answer
+HUB_TIMEOUT = 5  # seconds to answer
 
 Pretrained = str | os.PathLike[str] | bool | None
 
@@ -132,32 +133,36 @@ def load_weights(
 
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
     """Build a tower with the weights of a tag; raise OSError if that fails."""
-    try:
-        with _hub_tried_once():
+    with _hub_tried_once() as out_of_reach:
+        try:
             return library.download(model, tag)
-    # Networks, disks and hubs fail in ways of their own.
-    except Exception as error:
-        raise OSError(
-            f"The weights pretrained={tag!r} of model={model!r} cannot be obtained: "
-            f"{error} Without a connection, pass the path of a file: "
-            "pretrained='weights.pt'."
-        ) from error
+        # Networks, disks and hubs fail in ways of their own.
+        except Exception as error:
+            raise OSError(
+                f"The weights pretrained={tag!r} of model={model!r} cannot be "
+                f"obtained: {out_of_reach or error}\nWithout a connection, pass the "
+                "path of a file: pretrained='weights.pt'."
+            ) from error
 
 
 @contextmanager
-def _hub_tried_once() -> Iterator[None]:
-    """Let a hub that is out of reach be so at once; what is kept here is found."""
+def _hub_tried_once() -> Iterator[str]:
+    """Let a hub that is out of reach be so at once; what is kept here is found.
+
+    Yields why nothing can be downloaded; empty if the hub answers.
+    """
     # The libraries themselves would try for 50 s, with a warning for every time.
     from huggingface_hub import constants, get_session
 
-    before = constants.HF_HUB_OFFLINE
+    before, out_of_reach = constants.HF_HUB_OFFLINE, ""
     try:
         get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
     # What it raises depends on the version of the hub's library.
     except Exception:
         constants.HF_HUB_OFFLINE = True
+        out_of_reach = f"{constants.ENDPOINT} cannot be reached."
     try:
-        yield
+        yield out_of_reach
     finally:
         constants.HF_HUB_OFFLINE = before
 
@@ -167,8 +172,9 @@ def _find_tag(library: Library, model: str, pretrained: Any) -> str:
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained
     if tag not in tags:
+        similar = difflib.get_close_matches(str(tag), tags, n=5, cutoff=0) or ["none"]
         raise ValueError(
-            f"pretrained={pretrained!r} is neither a tag nor the path of a file; known "
-            f"tags of model={model!r}: {', '.join(tags) if tags else 'none'}."
+            f"pretrained={pretrained!r} is neither a tag nor the path of a file; "
+            f"similar tags of model={model!r}: {', '.join(similar)}."
         )
     return tag

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sklearn_mfavb.folders import list_images, summarize_ignored
 from sklearn_mfavb.images._arrays import ArraySource, describe_empty
-from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._pictures import PictureSource
 from sklearn_mfavb.images._source import ImageSource

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sklearn_mfavb.folders import readable_formats
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
-from sklearn_mfavb.images._folders import readable_formats
 from sklearn_mfavb.images._format import ImageFormat, Reading, Size
 from sklearn_mfavb.images._items import explain, find_image, open_file
 from sklearn_mfavb.images._pixels import (

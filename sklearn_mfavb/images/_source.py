@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from sklearn_mfavb.images._decode import RESIZE, Resize
 from sklearn_mfavb.images._format import ImageFormat, Size
@@ -125,12 +126,16 @@ class ImageSource(ABC):
                 "every epoch. Set TMPDIR to a folder with more space."
             )
 
-    def verify(self, size: Size) -> None:
+    def verify(self, size: Size, *, verbose: int = 0) -> None:
         """Read what has not been read yet, so that broken images show now."""
         size = size if self._kept is None else self._kept.shape[2:]
         unread = np.flatnonzero(~self._was_read)
-        for start in range(0, len(unread), VERIFY_BATCH_SIZE):
-            self.read(unread[start : start + VERIFY_BATCH_SIZE], size)
+        bar = tqdm(total=len(unread), desc="reading", unit="image", disable=not verbose)
+        with bar:
+            for start in range(0, len(unread), VERIFY_BATCH_SIZE):
+                batch = unread[start : start + VERIFY_BATCH_SIZE]
+                self.read(batch, size)
+                bar.update(len(batch))
         self._raise_if_none()
 
     def _raise_if_none(self) -> None:

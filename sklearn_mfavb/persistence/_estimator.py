@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+import sklearn_mfavb
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -182,6 +183,8 @@ def _build_estimator(
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
     """Return the class that a file speaks of, among those that are imported."""
+    if name in sklearn_mfavb.__all__:
+        getattr(sklearn_mfavb, name)  # which imports it
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
         raise ModelFileError(

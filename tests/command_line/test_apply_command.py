@@ -133,7 +133,9 @@ def test_decisions_about_others_are_refused(write, clustered, photos, tmp_path, 
     other = write(model="other")
     assert "another model" in run(["apply", other, clustered, "-o", out], 2).err
     words = ["predict", clustered / "model.mfavb", photos, "--decisions", other]
-    assert "another model" in run([*words, "-o", out], 2).err
+    assert "another model" in run([*words, "-o", tmp_path / "new"], 2).err
+    told = run([*words, "-o", tmp_path / "new", "--also", "json"], 2).err
+    assert "not for --also" in told
     told = run(["apply", write(), clustered, "-o", clustered, "--overwrite"], 2).err
     assert "choose another folder" in told
     assert not out.exists()
