@@ -181,3 +181,12 @@ def test_map_is_drawn_anew_for_paper(browse, fitted, shapes, tmp_path):
     drawn = read_shown(browse(out, "--dump-dom", script=show(PRINT)))
     assert drawn["sizes"] == [640, 480]
     assert drawn["before"] == drawn["after"] != drawn["sizes"]
+
+
+def test_empty_clusters_do_no_harm(browse, fitted, shapes, tmp_path):
+    """The script of a page about one image comes to its end."""
+    out = write_report(fitted, shapes[:1], tmp_path / "page.html")
+    script = show('return document.querySelectorAll("#overview li").length;')
+    assert read_shown(browse(out, "--dump-dom", script=script)) == 3
+    dumped = browse(out, "--dump-dom", script=show(ENLARGE))
+    assert [each["alike"] for each in read_shown(dumped)] == [0]

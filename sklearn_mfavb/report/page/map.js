@@ -1,7 +1,10 @@
 // The map: where images are, and how they are drawn.
 
 const canvas = byId("map-canvas");
-const context = canvas.getContext("2d");
+const screen_ = canvas.getContext("2d");
+// All but the ring and the lasso, which change with every move of the pointer.
+const layer = document.createElement("canvas");
+const context = layer.getContext("2d");
 const pictures = new Map();
 const MARGIN = 0.92; // of the plane is used when all is in sight
 const PLACES = 10000; // of a coordinate, from end to end
@@ -30,7 +33,7 @@ const isInSight = ([x, y], beyond) =>
 function picture(i) {
   if (!pictures.has(i)) {
     const image = new Image();
-    image.onload = requestDraw;
+    image.onload = () => requestDraw();
     image.src = source(i);
     pictures.set(i, image);
   }
@@ -38,7 +41,9 @@ function picture(i) {
 }
 
 let isRequested = false;
-function requestDraw() {
+let isStale = true;
+function requestDraw(isChanged = true) {
+  isStale ||= Boolean(isChanged);
   if (isRequested) return;
   isRequested = true;
   requestAnimationFrame(() => {
@@ -50,16 +55,24 @@ function requestDraw() {
 function draw() {
   const style = getComputedStyle(document.documentElement);
   const [ink, paper] = ["--ink", "--paper"].map((name) => style.getPropertyValue(name));
+  if (isStale) drawLayer(ink, paper);
+  screen_.clearRect(0, 0, width, height);
+  screen_.drawImage(layer, 0, 0, width, height);
+  if (lasso.length) drawLasso(ink);
+  if (chosen >= 0) drawRing(place(chosen), hasRoom && isShown(chosen) ? 0.75 * SIDE : 8, ink);
+  moveTip();
+}
+
+let hasRoom = false; // for pictures
+function drawLayer(ink, paper) {
   const color = shades();
   context.clearRect(0, 0, width, height);
   const seen = everyImage.filter((i) => isShown(i) && isInSight(place(i), SIDE / 2));
   drawDots(color, ink);
-  const hasRoom = seen.length <= MOST_PICTURES;
+  hasRoom = seen.length <= MOST_PICTURES;
   if (hasRoom) drawPictures(seen, color);
   drawLabels(ink, paper);
-  if (lasso.length) drawLasso(ink);
-  if (chosen >= 0) drawRing(place(chosen), hasRoom && isShown(chosen) ? 0.75 * SIDE : 8, ink);
-  moveTip();
+  isStale = false;
 }
 
 // Colors as the style sheet shades them, lighter in the dark.
@@ -134,22 +147,22 @@ function drawLabels(ink, paper) {
 }
 
 function drawRing([x, y], radius, ink) {
-  context.strokeStyle = ink;
-  context.lineWidth = 2.5;
-  context.beginPath();
-  context.arc(x, y, radius, 0, 2 * Math.PI);
-  context.stroke();
+  screen_.strokeStyle = ink;
+  screen_.lineWidth = 2.5;
+  screen_.beginPath();
+  screen_.arc(x, y, radius, 0, 2 * Math.PI);
+  screen_.stroke();
 }
 
 function drawLasso(ink) {
-  context.strokeStyle = ink;
-  context.lineWidth = 1.5;
-  context.setLineDash([5, 4]);
-  context.beginPath();
-  for (const [x, y] of lasso) context.lineTo(x, y);
-  context.closePath();
-  context.stroke();
-  context.setLineDash([]);
+  screen_.strokeStyle = ink;
+  screen_.lineWidth = 1.5;
+  screen_.setLineDash([5, 4]);
+  screen_.beginPath();
+  for (const [x, y] of lasso) screen_.lineTo(x, y);
+  screen_.closePath();
+  screen_.stroke();
+  screen_.setLineDash([]);
 }
 
 // Whether a point lies in a polygon: a ray from it crosses an odd number of sides.
@@ -164,10 +177,13 @@ function isInside([x, y], corners) {
 
 function setCanvas(newWidth, newHeight) {
   [width, height] = [newWidth, newHeight];
-  canvas.width = width * devicePixelRatio;
-  canvas.height = height * devicePixelRatio;
-  context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
-  draw();
+  for (const each of [screen_, context]) {
+    each.canvas.width = width * devicePixelRatio;
+    each.canvas.height = height * devicePixelRatio;
+    each.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+  }
+  isStale = true;
+  if (width && height) draw();
 }
 
 const fitCanvas = () => setCanvas(canvas.clientWidth, canvas.clientHeight);
@@ -176,4 +192,4 @@ const fitCanvas = () => setCanvas(canvas.clientWidth, canvas.clientHeight);
 const drawForPaper = () => setCanvas(640, 480);
 
 new ResizeObserver(fitCanvas).observe(canvas);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", requestDraw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => requestDraw());

@@ -12,7 +12,7 @@ function choose(i) {
   const known = name === undefined ? "outlier" : (name ?? "rejected");
   byId("shown-cluster").textContent = `${known}, ${probability(data.percents[i])}`;
   tip.hidden = false;
-  requestDraw();
+  requestDraw(false);
 }
 
 function unchoose() {
@@ -152,7 +152,7 @@ canvas.addEventListener("pointermove", (event) => {
   const at = [event.offsetX, event.offsetY];
   if (lasso.length) {
     lasso.push(at);
-    requestDraw();
+    requestDraw(false);
   } else if (grip) {
     if (Math.hypot(at[0] - grip[0], at[1] - grip[1]) > 3) hasMoved = true;
     if (!hasMoved) return;
