@@ -139,8 +139,8 @@ def read_decisions(path: str | os.PathLike[str]) -> Decisions:
         raise ValueError(f"{path} holds no decisions: {error} {_REMEDY}") from error
 
 
-def model_fingerprint(history: Sequence[Mapping[str, Any]]) -> str:
-    """Return a short text that tells one fitted model from others.
+def model_fingerprint(history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return a short text that tells one trained model from others.
 
     Parameters
     ----------
@@ -150,9 +150,11 @@ def model_fingerprint(history: Sequence[Mapping[str, Any]]) -> str:
 
     Returns
     -------
-    str
-        16 hexadecimal digits.
+    str or None
+        16 hexadecimal digits; None for a model that was not trained, such as k-means.
     """
+    if not history:
+        return None
     text = json.dumps([dict(sorted(row.items())) for row in history], default=float)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -88,3 +88,4 @@ def test_fingerprint_survives_saving():
     assert model_fingerprint(json.loads(json.dumps(history))) == fingerprint
     assert model_fingerprint([{"loss": 0.1 + 0.2, "epoch": 1}]) == fingerprint
     assert model_fingerprint([{"epoch": 1, "loss": 0.3}]) != fingerprint
+    assert model_fingerprint([]) is None  # k-means

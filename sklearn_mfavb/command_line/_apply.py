@@ -62,9 +62,8 @@ class ResultTable:
         root = summary["folder"].encode("utf-8", "backslashreplace").decode()
         self.paths = [absolute(root, row["path"]) for row in self.rows]
         self.n_clusters: int = summary["n_clusters"]
-        # Those of `predict` have none: the command has checked the model itself.
-        history = summary.get("history")
-        self.model = None if history is None else model_fingerprint(history)
+        # Results of `predict` have no history: that command checks the model itself.
+        self.model = model_fingerprint(summary.get("history", []))
 
 
 def curate(

@@ -71,7 +71,8 @@ def list_facts(estimator: Any, found: Findings) -> Iterator[Fact]:
             f"{100 * surest.mean():.0f} %",
             "how sure the model is; not calibrated, so it orders images and no more",
         )
-    yield _tell_training(estimator)
+    if estimator.history_:
+        yield _tell_training(estimator)
 
 
 def _tell_choice(estimator: Any) -> str:

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb.images import open_images
+from sklearn_mfavb.inspection import read_thumbnails
 from sklearn_mfavb.report import write_report
+from sklearn_mfavb.report._pictures import choose_side, encode
 from sklearn_mfavb.training import TimeBudget, Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -176,3 +179,48 @@ def test_places_that_cannot_be_written_are_found_first(fitted, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
         write_report(fitted, "no such folder", tmp_path / "file" / "page.html")
+
+
+def test_images_worth_a_look_are_found(fitted, shapes, write_page):
+    """Copies and blank images have tabs of their own; others are in no group."""
+    blank = np.zeros((1, 8, 8), np.uint8)
+    page = write_page(fitted, np.concatenate([shapes[:20], shapes[3:5], blank]))
+    data = json.loads(page.texts["page-data"])
+    doubtful, strange, _, exact, plain = data["checks"]
+    surest = [data["percents"][i] for (i,) in doubtful]
+    assert surest == sorted(surest) and len(surest) == 8
+    assert surest[-1] <= min(set(data["percents"]) - set(surest), default=100)
+    assert len(strange) == 8
+    assert exact == [[3, 20], [4, 21]]
+    assert plain == [[22]]
+    assert "Exact copies 2" in " ".join(page.texts["checks"].split())
+
+
+def test_pictures_fit_into_a_number_of_bytes():
+    """Thumbnails get smaller where there are many, and never larger than images."""
+    noise = np.random.default_rng(0).integers(256, size=(30, 99, 99), dtype=np.uint8)
+    source = open_images(noise)
+    sides = []
+    for n_bytes in (10**6, 10**5, 3 * 10**4, 1):
+        side = choose_side(source, range(30), n_bytes=n_bytes, quality=60)
+        pictures = read_thumbnails(source, range(30), side=side).values()
+        assert max(max(picture.size) for picture in pictures) == min(side, 99)
+        taken = sum(len(encode(picture, quality=60)) for picture in pictures)
+        assert taken <= n_bytes or side == 32
+        sides.append(side)
+    assert sides == sorted(sides, reverse=True)
+    assert sides[0] == 192 and sides[-1] == 32
+
+
+def test_names_of_clusters_are_shown_once(fitted, shapes, write_page):
+    """Clusters of one name would be one cluster: they get numbers."""
+    named = copy(fitted)
+    named.cluster_names_ = ["cat", "<b>dog", "cat"]
+    data = json.loads(write_page(named, shapes).texts["page-data"])
+    assert data["clusterNames"] == ["cat", "<b>dog", "cat-2"]
+
+
+def test_page_tells_what_auto_became(fitted, shapes, write_page):
+    settings = " ".join(write_page(fitted, shapes).texts["settings"].split())
+    for told in ("'auto'8 x 8", "'auto'neighbors"):
+        assert told in settings
