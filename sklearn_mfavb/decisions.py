@@ -29,7 +29,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FORMAT", "VERSION", "Decisions", "model_fingerprint", "read_decisions"]
+__all__ = [
+    "FORMAT",
+    "VERSION",
+    "Decisions",
+    "absolute",
+    "model_fingerprint",
+    "read_decisions",
+]
 
 FORMAT = "sklearn-mfavb decisions"
 VERSION = 1
@@ -72,19 +79,9 @@ class Decisions:
         return list(dict.fromkeys(name for name in named if name is not None))
 
     def assign(self, paths: Sequence[str], labels: Sequence[int]) -> list[str | None]:
-        """Return the name of the cluster of each image.
+        """Return the name of the cluster of each image; None if it is in none.
 
-        Parameters
-        ----------
-        paths : sequence of str
-            Absolute paths of the images.
-        labels : sequence of int
-            Clusters that the model gave them; -1 for none.
-
-        Returns
-        -------
-        list of (str or None)
-            None for images that are rejected, or were in no cluster and stay so.
+        `paths` are absolute, and `labels` those of the model, -1 for no cluster.
         """
         of_clusters = [self.clusters[label] if label >= 0 else None for label in labels]
         return [
@@ -95,12 +92,8 @@ class Decisions:
     def check_model(self, n_clusters: int, model: str | None) -> None:
         """Raise ValueError if the decisions are about another model.
 
-        Parameters
-        ----------
-        n_clusters : int
-            Number of clusters of the model at hand.
-        model : str or None
-            Its fingerprint; None if unknown.
+        That is one with another number of clusters, or another fingerprint if both have
+        one.
         """
         if len(self.clusters) != n_clusters:
             raise ValueError(
@@ -142,16 +135,9 @@ def read_decisions(path: str | os.PathLike[str]) -> Decisions:
 def model_fingerprint(history: Sequence[Mapping[str, Any]]) -> str | None:
     """Return a short text that tells one trained model from others.
 
-    Parameters
-    ----------
-    history : sequence of dict
-        Attribute `history_` of the estimator: losses and seconds of every epoch, which
-        no other training repeats to the last digit. It is saved with the model.
-
-    Returns
-    -------
-    str or None
-        16 hexadecimal digits; None for a model that was not trained, such as k-means.
+    It is made of the attribute `history_`: no other training repeats its losses and
+    seconds to the last digit, and it is saved with the model. None if there was no
+    training, as for k-means.
     """
     if not history:
         return None

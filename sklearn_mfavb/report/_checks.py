@@ -1,6 +1,6 @@
 """Images that deserve a look: doubtful, strange, copied, dark or blank ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,36 +64,48 @@ def list_checks(
     *,
     paths: Sequence[str] | None,
     features: NDArray[np.float32] | None,
-) -> Iterator[Check]:
-    """Yield the checks, all by position among the images of the page.
+) -> list[Check]:
+    """Return the checks, all by position among the images of the page.
 
     `pictures` are thumbnails, `paths` their files, and `features` those of an encoder.
     """
-    hint = "Lowest probability of their cluster first."
-    yield Check("Doubtful", hint, [[position] for position in doubtful], None)
-    hint = "Outliers first, then the images that are least like typical ones."
-    yield Check("Strangers", hint, [[position] for position in strange], None)
     near = find_near_duplicates(pictures, features)
     exact = find_exact_copies(pictures, paths)
     same = set(map(frozenset, exact))
-    yield _check(
-        "Near-duplicates",
-        "The same picture resized, saved anew or mirrored, by a perceptual hash, gray "
-        "values and, if there is an encoder, features. Simple pictures may be as alike "
-        "without being copies.",
-        [group for group in near if frozenset(group) not in same],
-    )
-    yield _check("Exact copies", "Images that are the same to the byte.", exact)
-    gray = [ImageStat.Stat(picture.convert("L")) for picture in pictures]
-    means = np.array([each.mean[0] / 255 for each in gray])
-    spreads = np.array([each.stddev[0] / 255 for each in gray])
-    plain = np.flatnonzero((means < _DARK) | (spreads < _BLANK))
-    yield _check(
-        "Blank or dark",
-        f"Mean brightness under {_DARK:.0%} of white, or standard deviation under "
-        f"{_BLANK:.0%}.",
-        plain[:, None].tolist(),
-    )
+    return [
+        Check(
+            "Doubtful",
+            "Lowest probability of their cluster first.",
+            [[position] for position in doubtful],
+            None,
+        ),
+        Check(
+            "Strangers",
+            "Outliers first, then the images that are least like typical ones.",
+            [[position] for position in strange],
+            None,
+        ),
+        _check(
+            "Near-duplicates",
+            "The same picture resized, saved anew or mirrored, by a perceptual hash, "
+            "gray values and, if there is an encoder, features. Simple pictures may be "
+            "as alike without being copies.",
+            [group for group in near if frozenset(group) not in same],
+        ),
+        _check("Exact copies", "Images that are the same to the byte.", exact),
+        _check(
+            "Blank or dark",
+            f"Mean brightness under {_DARK:.0%} of white, or standard deviation under "
+            f"{_BLANK:.0%}.",
+            [[i] for i, picture in enumerate(pictures) if _is_plain(picture)],
+        ),
+    ]
+
+
+def _is_plain(picture: Image.Image) -> bool:
+    """Whether a picture is blank or very dark."""
+    gray = ImageStat.Stat(picture.convert("L"))
+    return gray.mean[0] < 255 * _DARK or gray.stddev[0] < 255 * _BLANK
 
 
 def _check(name: str, hint: str, groups: list[list[int]]) -> Check:

@@ -63,25 +63,21 @@ def describe_page(
     in_gallery = {row for each in members for row in each.shown}
     doubtful, strange = rank_doubtful(found), rank_strange(estimator, found)
     large = in_gallery.union(doubtful.tolist(), strange.tolist())
-    drawn = np.flatnonzero(np.isfinite(found.embedding).all(axis=1))
-    n_read = len(drawn)
-    if n_read > max_images:
-        drawn = random.choice(drawn, max_images, replace=False)
-    rows = np.union1d(drawn, np.array(sorted(large), dtype=np.int64))
+    is_read = np.isfinite(found.embedding).all(axis=1)
+    rows = _draw_rows(np.flatnonzero(is_read), large, max_images, random)
+    positions = {row: position for position, row in enumerate(rows.tolist())}
     thumbnails, pictures, side = _draw_pictures(found.source, rows, large)
-    features, paths = found.inputs.features, found.source.paths
-    space = found.embedding
-    if features is not None:
-        space = found.inputs.expand(features.numpy())
-    checks = [
-        *list_checks(
-            np.searchsorted(rows, doubtful).tolist(),
-            np.searchsorted(rows, strange).tolist(),
-            thumbnails,
-            paths=None if paths is None else [paths[row] for row in rows],
-            features=None if features is None else space[rows],
-        )
-    ]
+    space, paths, features = found.embedding[rows], found.source.paths, None
+    if found.inputs.features is not None:
+        features = found.inputs.expand(found.inputs.features.numpy())[rows]
+        space = features
+    checks = list_checks(
+        [positions[row] for row in doubtful.tolist()],
+        [positions[row] for row in strange.tolist()],
+        thumbnails,
+        paths=None if paths is None else [paths[row] for row in rows],
+        features=features,
+    )
     names, clusters = name_images(found.source), _distinct(cluster_names(estimator))
     data = {
         **_describe_images(found, rows, names),
@@ -89,8 +85,10 @@ def describe_page(
         "pictures": [
             None if row in in_gallery else pictures[row] for row in rows.tolist()
         ],
-        "alike": _find_alike(space[rows]),
-        "typical": [np.searchsorted(rows, each.typical).tolist() for each in members],
+        "alike": _find_alike(space),
+        "typical": [
+            [positions[row] for row in each.typical.tolist()] for each in members
+        ],
         "checks": [check.groups for check in checks],
         "clusterNames": clusters,
         "sizes": [each.n_images for each in members],
@@ -110,15 +108,27 @@ def describe_page(
         "cluster_names": clusters,
         "likeliest": {row: _likeliest(found.probabilities[row]) for row in in_gallery},
         "names": names.images,
-        "positions": {row: position for position, row in enumerate(rows.tolist())},
+        "positions": positions,
         "pictures": pictures,
-        "n_read": n_read,
+        "n_read": np.count_nonzero(is_read),
         "n_labeled": np.count_nonzero(found.labels >= 0),
         "skipped": sorted(found.source.unreadable.items()),
         "space": "pixels" if features is None else "features",
         "side": side,
         "is_enlarged": max(found.source.image_size) <= _SMALL,
     }
+
+
+def _draw_rows(
+    rows: NDArray[np.int64],
+    large: set[int],
+    max_images: int,
+    random: np.random.RandomState,
+) -> NDArray[np.int64]:
+    """Choose the images of the page, in order; `large` ones come in any case."""
+    if len(rows) > max_images:
+        rows = random.choice(rows, max_images, replace=False)
+    return np.union1d(rows, np.array(sorted(large), dtype=np.int64))
 
 
 def name_images(source: ImageSource) -> Names:
