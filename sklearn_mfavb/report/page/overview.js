@@ -8,6 +8,8 @@ const ORDERS = {
   name: (a, b) => a.name.localeCompare(b.name, "en", { numeric: true }),
 };
 
+// A cluster whose images have all been moved is gone.
+const isLeft = ({ size, clusters }) => size > 0 || clusters.some((cluster) => !data.sizes[cluster]);
 const mean = (values) => values.reduce((sum, each) => sum + each, 0) / values.length;
 
 function typical(group) {
@@ -34,8 +36,6 @@ function card(group, largest) {
 }
 
 function drawOverview(groups) {
-  // A cluster whose images have all been moved is gone.
-  const isLeft = ({ size, clusters }) => size > 0 || clusters.some((cluster) => !data.sizes[cluster]);
   const shown = [...groups.values()].filter(isLeft).map((group) => ({
     ...group,
     number: group.clusters[0] ?? Infinity,

@@ -22,9 +22,10 @@ function refresh() {
 }
 
 function tellDecisions(groups) {
+  const nLeft = [...groups.values()].filter(isLeft).length;
   const nMoved = Object.keys(decisions.images).length;
   const nRejected = decisions.clusters.filter((name) => name === null).length;
-  announce(`${count(groups.size, "cluster")}, ${nRejected} rejected, ${count(nMoved, "image")} moved`);
+  announce(`${count(nLeft, "cluster")}, ${nRejected} rejected, ${count(nMoved, "image")} moved`);
 }
 
 byId("decisions-export").addEventListener("click", exportDecisions);
