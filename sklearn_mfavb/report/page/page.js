@@ -46,5 +46,6 @@ addEventListener("afterprint", () => {
 
 document.documentElement.classList.add("scripted");
 showTab(tabs.find((tab, number) => data.checks[number].length) ?? tabs[0]);
+fitCanvas();
 refresh();
 openTarget();
