@@ -19,10 +19,12 @@ ALLOWED = {
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
     "warn": "",
+    "words": "naming",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
@@ -37,10 +39,9 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parameters "
-    "positives training views warn",
+    "metrics model_selection naming neighbors networks objectives outliers pairs "
+    "parameters positives training views warn words",
     "baseline": "backbones estimators images networks training views",
-    "naming": "",
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "
     "images networks outliers parameters training views warn",
@@ -49,7 +50,7 @@ ALLOWED = {
     "persistence",
     "demo": "datasets estimators files inspection metrics",
     "command_line": "__init__ decisions demo estimators files folders inspection "
-    "naming persistence report training",
+    "naming persistence report training words",
     "__main__": "command_line",
 }
 

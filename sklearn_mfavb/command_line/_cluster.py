@@ -19,7 +19,13 @@ from sklearn_mfavb.command_line._encoders import (
     encoder_options,
     make_encoders,
 )
+from sklearn_mfavb.command_line._estimate import estimate_seconds
 from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._names import (
+    check_words,
+    name_clusters,
+    words_option,
+)
 from sklearn_mfavb.command_line._options import (
     PROGRAM,
     OrAuto,
@@ -54,6 +60,7 @@ PARAMETERS = {
 HELP = {
     "n_clusters": "Number of clusters, if you know it; auto looks for one, better "
     "with --encoder. See `suggest`.",
+    "dry_run": "Only tell how long it may take, after a trial on 128 of the images.",
     "method": "mfavb, one of its relatives, or kmeans as a baseline.",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
@@ -79,11 +86,13 @@ HELP = {
 @shared.results
 @shared.also
 @option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
+@option("--dry-run", is_flag=True, help=HELP["dry_run"])
 @option("--no-report", is_flag=True, help="Write no report.html.")
 @option(
     "--method", type=click.Choice(list(METHODS)), default="mfavb", help=HELP["method"]
 )
 @encoder_options
+@words_option
 @together(
     *(
         option(f"--{name.replace('_', '-')}", type=kind, help=HELP[name])
@@ -104,6 +113,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     if options.resume and options.overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
     check_encoders(options)
+    check_words(options)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite, resume=options.resume)
     say(f"looking for images in {images.title}")
@@ -111,6 +121,9 @@ def cluster(words: list[str], /, **given: Any) -> None:
     n_images = count(len(images.paths), "image")
     if options.n_clusters != "auto" and options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
+    if options.dry_run:
+        _print_estimate(options, images, results)
+        return
     results.make()
     with working("starting") as show, _advising_resume(results, words):
         estimator = _make_estimator(options, results, show)
@@ -119,6 +132,8 @@ def cluster(words: list[str], /, **given: Any) -> None:
         say(f"{doing} {n_images} in {images.title}")
         show("reading the images")
         estimator.fit(images.paths)
+        show("naming the clusters")
+        name_clusters(estimator, options.words)
         show("saving the model")
         is_complete = _save(estimator, results)
     figures = {
@@ -141,12 +156,30 @@ def cluster(words: list[str], /, **given: Any) -> None:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 
 
+def _print_estimate(
+    options: SimpleNamespace, images: Images, results: ResultFolder
+) -> None:
+    """Print how long each part may take, and write nothing."""
+    with working("trying it on some images") as show:
+        estimator = _make_estimator(options, results, show)
+        seconds = estimate_seconds(estimator, images.paths, options.time_budget)
+    parts = [f"{part} {_about(each)}" for part, each in seconds.items()]
+    print(f"{_about(sum(seconds.values()))}: {', '.join(parts)}")
+
+
+def _about(seconds: float) -> str:
+    """Write a rough duration."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
 def _save(estimator: Any, results: ResultFolder) -> bool:
     """Save a model for any machine; return whether its training is complete."""
     # What belongs to this run is unset.
     estimator.set_params(training__checkpoint=None, training__callbacks=None)
-    several = estimator.encoder if isinstance(estimator.encoder, list) else []
-    for encoder in several or filter(None, [estimator.encoder]):
+    for encoder in estimator.encoder or []:
         encoder.set_params(cache_dir=None)
     estimator.save(results.model)
     return not results.checkpoint.exists()  # `fit` removes it at its end

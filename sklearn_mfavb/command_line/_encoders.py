@@ -49,11 +49,11 @@ def check_encoders(options: SimpleNamespace) -> None:
 
 
 def make_encoders(options: SimpleNamespace, cache: Path | None) -> Any:
-    """Make what the options describe: a transformer, a list of them, or None."""
+    """Make the transformers that the options describe, or return None."""
     from sklearn_mfavb import CLIPFeatures
 
     weights = options.encoder_weights or [None] * len(options.encoder)
-    made = [
+    return [
         CLIPFeatures(
             name,
             file,
@@ -62,8 +62,7 @@ def make_encoders(options: SimpleNamespace, cache: Path | None) -> Any:
             verbose=1,
         )
         for name, file in zip(options.encoder, weights, strict=True)
-    ]
-    return made[0] if len(made) == 1 else made or None
+    ] or None
 
 
 def _check_name(name: str) -> None:

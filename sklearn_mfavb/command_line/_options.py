@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any
 
 import click
@@ -17,13 +18,17 @@ from click import option
 PROGRAM = "sklearn-mfavb"
 PATH = click.Path(path_type=Path)
 _MOST_NAMED = 10
-_BLANK = f"\r{79 * ' '}\r"  # removes a line of `working`
 
 
 def say(text: str) -> None:
     """Print a text: progress, advice or an error."""
-    blank = _BLANK if sys.stderr.isatty() else ""
+    blank = _blank() if sys.stderr.isatty() else ""
     print(f"{blank}{PROGRAM}: {text}", file=sys.stderr)
+
+
+def _blank() -> str:
+    """Return what removes the last line of a terminal, such as one of `working`."""
+    return f"\r{' ' * (get_terminal_size().columns - 1)}\r"
 
 
 def count(number: int, noun: str) -> str:
@@ -66,7 +71,7 @@ def working(name: str) -> Iterator[Callable[[str], None]]:
                     bar.refresh()  # its time: one epoch may take a minute
                 continue
             seconds = tqdm.format_interval(time.monotonic() - began_at)
-            print(f"{_BLANK}{name}: {seconds}", end="", file=sys.stderr, flush=True)
+            print(f"{_blank()}{name}: {seconds}", end="", file=sys.stderr, flush=True)
 
     thread = threading.Thread(target=tick, daemon=True)
     thread.start()
@@ -75,7 +80,7 @@ def working(name: str) -> Iterator[Callable[[str], None]]:
     finally:
         is_over.set()
         thread.join()
-        print(_BLANK, end="", file=sys.stderr, flush=True)
+        print(_blank(), end="", file=sys.stderr, flush=True)
 
 
 def device(context: Any, option: Any, word: str) -> str:
@@ -166,6 +171,7 @@ results = together(
 also = option(
     "--also",
     type=ALSO,
+    metavar=ALSO.name,
     default=(),
     show_default=False,
     callback=check_parquet,

@@ -79,7 +79,7 @@ def _move_all(
 def _move(path: str | Path, target: str | Path) -> None:
     """Move a file to where there is nothing, or raise OSError and leave it."""
     try:
-        os.link(path, target, follow_symlinks=False)  # refuses what is there
+        os.link(path, target)  # refuses what is there
     except OSError:
         if os.path.lexists(target) or not os.path.lexists(path):
             raise

@@ -1,10 +1,12 @@
 """What users pass to an estimator, opened: images, features, or both."""
 
+import hashlib
 from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from sklearn_mfavb.training import Runtime, apply_to_views
 _LONGEST_AUTO_SIDE = 64
 _SCORE_NEIGHBORS = 10
 _SCORE_SIDE = 16  # pixels
+_BLOCK_ROWS = 4096
 
 Opened = tuple[Any, ImageSource | None, Any]
 
@@ -145,7 +148,21 @@ def make_dataset(
             f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
             "give more images or ask for fewer clusters."
         )
-    return ImageDataset(source, size, indices, None if rows is None else rows[indices])
+    if rows is not None and len(indices) < len(rows):
+        rows = rows[indices]
+    return ImageDataset(source, size, indices, rows)
+
+
+def fingerprint_inputs(source: ImageSource | None, features: Any) -> str | None:
+    """Identify images, and features that a user passed; None if images may change."""
+    of_images = "" if source is None else source.fingerprint
+    if of_images is None or features is None:
+        return of_images or None
+    digest = hashlib.blake2b(of_images.encode(), digest_size=16)
+    for block in gen_batches(len(features), _BLOCK_ROWS):
+        rows = features[block]  # NaN stands for files that cannot be read
+        digest.update(rows[rows[:, 0].isfinite()].numpy().data)
+    return digest.hexdigest()
 
 
 def score_labels(

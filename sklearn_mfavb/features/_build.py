@@ -34,7 +34,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
     name = find_library(model)
     library = LIBRARIES[name]
     with isolated(0, CPU), CPU:
-        tag = None if is_file(pretrained) else _find_tag(library, model, pretrained)
+        tag = None if is_file(pretrained) else find_tag(library, model, pretrained)
         described = library.describe(model, tag)
         if tag is None:
             path = os.fspath(pretrained)  # type: ignore[arg-type]
@@ -49,10 +49,46 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
         )
 
 
-def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
-    """Build what `CLIPFeatures.get_state` told of, with random weights; or raise."""
+def find_encoder(
+    model: str, pretrained: Pretrained, told: Mapping[str, Any]
+) -> Encoder:
+    """Build the encoder that a saved model leaves out, by its name or file."""
+    try:
+        encoder = load_encoder(model, pretrained)
+        if fingerprint_weights(encoder.state_dict()) != told["weights"]:
+            raise ValueError("These are other weights than those of the fit.")
+    except (OSError, ValueError) as error:
+        text = (
+            f"The encoder {model!r} was left out of the saved model, and is not found "
+            f"with pretrained={pretrained!r}: {error} Pass the path of its weights, "
+            "estimator.set_params(encoder__pretrained='weights.pt'), or the folder of "
+            "a cache of these images, estimator.set_params(encoder__cache_dir='cache')."
+        )
+        raise (OSError if isinstance(error, OSError) else ValueError)(text) from error
+    encoder.preprocessing = Preprocessing(**told["preprocessing"])
+    encoder.fingerprint = told["fingerprint"]
+    return encoder
+
+
+def fingerprint_weights(weights: Mapping[str, Tensor]) -> str:
+    """Identify weights by names and content, whatever file they came from."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def check_description(told: Mapping[str, Any]) -> None:
+    """Raise for what `CLIPFeatures.get_state` does not tell."""
+    Preprocessing(**told["preprocessing"])
     if not re.fullmatch("[0-9a-f]{32}", told["fingerprint"]):  # names a cache's folder
         raise ValueError(f"{told['fingerprint']!r} does not describe an encoder.")
+
+
+def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
+    """Build what `CLIPFeatures.get_state` told of, with random weights; or raise."""
+    check_description(told)
     arguments = dict(told["architecture"])
     library = LIBRARIES[arguments.pop("library")]
     preprocessing = Preprocessing(**told["preprocessing"])
@@ -167,7 +203,7 @@ def _hub_tried_once() -> Iterator[str]:
         constants.HF_HUB_OFFLINE = before
 
 
-def _find_tag(library: Library, model: str, pretrained: Any) -> str:
+def find_tag(library: Library, model: str, pretrained: Any) -> str:
     """Return the tag that is meant, if the library knows it."""
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained

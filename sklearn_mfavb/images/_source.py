@@ -5,6 +5,7 @@ import os
 import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -70,6 +71,14 @@ class ImageSource(ABC):
     def n_channels(self) -> int:
         """Number of channels of every image."""
         return self.format.n_channels
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """Hash that other images do not have; None if images may change unnoticed.
+
+        Of arrays their content counts, of files path, size and times of change.
+        """
+        return None
 
     @abstractmethod
     def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:

@@ -67,10 +67,9 @@ def describe_page(
     rows = _draw_rows(np.flatnonzero(is_read), large, max_images, random)
     positions = {row: position for position, row in enumerate(rows.tolist())}
     thumbnails, pictures, side = _draw_pictures(found.source, rows, large)
-    space, paths, features = found.embedding[rows], found.source.paths, None
+    paths, features = found.source.paths, None
     if found.inputs.features is not None:
         features = found.inputs.expand(found.inputs.features.numpy())[rows]
-        space = features
     checks = list_checks(
         [positions[row] for row in doubtful.tolist()],
         [positions[row] for row in strange.tolist()],
@@ -85,7 +84,7 @@ def describe_page(
         "pictures": [
             None if row in in_gallery else pictures[row] for row in rows.tolist()
         ],
-        "alike": _find_alike(space),
+        "alike": _find_alike(found.embedding[rows]),
         "typical": [
             [positions[row] for row in each.typical.tolist()] for each in members
         ],

@@ -32,6 +32,23 @@ def test_kmeans_is_beside_the_result(photos, words, tmp_path, run, read_summary)
     assert tables[0] == tables[1]
 
 
+@pytest.mark.parametrize("more", [[], ["--method", "kmeans"], ["--encoder"]], ids=str)
+def test_a_dry_run_tells_how_long_it_may_take(
+    photos, words, tmp_path, tiny_model, tiny_weights, run, more
+):
+    """Every part has its time, and nothing is written."""
+    out = tmp_path / "out"
+    given = ["cluster", photos, "-k", "3", "-o", out, "--dry-run", "-x", "*.jpg"]
+    if more == ["--encoder"]:
+        more = ["-e", "tiny-clip-of-the-tests", "--encoder-weights", tiny_weights]
+    printed = run([*given, *more, "--time-budget", "0s"]).out
+    part = r"about \d+ (s|min|h)"
+    parts = ", ".join(f"{name} {part}" for name in ("starting", "reading"))
+    told = rf"{part}: {parts}, training about 0 s, the report about 0 s\n"
+    assert re.fullmatch(told, printed)
+    assert not out.exists()
+
+
 def test_number_of_clusters_is_suggested(photos, run):
     """A table has the support of numbers, and the way on from it."""
     printed = run(["suggest", photos, "-x", "*.jpg"]).out
