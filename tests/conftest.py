@@ -1,6 +1,8 @@
-"""Fixtures shared by all tests: one seed, and a tiny encoder of open_clip."""
+"""Fixtures shared by all tests: one seed, a tiny encoder of open_clip, a browser."""
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -77,3 +79,27 @@ def register_model(tmp_path):
         return name
 
     return variant
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Open a page off screen, with a script of the test's added to it."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+
+    def run(page, *options, script=""):
+        text = page.read_text("utf-8")
+        played = tmp_path / "played.html"
+        played.write_text(
+            text.replace("</body>", f"<script>{script}</script></body>"), "utf-8"
+        )
+        fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+        profile = f"--user-data-dir={tmp_path / 'profile'}"
+        command = [chromium, *fixed, profile, "--virtual-time-budget=3000", *options]
+        done = subprocess.run(
+            [*command, played.as_uri()], capture_output=True, check=True, timeout=60
+        )
+        return done.stdout.decode()
+
+    return run

@@ -13,6 +13,7 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
+    "decisions": "",
     "files": "",
     "folders": "",
     "losses": "",
@@ -44,11 +45,12 @@ ALLOWED = {
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "
     "images networks outliers parameters training views warn",
-    "inspection": "estimators images views",
-    "report": "files images inspection persistence",
+    "inspection": "estimators images neighbors views",
+    "report": "decisions estimators files images inspection naming neighbors "
+    "persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo estimators files folders inspection naming "
-    "persistence report training words",
+    "command_line": "__init__ decisions demo estimators files folders inspection "
+    "naming persistence report training words",
     "__main__": "command_line",
 }
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 import sklearn_mfavb
+from sklearn_mfavb.command_line._apply import apply
 from sklearn_mfavb.command_line._cluster import cluster
 from sklearn_mfavb.command_line._options import PATH, PROGRAM, say, seed
 from sklearn_mfavb.command_line._predict import predict, report
@@ -32,7 +33,7 @@ _OPTION_OF = {
 
 
 @click.group(
-    commands=[cluster, suggest, predict, report, undo],
+    commands=[cluster, suggest, predict, report, apply, undo],
     no_args_is_help=False,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
     epilog="Example: sklearn-mfavb cluster photos -k 12 -o clusters",

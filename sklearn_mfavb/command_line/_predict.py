@@ -9,6 +9,7 @@ from zipfile import is_zipfile
 import click
 
 from sklearn_mfavb.command_line import _options as shared
+from sklearn_mfavb.command_line._apply import ResultTable, curate
 from sklearn_mfavb.command_line._images import Images
 from sklearn_mfavb.command_line._options import PATH, count, say, together, working
 from sklearn_mfavb.command_line._results import (
@@ -17,6 +18,7 @@ from sklearn_mfavb.command_line._results import (
     write_results,
 )
 from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.decisions import model_fingerprint, read_decisions
 from sklearn_mfavb.naming import cluster_names
 
 _model_and_images = together(
@@ -32,6 +34,7 @@ _model_and_images = together(
 @_model_and_images
 @shared.results
 @shared.also
+@click.option("--decisions", type=PATH, help="A decisions.json that a report exported.")
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.
@@ -43,16 +46,27 @@ def predict(words: list[str], /, **given: Any) -> None:
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite)
     _check_model(options.model)
+    decisions = None
+    if options.decisions is not None:
+        decisions = read_decisions(options.decisions)
+        if {"json", "parquet"}.intersection(options.also):
+            raise click.UsageError("--decisions are for clusters.csv, not for --also.")
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     results.make()
     estimator = _load(options)
+    if decisions is not None:
+        model = model_fingerprint(estimator.history_)
+        decisions.check_model(estimator.n_clusters_, model)
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}
     found = write_results(
         estimator, images, results, also=options.also, words=words, figures=figures
     )
-    names = cluster_names(estimator)
-    sort_files(images.paths, names, found, results.path, options.sort)
+    if decisions is None:
+        names = cluster_names(estimator)
+        sort_files(images.paths, names, found, results.path, options.sort)
+    else:
+        curate(decisions, ResultTable(results.path), results.path, options.sort)
 
 
 @click.command(

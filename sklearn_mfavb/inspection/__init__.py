@@ -1,6 +1,7 @@
 """Looking at clusters: Displays in scikit-learn's style, drawn by matplotlib."""
 
 from sklearn_mfavb.inspection._confusion import MatchedConfusionDisplay
+from sklearn_mfavb.inspection._copies import find_exact_copies, find_near_duplicates
 from sklearn_mfavb.inspection._embedding_map import (
     EmbeddingMapDisplay,
     cluster_color,
@@ -30,6 +31,8 @@ __all__ = [
     "TrainingCurvesDisplay",
     "ViewsDisplay",
     "cluster_color",
+    "find_exact_copies",
+    "find_near_duplicates",
     "gather_findings",
     "label_points",
     "project_embedding",

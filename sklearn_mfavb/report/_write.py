@@ -1,42 +1,28 @@
 """One page for a browser: what a fitted estimator made of images."""
 
-import base64
-import inspect
-import io
 import os
 import platform
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from numbers import Integral
-from operator import itemgetter
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from numpy.typing import ArrayLike, NDArray
-from PIL import Image
+from numpy.typing import ArrayLike
 from sklearn.utils import check_scalar
 
 from sklearn_mfavb.files import replace_file
-from sklearn_mfavb.images import ImageSource
 from sklearn_mfavb.inspection import (
-    ClusterMembers,
     Findings,
     cluster_color,
     gather_findings,
-    label_points,
-    project_embedding,
-    rank_members,
     read_curves,
     read_stages,
-    read_thumbnails,
 )
 from sklearn_mfavb.persistence import library_versions
-
-_SIDE = 64  # pixels of a thumbnail
-_MOST_OUTLIERS = 64  # pictures of outliers
+from sklearn_mfavb.report._facts import list_facts, list_settings
+from sklearn_mfavb.report._page import describe_page, name_images
 
 
 def write_report(
@@ -47,7 +33,7 @@ def write_report(
     features: ArrayLike | None = None,
     n_typical: int = 16,
     n_doubtful: int = 8,
-    max_images: int = 5000,
+    max_images: int = 10_000,
     title: str | None = None,
     random_state: Any = None,
 ) -> Path:
@@ -72,8 +58,10 @@ def write_report(
         Features of the images, if the estimator was fitted with precomputed ones.
     n_typical, n_doubtful : int, default=16 and 8
         Likeliest and least likely members shown of every cluster.
-    max_images : int, default=5000
-        Most images on the map, drawn at random; each takes about 1.3 kB.
+    max_images : int, default=10000
+        Most images on the page, beside typical ones and the most doubtful and strange
+        of all. Larger sets are subsampled at random. Pictures are as large as 8.5 MB
+        allow, from 192 pixels a side down to 32.
     title : str, default=None
         Heading of the page. None names the folder or the number of images.
     random_state : int, RandomState instance or None, default=None
@@ -98,30 +86,29 @@ def write_report(
         if isinstance(X, Findings)
         else gather_findings(estimator, X, features=features, with_score=True)
     )
-    names, folder = _name_images(found.source)
-    members = rank_members(
-        found.probabilities_of_members,
-        found.embedding,
+    content = describe_page(
+        estimator,
+        found,
         n_typical=n_typical,
         n_doubtful=n_doubtful,
+        max_images=max_images,
+        random_state=random_state,
     )
-    on_map = project_embedding(
-        found.embedding, max_points=max_images, random_state=random_state
-    )
+    folder = name_images(found.source).folder
     python = f"{platform.python_version()} on {platform.platform()}"
     text = _render(
-        title=title or f"Clusters of {folder or f'{len(names):,} images'}",
+        title=title or f"Clusters of {folder or f'{len(found.labels):,} images'}",
         estimator=type(estimator).__name__,
         made=datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z"),
-        facts=_list_facts(estimator, found),
+        facts=list(list_facts(estimator, found)),
         curves=read_curves(estimator.history_),
         stages=read_stages(estimator.history_),
         n_epochs=len(estimator.history_),
-        settings=_list_settings(estimator),
+        settings=list_settings(estimator),
         versions={"Python": python, **library_versions()},
         n_typical=n_typical,
         n_doubtful=n_doubtful,
-        **_describe_images(found, members, *on_map, names=names),
+        **content,
     )
     with replace_file(out) as file:
         # A reason why a file was skipped may quote bytes that are no UTF-8.
@@ -132,142 +119,17 @@ def write_report(
 def _render(**content: Any) -> str:
     """Fill in the template; whatever comes from outside is escaped."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        loader=FileSystemLoader(Path(__file__).parent / "page", encoding="utf-8"),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
     environment.globals["color"] = cluster_color
+    environment.filters["shorten"] = _shorten
     return environment.get_template("page.html").render(content).lstrip()
 
 
-def _describe_images(
-    found: Findings,
-    members: Sequence[ClusterMembers],
-    rows: NDArray[np.int64],
-    coordinates: NDArray[np.floating],
-    *,
-    names: Sequence[str],
-) -> dict[str, Any]:
-    """Gather what the page shows of clusters and images; `rows` are on the map."""
-    outliers = np.flatnonzero(found.is_outlier)[:_MOST_OUTLIERS].tolist()
-    in_gallery = {row for each in members for row in each.shown}.union(outliers)
-    thumbnails = read_thumbnails(found.source, in_gallery.union(rows), side=_SIDE)
-    pictures = {row: _encode(thumbnail) for row, thumbnail in thumbnails.items()}
-    # The map takes the pictures of members from the gallery.
-    pictures_of_map = [
-        None if row in in_gallery else pictures[row] for row in rows.tolist()
-    ]
-    percents = 100 * found.probabilities[rows].max(axis=1).astype(float)
-    return {
-        "clusters": members,
-        "outliers": outliers,
-        "n_outliers": np.count_nonzero(found.is_outlier),
-        "likeliest": {row: _likeliest(found.probabilities[row]) for row in in_gallery},
-        "names": names,
-        "pictures": pictures,
-        "map": {
-            "rows": rows.tolist(),
-            **_place(coordinates),
-            "labels": label_points(coordinates, found.labels[rows]),
-            "clusters": found.labels[rows].tolist(),
-            "percents": percents.round(1).tolist(),
-            "names": [names[row] for row in rows],
-            "pictures": pictures_of_map,
-        },
-        "n_labeled": np.count_nonzero(found.labels >= 0),
-        "skipped": sorted(found.source.unreadable.items()),
-        "space": "pixels" if found.inputs.features is None else "features",
-        "side": _SIDE,
-        "is_enlarged": max(found.source.image_size) <= _SIDE // 2,
-    }
-
-
-def _likeliest(probabilities: NDArray[np.float32]) -> list[tuple[int, float]]:
-    """List the two likeliest clusters of an image, if there are two, in percent."""
-    order = np.argsort(-probabilities, kind="stable")[:2]
-    percents = 100 * probabilities[order].astype(float)
-    return list(zip(order.tolist(), percents.tolist(), strict=True))
-
-
-def _place(coordinates: NDArray[np.floating]) -> dict[str, list[float]]:
-    """Bring points to a square from 0 to 1, without distortion."""
-    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
-    extent = float((high - low).max()) or 1.0
-    x, y = (coordinates - (low + high) / 2).astype(float).T / extent + 0.5
-    return {"x": x.round(4).tolist(), "y": y.round(4).tolist()}
-
-
-def _encode(picture: Image.Image) -> str:
-    """Write a small picture as WebP, in base64.
-
-    Of 64 pixels a side: 645 bytes on average for aerial photographs, where JPEG of
-    about the same look takes 1,260, half of them tables. A `method` of 4 saves 5 % more
-    in 1.4 times the time.
-    """
-    buffer = io.BytesIO()
-    picture.convert("RGB").save(buffer, "WEBP", quality=75, method=2)
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
-def _name_images(source: ImageSource) -> tuple[list[str], str | None]:
-    """Name every image, and the folder that all files share."""
-    if source.paths is None:
-        return [f"image {index}" for index in range(len(source))], None
-    try:
-        folder = os.path.commonpath([os.path.dirname(path) for path in source.paths])
-    except ValueError:  # relative beside absolute paths, or several drives
-        folder = ""
-    below = [path[len(folder) :].lstrip(os.sep) for path in source.paths]
-    return [_readable(path) for path in below], _readable(folder or os.curdir)
-
-
-def _readable(path: str) -> str:
-    """Replace what the file system allows and UTF-8 does not."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _list_facts(estimator: Any, found: Findings) -> dict[str, str]:
-    """List the figures at the top of the page."""
-    labels = found.labels[found.labels >= 0]
-    sizes = np.bincount(labels, minlength=found.probabilities.shape[1])
-    surest = found.probabilities[found.labels >= 0].max(axis=1)
-    n_epochs, planned = estimator.n_iter_, estimator.max_epochs_
-    stopped = f"stopped after {n_epochs} of {planned} epochs"
-    epochs = stopped if n_epochs < planned else f"{n_epochs} epochs"
-    seconds = sum(row["seconds"] for row in estimator.history_)
-    height, width = found.source.image_size
-    median = "" if found.source.has_one_size else " (median)"
-    seen = ", used features only"
-    if estimator.image_size_ is not None:
-        seen = ", seen at {1} x {0}".format(*estimator.image_size_)
-    facts = {
-        "images": f"{len(labels):,}",
-        "outliers": f"{np.count_nonzero(found.is_outlier):,}",
-        "skipped": f"{len(found.source.unreadable):,}",
-        "non-empty clusters": f"{np.count_nonzero(sizes):,} of {len(sizes):,}",
-        "cluster sizes": f"{sizes.min():,} to {sizes.max():,}",
-        "mean probability": f"{100 * surest.mean():.1f} %" if len(surest) else "none",
-        "training": f"{epochs}, {timedelta(seconds=round(seconds))}",
-        "size in pixels": f"{width} x {height}{median}{seen}",
-    }
-    if (scores := estimator.n_clusters_scores_) is not None:
-        numbers, columns = list(scores), zip(*scores.values(), strict=True)
-        best = sorted(numbers[int(np.argmax(column))] for column in columns)
-        told = ", ".join(map(str, best))
-        facts["number of clusters"] = f"{estimator.n_clusters_}, the median of {told}"
-    if found.score is not None:
-        facts["agreement of neighbors"] = f"{found.score:.2f} (0 chance, 1 best)"
-    return facts
-
-
-def _list_settings(estimator: Any) -> list[tuple[str, str, bool]]:
-    """List name, value and whether it is the default; those that were changed first."""
-    signature = inspect.signature(type(estimator)).parameters
-    settings = []
-    for name, value in estimator.get_params(deep=False).items():
-        text = repr(value)
-        short = text if len(text) <= 200 else f"{text[:200]} ..."
-        settings.append((name, short, text == repr(signature[name].default)))
-    return sorted(settings, key=itemgetter(2))
+def _shorten(name: str) -> str:
+    """Cut a name in the middle: those of files differ at their end."""
+    return name if len(name) <= 16 else f"{name[:6]}\N{HORIZONTAL ELLIPSIS}{name[-9:]}"

@@ -25,7 +25,9 @@ QUICK = {"backbone": ViT(embed_dim=16, n_heads=2), "max_epochs": 2, "random_stat
 class Page(HTMLParser):
     """What a browser would find in a page."""
 
-    VOID = frozenset({"meta", "img", "br", "polyline", "circle", "line", "path"})
+    VOID = frozenset(
+        {"meta", "img", "br", "input", "polyline", "circle", "line", "path"}
+    )
 
     def __init__(self, text):
         super().__init__()

@@ -1,9 +1,12 @@
 """The page as Chromium sees it; skipped where there is none."""
 
+import csv
 import io
+import json
+import os
 import re
-import shutil
-import subprocess
+from html import unescape
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import numpy as np
 import pytest
@@ -11,33 +14,7 @@ from PIL import Image
 
 from sklearn_mfavb.report import write_report
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
-]
-
-
-@pytest.fixture
-def browse(tmp_path):
-    """Open a page off screen, with a script of the test's added to it."""
-
-    def run(page, *options, script=""):
-        text = page.read_text("utf-8")
-        played = tmp_path / "played.html"
-        played.write_text(
-            text.replace("</body>", f"<script>{script}</script></body>"), "utf-8"
-        )
-        fixed = ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-        profile = f"--user-data-dir={tmp_path / 'profile'}"
-        command = [CHROMIUM, *fixed, profile, "--virtual-time-budget=3000", *options]
-        done = subprocess.run(
-            [*command, played.as_uri()], capture_output=True, check=True, timeout=60
-        )
-        return done.stdout.decode()
-
-    return run
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
 
 PRESS = """
@@ -57,7 +34,8 @@ def test_keys_choose_an_image(browse, fitted, shapes, tmp_path):
     assert "hidden" not in picture
     row = int(re.search(r'alt="image (\d+)"', picture)[1])
     assert f'id="shown-name" class="name">image {row}<' in shown
-    assert f'href="#cluster-{fitted.labels_[row]}">cluster' in shown
+    told = f'<p id="shown-cluster">cluster {fitted.labels_[row]}, '
+    assert told in shown
 
 
 def test_names_run_no_code(browse, skipping, hostile_folder, tmp_path):
@@ -84,3 +62,131 @@ def test_map_is_drawn(browse, fitted, shapes, tmp_path):
         assert pixels[0, 0, 0] == ground
         plane = pixels[300:750, 60:650].astype(int)
         assert (np.ptp(plane, axis=2) > 60).sum() > 200  # colored pixels
+
+
+def show(value):
+    """Write a script that appends the JSON of what an expression gives to the page."""
+    return f"""
+addEventListener("load", () => setTimeout(async () => {{
+  const shown = document.createElement("pre");
+  shown.id = "shown";
+  shown.textContent = JSON.stringify(await (async () => {{ {value} }})());
+  document.body.append(shown);
+}}, 300));
+"""
+
+
+def read_shown(dumped):
+    """Read what `show` appended."""
+    text = re.search(r'<pre id="shown">(.*?)</pre>', dumped, re.DOTALL)[1]
+    return json.loads(unescape(text))
+
+
+ENLARGE = """
+return [...document.querySelectorAll("#clusters [data-image]")].map((button) => {
+  button.click();
+  const link = document.getElementById("large-original");
+  return {
+    name: document.getElementById("large-name").textContent,
+    address: link.hidden ? null : link.href,
+    alike: document.querySelectorAll("#large-alike img").length,
+    isOpen: document.getElementById("lightbox").open,
+  };
+});
+"""
+
+
+def test_enlarged_pictures_lead_to_the_originals(
+    browse, skipping, hostile_folder, tmp_path
+):
+    """Whatever a file is called, the link names it; images like it are beside it."""
+    out = write_report(skipping, hostile_folder, tmp_path / "page.html")
+    boxes = read_shown(browse(out, "--dump-dom", script=show(ENLARGE)))
+    assert len(boxes) == len({each["name"] for each in boxes}) == 6
+    for each in boxes:
+        assert os.path.isfile(unquote_to_bytes(urlsplit(each["address"]).path))
+        assert (each["isOpen"], each["alike"]) == (True, 5)
+
+
+def test_arrays_have_no_originals(browse, fitted, shapes, tmp_path):
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    boxes = read_shown(browse(out, "--dump-dom", script=show(ENLARGE)))
+    assert {each["address"] for each in boxes} == {None}
+    assert {each["alike"] for each in boxes} == {6}
+
+
+SELECT = """
+let text;
+URL.createObjectURL = (blob) => ((text = blob.text()), "#");
+document.querySelector("#check-0 button").click();
+document.getElementById("selection-csv").click();
+return await text;
+"""
+
+
+def test_selected_images_are_a_table(browse, skipping, hostile_folder, tmp_path):
+    """The CSV has names as they are, and the clusters of the model."""
+    out = write_report(skipping, hostile_folder, tmp_path / "page.html")
+    text = read_shown(browse(out, "--dump-dom", script=show(SELECT)))
+    rows = {row["path"]: row for row in csv.DictReader(io.StringIO(text))}
+    assert "below/3 quo\"te's & {{ 7*7 }} &lt;.png" in rows
+    labels = skipping.labels_[skipping.labels_ >= 0]
+    assert sorted(int(row["cluster"]) for row in rows.values()) == sorted(labels)
+    assert all(row["name"] == f"cluster {row['cluster']}" for row in rows.values())
+
+
+UNDO = """
+const titles = document.getElementById("overview").getElementsByTagName("strong");
+const names = () => [...titles].map((each) => each.textContent);
+const states = [names()];
+const input = document.querySelector("#cluster-1 [data-role=name]");
+input.value = "cluster 0";
+input.dispatchEvent(new Event("change"));
+states.push(names());
+document.querySelector("#cluster-2 [data-role=reject]").click();
+states.push(names());
+document.getElementById("decisions-undo").click();
+states.push(names());
+const merge = document.querySelector("#cluster-1 [data-role=merge]");
+merge.value = "apart";
+merge.dispatchEvent(new Event("change"));
+states.push(names());
+document.getElementById("decisions-reset").click();
+states.push(names());
+return states;
+"""
+
+
+def test_decisions_can_be_taken_back(browse, fitted, shapes, tmp_path):
+    """A name that is taken merges, and merging and rejecting can be undone."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    states = read_shown(browse(out, "--dump-dom", script=show(UNDO)))
+    whole, merged = ["cluster 0", "cluster 1", "cluster 2"], ["cluster 0", "cluster 2"]
+    assert states == [whole, merged, ["cluster 0"], merged, whole, whole]
+
+
+PRINT = """
+const { width, height } = document.getElementById("map-canvas");
+dispatchEvent(new Event("beforeprint"));
+const paper = document.getElementById("map-canvas");
+const sizes = [paper.width, paper.height];
+dispatchEvent(new Event("afterprint"));
+return { before: [width, height], sizes, after: [paper.width, paper.height] };
+"""
+
+
+def test_map_is_drawn_anew_for_paper(browse, fitted, shapes, tmp_path):
+    """On paper the map has other sides; dots must stay round."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    drawn = read_shown(browse(out, "--dump-dom", script=show(PRINT)))
+    assert drawn["sizes"] == [640, 480]
+    assert drawn["before"] == drawn["after"] != drawn["sizes"]
+
+
+def test_empty_clusters_do_no_harm(browse, fitted, shapes, tmp_path):
+    """The script of a page about one image comes to its end."""
+    out = write_report(fitted, shapes[:1], tmp_path / "page.html")
+    script = show('return document.querySelectorAll("#overview li").length;')
+    assert read_shown(browse(out, "--dump-dom", script=script)) == 3
+    dumped = browse(out, "--dump-dom", script=show(ENLARGE))
+    assert [each["alike"] for each in read_shown(dumped)] == [0]

@@ -11,7 +11,10 @@ import pytest
 from PIL import Image
 
 from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb.images import open_images
+from sklearn_mfavb.inspection import read_thumbnails
 from sklearn_mfavb.report import write_report
+from sklearn_mfavb.report._pictures import choose_side, encode
 from sklearn_mfavb.training import TimeBudget, Training
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -39,7 +42,8 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert "default-src 'none'" in policy["content"]
     names = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(names) == len(set(names))
-    goals = {attributes["href"][1:] for attributes in page.all("a")}
+    # The link to the original file has no goal until a picture is enlarged.
+    goals = {each["href"][1:] for each in page.all("a") if "href" in each}
     assert goals <= set(names)
 
 
@@ -59,11 +63,10 @@ def test_members_are_pictures_with_names(page, fitted, shapes):
 
 def test_map_has_each_picture_once(page, fitted, shapes):
     """Pictures that stand in a cluster are not written again for the map."""
-    data = json.loads(page.texts["map-data"])
-    labels = data.pop("labels")
-    assert sorted(data["clusters"][point] for point in labels) == [0, 1, 2]
-    assert {len(values) for values in data.values()} == {30}
-    assert len(set(data["rows"])) == 30
+    data = json.loads(page.texts["page-data"])
+    assert sorted(data["clusters"][point] for point in data["labels"]) == [0, 1, 2]
+    of_images = ("rows", "names", "clusters", "percents", "x", "y", "pictures", "alike")
+    assert {len(data[name]) for name in of_images} == {len(set(data["rows"]))}
     in_gallery = {each["id"] for each in page.all("img") if "src" in each}
     for row, picture, cluster, percent in zip(
         data["rows"], data["pictures"], data["clusters"], data["percents"], strict=True
@@ -73,18 +76,20 @@ def test_map_has_each_picture_once(page, fitted, shapes):
         assert percent == pytest.approx(
             100 * fitted.predict_proba(shapes)[row].max(), abs=0.1
         )
-    assert min(data["x"] + data["y"]) >= 0
-    assert max(data["x"] + data["y"]) <= 1
+    assert min(data["x"] + data["y"]) == 0
+    assert max(data["x"] + data["y"]) == 10_000
 
 
 def test_page_says_what_it_leaves_out(page, fitted, shapes):
     """Figures, parameters and limits are those of this estimator and call."""
     limits = " ".join(page.texts["limits"].split())
-    assert "30 of 60 images, drawn at random" in limits
+    n_shown = len(json.loads(page.texts["page-data"])["rows"])
+    assert 30 <= n_shown < 60
+    assert f"{n_shown} of 60 images, drawn at random" in limits
     assert "its 4 most and 2 least certain images" in limits
     assert f"{fitted.score(shapes):.2f}" in page.texts["summary"]
     assert "2 epochs" in page.texts["summary"]
-    assert "8 x 8, seen at 8 x 8" in page.texts["summary"]
+    assert "8 x 8 pixels, seen at 8 x 8" in page.texts["summary"]
     assert re.search(r"ViT\(embed_dim=16", page.texts["settings"])
     for name in ("instance_loss", "cluster_loss", "balance_loss"):
         assert name in page.texts["training"]
@@ -102,17 +107,17 @@ def test_names_are_text_and_nothing_else(skipping, hostile_folder, write_page):
         "below/2 <img src=x onerror=\"document.title='hacked'\">.png",
         "below/3 quo\"te's & {{ 7*7 }} &lt;.png",
         "below/4 Bäume 图像.png",
-        "below/5 no UTF-8 \N{REPLACEMENT CHARACTER}.png",
+        "below/5 no UTF-8 \\udcff.png",
     }
     assert all("onerror" not in attributes for _, attributes in page.tags)
     assert len(page.all("script")) == 2
     assert page.all("b") == []
-    mapped = json.loads(page.texts["map-data"])["names"]
+    mapped = json.loads(page.texts["page-data"])["names"]
     assert set(mapped) == names
     skipped = page.texts["skipped"]
-    assert "<b>broken \N{REPLACEMENT CHARACTER}.png" in skipped
+    assert "<b>broken \\udcfe.png" in skipped
     assert "no image that Pillow can read" in skipped
-    assert "shows all 6 images" in " ".join(page.texts["limits"].split())
+    assert "holds all 6 images" in " ".join(page.texts["limits"].split())
 
 
 def test_features_alone(shapes, write_page):
@@ -174,3 +179,48 @@ def test_places_that_cannot_be_written_are_found_first(fitted, tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(OSError, match="file"):
         write_report(fitted, "no such folder", tmp_path / "file" / "page.html")
+
+
+def test_images_worth_a_look_are_found(fitted, shapes, write_page):
+    """Copies and blank images have tabs of their own; others are in no group."""
+    blank = np.zeros((1, 8, 8), np.uint8)
+    page = write_page(fitted, np.concatenate([shapes[:20], shapes[3:5], blank]))
+    data = json.loads(page.texts["page-data"])
+    doubtful, strange, _, exact, plain = data["checks"]
+    surest = [data["percents"][i] for (i,) in doubtful]
+    assert surest == sorted(surest) and len(surest) == 8
+    assert surest[-1] <= min(set(data["percents"]) - set(surest), default=100)
+    assert len(strange) == 8
+    assert exact == [[3, 20], [4, 21]]
+    assert plain == [[22]]
+    assert "Exact copies 2" in " ".join(page.texts["checks"].split())
+
+
+def test_pictures_fit_into_a_number_of_bytes():
+    """Thumbnails get smaller where there are many, and never larger than images."""
+    noise = np.random.default_rng(0).integers(256, size=(30, 99, 99), dtype=np.uint8)
+    source = open_images(noise)
+    sides = []
+    for n_bytes in (10**6, 10**5, 3 * 10**4, 1):
+        side = choose_side(source, range(30), n_bytes=n_bytes, quality=60)
+        pictures = read_thumbnails(source, range(30), side=side).values()
+        assert max(max(picture.size) for picture in pictures) == min(side, 99)
+        taken = sum(len(encode(picture, quality=60)) for picture in pictures)
+        assert taken <= n_bytes or side == 32
+        sides.append(side)
+    assert sides == sorted(sides, reverse=True)
+    assert sides[0] == 192 and sides[-1] == 32
+
+
+def test_names_of_clusters_are_shown_once(fitted, shapes, write_page):
+    """Clusters of one name would be one cluster: they get numbers."""
+    named = copy(fitted)
+    named.cluster_names_ = ["cat", "<b>dog", "cat"]
+    data = json.loads(write_page(named, shapes).texts["page-data"])
+    assert data["clusterNames"] == ["cat", "<b>dog", "cat-2"]
+
+
+def test_page_tells_what_auto_became(fitted, shapes, write_page):
+    settings = " ".join(write_page(fitted, shapes).texts["settings"].split())
+    for told in ("'auto'8 x 8", "'auto'neighbors"):
+        assert told in settings

@@ -1,0 +1,91 @@
+"""The format of decisions: what is read, and what is refused with a reason."""
+
+import json
+
+import pytest
+
+from sklearn_mfavb.decisions import FORMAT, Decisions, model_fingerprint, read_decisions
+
+WHOLE = {
+    "format": FORMAT,
+    "version": 1,
+    "model": "abc",
+    "folder": "/photos",
+    "clusters": ["cars", "trees", "cars", None],
+    "images": {"a/1.jpg": "bikes", "./=2.jpg": None},
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write a document that differs from a whole one."""
+
+    def write_document(**changed):
+        path = tmp_path / "decisions.json"
+        path.write_text(json.dumps({**WHOLE, **changed}), encoding="utf-8")
+        return path
+
+    return write_document
+
+
+def test_clusters_are_renamed_merged_split_and_rejected(write):
+    """Images follow their cluster unless they were moved themselves."""
+    decisions = read_decisions(write())
+    assert decisions.names == ["cars", "trees", "bikes"]
+    paths = ["/photos/0.jpg", "/photos/a/1.jpg", "/photos/=2.jpg", "/photos/3.jpg"]
+    assert decisions.assign(paths, [2, 1, 1, 3]) == ["cars", "bikes", None, None]
+    assert decisions.assign(["/photos/4.jpg", "/photos/a/1.jpg"], [-1, -1]) == [
+        None,
+        "bikes",
+    ]
+    # The same names in another folder are other images.
+    assert decisions.assign(["/new/a/1.jpg"], [1]) == ["trees"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"format": "GeoJSON"}, '"format" is not'),
+        ({"version": 2}, '"version" is 2, but this release'),
+        ({"clusters": []}, '"clusters" is not a list of names'),
+        ({"clusters": ["a", " "]}, '"clusters" is not a list of names'),
+        ({"clusters": {"0": "a"}}, '"clusters" is not a list of names'),
+        ({"images": ["a.jpg"]}, '"images" does not map paths to names'),
+        ({"images": {"a.jpg": 3}}, '"images" does not map paths to names'),
+        ({"folder": 1}, '"folder" is neither a text nor null'),
+    ],
+)
+def test_what_is_wrong_is_told(write, changed, told):
+    """The error names the file and the entry."""
+    with pytest.raises(ValueError, match=told) as caught:
+        read_decisions(write(**changed))
+    assert "decisions.json holds no decisions" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff", b"[]", b""])
+def test_other_files_are_refused(tmp_path, content):
+    path = tmp_path / "x.json"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"x\.json holds no decisions"):
+        read_decisions(path)
+
+
+def test_decisions_fit_one_model():
+    """Another number of clusters or another training is refused."""
+    decisions = Decisions(["a", "b"], {}, "abc")
+    decisions.check_model(2, "abc")
+    decisions.check_model(2, None)  # results of `predict` do not tell
+    with pytest.raises(ValueError, match="about 2 clusters, but the model has 3"):
+        decisions.check_model(3, "abc")
+    with pytest.raises(ValueError, match="another model"):
+        decisions.check_model(2, "other")
+
+
+def test_fingerprint_survives_saving():
+    """The order of entries and JSON change nothing, any figure does."""
+    history = [{"epoch": 1, "loss": 0.1 + 0.2}]
+    fingerprint = model_fingerprint(history)
+    assert model_fingerprint(json.loads(json.dumps(history))) == fingerprint
+    assert model_fingerprint([{"loss": 0.1 + 0.2, "epoch": 1}]) == fingerprint
+    assert model_fingerprint([{"epoch": 1, "loss": 0.3}]) != fingerprint
+    assert model_fingerprint([]) is None  # k-means
