@@ -3,6 +3,7 @@
 from sklearn_mfavb.estimators._anchor import AnchorClustering
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._cc import ContrastiveClustering
+from sklearn_mfavb.estimators._crlc import CRLCClustering
 from sklearn_mfavb.estimators._cueco import CueCoClustering
 from sklearn_mfavb.estimators._inputs import (
     open_inputs,
@@ -22,6 +23,7 @@ __all__ = [
     "AnchorClustering",
     "Augmentation",
     "BaseImageClusterer",
+    "CRLCClustering",
     "ContrastiveClustering",
     "CueCoClustering",
     "MFAVBClustering",

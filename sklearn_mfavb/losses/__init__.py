@@ -19,6 +19,7 @@ from sklearn_mfavb.losses._dec import (
     student_t_assignment,
     target_distribution,
 )
+from sklearn_mfavb.losses._probability import ProbabilityContrastiveLoss
 from sklearn_mfavb.losses._scan import (
     SCANLoss,
     SelfLabelLoss,
@@ -33,6 +34,7 @@ __all__ = [
     "DECLoss",
     "InstanceContrastiveLoss",
     "MutualInformationLoss",
+    "ProbabilityContrastiveLoss",
     "QueueContrastiveLoss",
     "SCANLoss",
     "SelfLabelLoss",

@@ -6,11 +6,13 @@ from sklearn_mfavb.objectives._contrastive import (
     ContrastiveTerms,
     InstanceObjective,
 )
+from sklearn_mfavb.objectives._crlc import CRLCObjective
 from sklearn_mfavb.objectives._cueco import CueCoObjective
 from sklearn_mfavb.objectives._scan import SCANObjective, SelfLabelObjective
 
 __all__ = [
     "AnchorObjective",
+    "CRLCObjective",
     "ContrastiveObjective",
     "ContrastiveTerms",
     "CueCoObjective",

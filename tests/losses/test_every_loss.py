@@ -16,6 +16,7 @@ from sklearn_mfavb.losses import (
     DECLoss,
     InstanceContrastiveLoss,
     MutualInformationLoss,
+    ProbabilityContrastiveLoss,
     QueueContrastiveLoss,
     SCANLoss,
     SelfLabelLoss,
@@ -65,6 +66,7 @@ CASES = {
     "DEC": Case(DECLoss(), n_parts=1),
     "anchor": Case(AnchorConsistencyLoss(), n_parts=3, constants=(0,)),
     "information": Case(MutualInformationLoss(), is_symmetric=True),
+    "probability": Case(ProbabilityContrastiveLoss(), is_symmetric=True),
     "queue": Case(
         lambda query, key: QueueContrastiveLoss()(query, key, queue_for(query)),
         is_rows=True,
