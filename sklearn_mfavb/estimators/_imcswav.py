@@ -4,14 +4,15 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.augmentation import AffineCrop, Identity, ViewAugmentation
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._resnet import residual_network
-from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
 from sklearn_mfavb.heads import detached_cluster_head, linear_instance_head
-from sklearn_mfavb.images import Reading
+from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import IMCSwAVObjective
 from sklearn_mfavb.pairs import MultiCrop
@@ -63,12 +64,13 @@ class IMCSwAVClustering(BaseImageClusterer):
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
         with an encoder and for gray images, else augmentations.
-    assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
+    assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the classifier, as
         in the paper. ``"mixture"``: a Gaussian mixture, see
         `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers of k-means;
         probabilities fall with the distance by Student's t. Or any clusterer or mixture
-        of scikit-learn with `predict`.
+        of scikit-learn with `predict`. ``"auto"``: the mixture with an encoder, else
+        the head.
     outliers : float or "auto", default=0.0
         Share of the images that belong to no cluster, and get -1; ``"auto"``: those
         that are unusually far from their neighbors. See
@@ -182,10 +184,15 @@ class IMCSwAVClustering(BaseImageClusterer):
         "training__learning_rate": 5e-4,
         "training__weight_decay": 1e-5,
         "positives": "augmentation",
+        "assignment": "head",
     }
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
+        "assignment": [
+            StrOptions({"auto", *ASSIGNMENTS}),
+            HasMethods(["fit", "predict"]),
+        ],
         "n_prototypes": [Interval(Integral, 1, None, closed="left")],
         "n_small_crops": [Interval(Integral, 0, None, closed="left")],
         "prediction_temperature": [Interval(Real, 0, None, closed="neither")],
@@ -201,7 +208,7 @@ class IMCSwAVClustering(BaseImageClusterer):
         image_size: int | tuple[int, int] | Literal["auto"] = "auto",
         augmentation: Any = "auto",
         positives: str | Neighbors = "auto",
-        assignment: Any = "head",
+        assignment: Any = "auto",
         outliers: float | Literal["auto"] = 0.0,
         n_prototypes: int = 1000,
         n_small_crops: int = 0,
@@ -271,3 +278,7 @@ class IMCSwAVClustering(BaseImageClusterer):
             callbacks=search.callbacks(),
         )
         return [stage]
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"``: on features the classifier needs more passes."""
+        return head_or_mixture(self.assignment, dataset)
