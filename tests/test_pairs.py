@@ -11,7 +11,9 @@ from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
 from sklearn_mfavb.pairs import (
     AcrossPairs,
     CleanAndAugmented,
+    MultiCrop,
     SeparateViews,
+    ViewsAndPartner,
     WithinPair,
 )
 from sklearn_mfavb.views import View
