@@ -49,6 +49,10 @@ class ConCURLObjective(nn.Module):
         self.instance_weight = instance_weight
         self.consensus_weight = consensus_weight
 
+    def no_weight_decay(self) -> set[str]:
+        """Name what weight decay spares: the length of prototypes does not count."""
+        return {"prototypes"}
+
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score two views of every image.
 

@@ -44,6 +44,10 @@ class IMCSwAVObjective(nn.Module):
         self.information = PrototypeInformationLoss(entropy_weight)
         self.temperature = temperature
 
+    def no_weight_decay(self) -> set[str]:
+        """Name what weight decay spares: the length of prototypes does not count."""
+        return {"prototypes"}
+
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score the views of every image; only the first two have codes.
 
