@@ -249,7 +249,6 @@ class ConCURLClustering(BaseImageClusterer):
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Contrast images and predict codes, in one stage."""
-        search = setup.search(self.positives)
         embed_dim = setup.network.backbone.embed_dim
         objective = ConCURLObjective(
             make_mlp([embed_dim, _HIDDEN_DIM, _PROJECTOR_DIM]),
@@ -261,11 +260,5 @@ class ConCURLClustering(BaseImageClusterer):
             instance_weight=self.instance_weight,
             consensus_weight=self.consensus_weight,
         )
-        stage = Stage(
-            objective,
-            WithinPair(*setup.augmentations(self.augmentation)),
-            setup.epochs(self.max_epochs),
-            prepare=search.prepare,
-            callbacks=search.callbacks(),
-        )
-        return [stage]
+        pairs = WithinPair(*setup.augmentations(self.augmentation))
+        return [setup.stage(objective, pairs, self.positives, self.max_epochs)]

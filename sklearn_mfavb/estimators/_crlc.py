@@ -240,20 +240,13 @@ class CRLCClustering(BaseImageClusterer):
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Contrast the two views of every image in both heads."""
-        search = setup.search(self.positives)
         objective = CRLCObjective(
             temperature=self.instance_temperature,
             instance_weight=self.instance_weight,
             entropy_weight=self.entropy_weight,
         )
-        stage = Stage(
-            objective,
-            WithinPair(*setup.augmentations(self.augmentation)),
-            setup.epochs(self.max_epochs),
-            prepare=search.prepare,
-            callbacks=search.callbacks(),
-        )
-        return [stage]
+        pairs = WithinPair(*setup.augmentations(self.augmentation))
+        return [setup.stage(objective, pairs, self.positives, self.max_epochs)]
 
     def _head_loss(self, assignment: Tensor, of_positives: Tensor) -> Tensor:
         """Score a head by the terms of the loss that it has a part in."""

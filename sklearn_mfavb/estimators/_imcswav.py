@@ -257,7 +257,6 @@ class IMCSwAVClustering(BaseImageClusterer):
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Learn codes and clusters in one stage."""
-        search = setup.search(self.positives)
         objective = IMCSwAVObjective(
             _PROJECTION_DIM,
             n_prototypes=self.n_prototypes,
@@ -270,14 +269,7 @@ class IMCSwAVClustering(BaseImageClusterer):
             ViewAugmentation(crop, Identity()),
             self.n_small_crops,
         )
-        stage = Stage(
-            objective,
-            pairs,
-            setup.epochs(self.max_epochs),
-            prepare=search.prepare,
-            callbacks=search.callbacks(),
-        )
-        return [stage]
+        return [setup.stage(objective, pairs, self.positives, self.max_epochs)]
 
     def _resolve_assignment(self, dataset: ImageDataset) -> Any:
         """Replace ``"auto"``: on features the classifier needs more passes."""

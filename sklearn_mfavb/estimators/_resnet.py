@@ -23,28 +23,9 @@ def residual_network(
     n_cluster_heads: int = 1,
     make_instance_head: Callable[[int], InstanceHead] = two_layer_instance_head,
 ) -> ClusteringNetwork:
-    """Build the backbone that was asked for, or a network of timm, with heads.
+    """Build the backbone that was asked for, or a network of timm by name, with heads.
 
-    Parameters
-    ----------
-    backbone : str or callable
-        The parameter of an estimator.
-    name : str
-        Network of timm that ``"auto"`` stands for.
-    shape : ViewShape
-        What the network looks at.
-    n_clusters : int
-        Number of clusters.
-    make_cluster_head : callable
-        From width and number of clusters to a cluster head.
-    n_cluster_heads : int, default=1
-        Number of cluster heads.
-    make_instance_head : callable, default=two_layer_instance_head
-        From width to the instance head.
-
-    Returns
-    -------
-    ClusteringNetwork
+    Heads are made from the width of the embedding, and the number of clusters.
     """
     built = build_backbone(
         backbone, shape, partial(TimmBackbone, name, **asdict(shape))

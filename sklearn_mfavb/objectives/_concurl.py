@@ -54,17 +54,7 @@ class ConCURLObjective(nn.Module):
         return {"prototypes"}
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score two views of every image.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score two views of every image."""
         [(first, second)] = positives
         instance = self.instance_contrast(first.projection, second.projection)
         embedding = torch.cat([first.embedding, second.embedding]).float()

@@ -34,17 +34,7 @@ class CRLCObjective(nn.Module):
         self.entropy_weight = entropy_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score two views of every image, mean over the cluster heads.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score two views of every image, mean over the cluster heads."""
         [(first, second)] = positives
         of_first, of_second = (
             each.assignment.unbind(dim=1) for each in (first, second)

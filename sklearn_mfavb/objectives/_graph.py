@@ -34,18 +34,7 @@ class GCCObjective(nn.Module):
         self.entropy_weight = entropy_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score two views of every image, and a view of a neighbor; there is one head.
-
-        Parameters
-        ----------
-        positives : list of one tuple of three ViewOutput
-            First view, second view, neighbor.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score two views of every image and one of a neighbor; there is one head."""
         [outputs] = positives
         graph = self.neighbor_contrast(*(output.projection for output in outputs))
         first, _, neighbor = (output.assignment[:, 0] for output in outputs)
@@ -70,16 +59,7 @@ class CrossInstanceObjective(nn.Module):
         self.cross_instance = CrossInstanceLoss(threshold)
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score two views of every image by their projections alone.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-        """
+        """Score two views of every image by their projections alone."""
         [(first, second)] = positives
         loss = self.cross_instance(first.projection, second.projection)
         return {"cross_instance_loss": loss}

@@ -49,17 +49,7 @@ class IMCSwAVObjective(nn.Module):
         return {"prototypes"}
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score the views of every image; only the first two have codes.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput or more
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score the views of every image; only the first two have codes."""
         [views] = positives
         prototypes = functional.normalize(self.prototypes, dim=1)
         cosines = [view.projection @ prototypes.T for view in views]
