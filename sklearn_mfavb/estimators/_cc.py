@@ -63,7 +63,7 @@ class ContrastiveClustering(BaseImageClusterer):
         Weight of the term that keeps clusters equally large while the network learns,
         and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
         weight 1, and of several mixtures, with and without equal sizes, the one that
-        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
+        fits best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
         lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture, see

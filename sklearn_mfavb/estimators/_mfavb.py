@@ -81,7 +81,7 @@ class MFAVBClustering(BaseImageClusterer):
         Weight of the term that keeps clusters equally large while the network learns,
         and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
         weight 1, and of several mixtures, with and without equal sizes, the one that
-        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
+        fits best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
         What labels an embedding when training is over. ``"mixture"``: a Gaussian
         mixture, see `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers

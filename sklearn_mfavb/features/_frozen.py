@@ -229,7 +229,7 @@ def _check_features(
     if features is None or (isinstance(features, Sequence | Mapping) and not features):
         raise ValueError(
             "encoder='precomputed' needs features: pass them as X, one row for each "
-            "image, or beside the images as features=..., of shape (n_samples, "
+            "image, or with the images as features=..., of shape (n_samples, "
             "n_features)."
         )
     named = {"features": features}

@@ -129,7 +129,7 @@ def find_library(model: str) -> str:
     names = [*open_clip.list_models(), *timm.list_models()]
     similar = difflib.get_close_matches(model, names, n=5, cutoff=0.5)
     raise ValueError(
-        f"model={model!r} is no model of open_clip or timm. "
+        f"open_clip and timm have no model called {model!r}. "
         f"Similar names: {', '.join(similar) if similar else 'none'}."
     )
 

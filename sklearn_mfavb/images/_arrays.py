@@ -94,7 +94,7 @@ def find_layout(
     if format is None and len(shape) == 3 and shape[-1] in (3, 4):
         raise ValueError(
             f"X of shape {shape} looks like one color image: pass X[None] for a batch "
-            "of one. Grayscale images that narrow need a channel axis: X[..., None]."
+            "of one. Grayscale images this narrow need a channel axis: X[..., None]."
         )
     given = reading.image_shape if format is None else format.image_shape
     if len(shape) > 2:

@@ -19,7 +19,7 @@ def open_file(path: str, side: int | None = None) -> Iterator[Image.Image]:
         raise ValueError("its path is missing")
     if os.path.exists(path) and not os.path.isfile(path):
         # Who opens a pipe may wait for ever.
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     # Not by its path: Pillow 13.0 maps plain TIFF files into memory then, and scrambles
     # those that are to be rotated.
     with open(path, "rb") as file, Image.open(file) as image:

@@ -17,7 +17,7 @@ _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
 
 @dataclass(eq=False, repr=False)
 class MatchedConfusionDisplay(Display):
-    """Known classes against clusters, each class beside the cluster that matches it.
+    """Known classes and clusters, each class with the cluster that matches it.
 
     Classes and clusters are matched one to one so that as many images as possible
     agree, as in :func:`sklearn_mfavb.metrics.clustering_accuracy`. Matched pairs are on

@@ -63,9 +63,9 @@ def load(
 ) -> BaseImageClusterer:
     """Load a fitted estimator that its method `save` wrote.
 
-    Nothing in the file is run, and nothing is downloaded: an estimator is built anew
-    and given the numbers that were saved. It predicts what it predicted before, and can
-    be fitted again.
+    No code in the file is run, and nothing is downloaded: a new estimator is built and
+    given the numbers that were saved. It predicts what it predicted before, and can be
+    fitted again.
 
     Parameters
     ----------
@@ -82,8 +82,8 @@ def load(
     Returns
     -------
     BaseImageClusterer
-        Fitted, of the class that was saved. A class of your own has to be imported
-        before.
+        The fitted estimator, of the class that was saved. Import or define your own
+        class before.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def _explain(error: Exception, then: Any) -> str:
     if isinstance(error, ModelFileError):
         return str(error)
     cause, now = f"{type(error).__name__}: {error}", library_versions()
-    told = f"it is damaged, cut off or no model that can be built here ({cause})."
+    told = f"it is not a model file, is damaged, or cannot be built here ({cause})."
     return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
@@ -185,9 +185,8 @@ def _find_class(name: str) -> type[BaseImageClusterer]:
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
         raise ModelFileError(
-            f"it holds a {name!r}, which is none of {', '.join(sorted(imported))}. A "
-            "class of your own has to be imported, or defined, before its model is "
-            "loaded."
+            f"it holds a {name!r}, not one of {', '.join(sorted(imported))}. "
+            "Import or define your own class before you load its model."
         )
     return imported[name]
 
@@ -223,8 +222,8 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
         dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
         if dropped:
             warn_user(
-                "Not saved, being no plain values or places on this machine: "
-                f"{', '.join(dropped)}. Loaded, the estimator has their defaults; its "
+                "Not saved, because they are code or places on this machine: "
+                f"{', '.join(dropped)}. After loading they have their defaults; "
                 "predictions do not depend on them."
             )
 
@@ -243,7 +242,7 @@ def _read_back(
             copy = read_estimator(*unpack(file), model.device, function)
         pairs = zip(_outputs(copy.model_), _outputs(model), strict=True)
         if any(torch.dist(a, b) > _TOLERANCE * b.norm() for a, b in pairs):
-            raise ValueError("it would predict other than the estimator.")
+            raise ValueError("it would not predict the same as the estimator.")
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"What would be saved cannot be loaded: {error} If parameters were changed "

@@ -129,7 +129,7 @@ def _check_size(image_format: ImageFormat | None, size: Any) -> None:
     sides = (*(size or (1, 1)), n_channels)
     are_counts = len(sides) == 3 and all(type(n) is int and n > 0 for n in sides)
     if not are_counts or math.prod(sides) > _MOST_PIXELS:
-        raise ValueError(f"{size!r} with {n_channels} channels is no size of images")
+        raise ValueError(f"{size!r} with {n_channels} channels is not a size of images")
 
 
 def _describe_encoder(
@@ -154,7 +154,7 @@ def _build_encoder(
     """Build an encoder with its weights."""
     transformer, mean = told["transformer"], told["mean"]
     if mean.dtype != np.float32 or mean.ndim != 1:
-        raise ValueError("the mean of an encoder is no row of float32")
+        raise ValueError("the mean of an encoder is not a row of float32")
     if transformer is not None:
         transformer.set_params(device=str(device))
         transformer.set_state(told["state"], _take(tensors, prefix))

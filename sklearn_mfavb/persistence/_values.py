@@ -40,10 +40,10 @@ _FOR_TRAINING = {
 
 
 def refusal(name: str, value: Any) -> TypeError:
-    """Make the error for a value that is no data."""
+    """Make the error for a value that is not data."""
     return TypeError(
-        f"{name}={value!r} cannot be saved without pickle: it is no plain value, but a "
-        f"{type(value).__name__}. joblib.dump saves any object."
+        f"{name}={value!r} cannot be saved without pickle: it is not a plain value, "
+        f"but a {type(value).__name__}. joblib.dump saves any object."
     )
 
 

@@ -134,7 +134,7 @@ def test_folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("notes", ValueError, r"No image.*notes.*1 \.txt"),
+        ("notes", ValueError, r"no image.*notes.*1 \.txt"),
         ("nowhere", FileNotFoundError, "no folder .*nowhere"),
         (None, FileNotFoundError, "''"),  # not the working folder
         ("a.png", ValueError, r"pass \[path\]"),
@@ -179,7 +179,7 @@ def test_files_that_are_not_looked_at(tmp_path):
     assert caught[0].filename == __file__
     _, ignored = list_images(tmp_path)
     assert set(ignored) == {str(tmp_path / name) for name in names}
-    assert ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"
+    assert ignored[str(tmp_path / "b.txt")] == ".txt is not an extension of images"
     assert summarize_ignored({"a.txt": ""}) == "1 file was not looked at: 1 .txt."
 
 
@@ -236,7 +236,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     paths = [save(tmp_path / "a.png"), tmp_path / "pipe.png"]
     os.mkfifo(paths[1])
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match=r"pipe\.png.*no regular file"):
+    with pytest.raises(ValueError, match=r"pipe\.png.*not a regular file"):
         open_images(paths)
     with pytest.warns(UserWarning, match="1 without an extension"):
         source = open_images(tmp_path, reading=SKIP)
