@@ -149,7 +149,8 @@ class GCCClustering(BaseImageClusterer):
     The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
     for images of up to 64 pixels, and one linear cluster head. ``REFERENCE`` has the
     numbers of the released code for CIFAR-10, but not its rate, which is one of SGD.
-    Departures: neighbors are found by embeddings of the clean images, where the code
+    Departures: gray images have neighbors by pixels in the first step; then neighbors
+    are found by embeddings of the clean images, where the code
     keeps a mean of the last 20 of every image; one neighbor is drawn in every step, in
     place of three that are kept; all count the same, where the code weighs them by
     their degree; and no epoch is chosen by labels.
@@ -270,6 +271,7 @@ class GCCClustering(BaseImageClusterer):
                 SeparateViews(*views),
                 0 if setup.continues else pretrain,
                 "pretraining",
+                prepare=setup.search("auto").prepare,
             ),
             Stage(
                 objective,
