@@ -150,10 +150,10 @@ class GCCClustering(BaseImageClusterer):
     for images of up to 64 pixels, and one linear cluster head. ``REFERENCE`` has the
     numbers of the released code for CIFAR-10, but not its rate, which is one of SGD.
     Departures: gray images have neighbors by pixels in the first step; then neighbors
-    are found by embeddings of the clean images, where the code
-    keeps a mean of the last 20 of every image; one neighbor is drawn in every step, in
-    place of three that are kept; all count the same, where the code weighs them by
-    their degree; and no epoch is chosen by labels.
+    are found by embeddings of the clean images, where the code keeps a mean of the last
+    20 of every image; one neighbor is drawn in every step, in place of three that are
+    kept; all count the same, where the code weighs them by their degree; and no epoch
+    is chosen by labels.
 
     References
     ----------
