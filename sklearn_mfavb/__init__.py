@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_mfavb.backbones import ViT
+    from sklearn_mfavb.baseline import KMeansClustering
     from sklearn_mfavb.estimators import (
         AnchorClustering,
         Augmentation,
@@ -39,6 +40,7 @@ __all__ = [
     "CueCoClustering",
     "GCCClustering",
     "IMCSwAVClustering",
+    "KMeansClustering",
     "MFAVBClustering",
     "NClustersSelector",
     "Neighbors",
@@ -54,6 +56,7 @@ __version__ = "0.1.0"
 _ROOMS = {  # of all others: estimators
     "CLIPFeatures": "features",
     "ContrastiveTerms": "objectives",
+    "KMeansClustering": "baseline",
     "NClustersSelector": "model_selection",
     "Neighbors": "positives",
     "Reading": "images",

@@ -14,17 +14,20 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
     "files": "",
+    "folders": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parameters": "",
     "views": "",
     "warn": "",
+    "words": "naming",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
-    "images": "parameters warn",
+    "images": "folders parameters warn",
     "datasets": "images",
     "outliers": "neighbors",
     "networks": "backbones heads views",
@@ -35,15 +38,17 @@ ALLOWED = {
     "features": "files images metrics neighbors parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parameters "
-    "positives training views warn",
+    "metrics model_selection naming neighbors networks objectives outliers pairs "
+    "parameters positives training views warn words",
+    "baseline": "backbones estimators images networks training views",
     "__init__": "",  # its names are imported when they are used
-    "persistence": "assignment backbones estimators features files heads images "
-    "networks outliers parameters training views warn",
+    "persistence": "__init__ assignment backbones estimators features files heads "
+    "images networks outliers parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo files images inspection persistence report training",
+    "command_line": "__init__ demo estimators files folders inspection naming "
+    "persistence report training words",
     "__main__": "command_line",
 }
 

@@ -10,6 +10,7 @@ from sklearn_mfavb.estimators._cueco import CueCoClustering
 from sklearn_mfavb.estimators._gcc import GCCClustering
 from sklearn_mfavb.estimators._imcswav import IMCSwAVClustering
 from sklearn_mfavb.estimators._inputs import (
+    comparable_rows,
     open_inputs,
     resolve_image_size,
     score_labels,
@@ -38,6 +39,7 @@ __all__ = [
     "SCANClustering",
     "VTCCClustering",
     "as_augmentation",
+    "comparable_rows",
     "draw_image_views",
     "open_inputs",
     "resolve_image_size",

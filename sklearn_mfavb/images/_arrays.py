@@ -1,8 +1,9 @@
 """Images in one array: their axes, and the source that reads them."""
 
+import hashlib
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -70,6 +71,15 @@ class ArraySource(ImageSource):
             self._size_at_hand = self.image_size
         is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of type, shape and content."""
+        kind = f"{self.images.dtype} {tuple(self.images.shape)}"
+        digest = hashlib.blake2b(kind.encode(), digest_size=16)
+        for chunk in iterate_chunks(self.images):
+            digest.update(np.ascontiguousarray(chunk).data)
+        return digest.hexdigest()
 
     def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load images and return the batch for each target."""

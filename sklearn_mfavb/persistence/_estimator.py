@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+import sklearn_mfavb
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -31,12 +32,18 @@ from sklearn_mfavb.warn import warn_user
 # What fit sets beside the model.
 LEARNED: dict[str, Any] = {
     "labels_": np.ndarray,
+    "embedding_": np.ndarray,
+    "probabilities_": np.ndarray,
+    "features_": np.ndarray | None,
+    "_fingerprint": str | None,
     "history_": list,
     "paths_": list | None,
     "skipped_": dict,
     "max_epochs_": int,
     "n_clusters_": int,
     "n_clusters_scores_": dict | None,
+    "cluster_names_": list,
+    "cluster_features_": np.ndarray,
     "n_features_in_": int,
     "feature_names_in_": np.ndarray,
     "_sklearn_output_config": dict,
@@ -48,7 +55,11 @@ _ALWAYS_LEARNED = (
     "max_epochs_",
     "paths_",
     "skipped_",
+    "cluster_names_",
+    "cluster_features_",
 )
+
+_EMBEDDINGS = {"embedding_", "probabilities_", "features_", "_fingerprint"}
 
 _TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
@@ -146,13 +157,27 @@ def read_estimator(
         for name in (*_ALWAYS_LEARNED, *learned):
             if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
                 raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+        _check_rows(learned)
         vars(estimator).update(learned)  # networks are built by the number of clusters
         model = build_model(document["model"], tensors, estimator, device)
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
+    _check_clusters(estimator)
     return estimator
+
+
+def _check_rows(learned: dict[str, Any]) -> None:
+    """Raise unless all or none is kept, with a row of float32 for each label."""
+    names = _EMBEDDINGS & learned.keys()
+    if names not in (set(), _EMBEDDINGS):
+        raise ValueError(f"{', '.join(sorted(names))} alone are not all that is kept")
+    for name in names:
+        rows, n_labels = learned[name], len(learned["labels_"])
+        is_array = isinstance(rows, np.ndarray)
+        if is_array and (rows.dtype, rows.ndim, len(rows)) != (np.float32, 2, n_labels):
+            raise ValueError(f"{name!r} does not have a row of numbers for each label")
 
 
 def _build_estimator(
@@ -180,8 +205,18 @@ def _build_estimator(
     return estimator
 
 
+def _check_clusters(estimator: BaseImageClusterer) -> None:
+    """Raise unless every cluster has a name and mean features."""
+    names, means = estimator.cluster_names_, estimator.cluster_features_
+    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
+    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
+        raise ValueError("clusters do not have a name and a row of features each")
+
+
 def _find_class(name: str) -> type[BaseImageClusterer]:
     """Return the class that a file speaks of, among those that are imported."""
+    if name in sklearn_mfavb.__all__:
+        getattr(sklearn_mfavb, name)  # which imports it
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
         raise ModelFileError(
@@ -198,14 +233,22 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(below)
 
 
-def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) -> None:
+def save_estimator(
+    estimator: BaseImageClusterer,
+    path: str | os.PathLike[str],
+    *,
+    encoder: bool = True,
+    embeddings: bool = True,
+) -> None:
     """Write a fitted estimator to a file, and read it back before that counts."""
     check_is_fitted(estimator)
     params = estimator.get_params(deep=False)
     backbone = params.get("backbone")
     is_code = callable(backbone) and not isinstance(backbone, ParameterGroup)
     function = params.pop("backbone") if is_code else None
-    learned = {k: v for k, v in vars(estimator).items() if k in LEARNED}
+    left_out = set() if embeddings else _EMBEDDINGS
+    kept = LEARNED.keys() - left_out
+    learned = {k: v for k, v in vars(estimator).items() if k in kept}
     writer = Writer()
     document = {
         "class": type(estimator).__name__,
@@ -213,13 +256,16 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
         # For people: it is not looked up.
         "backbone_function": function and getattr(function, "__qualname__", "object"),
         "learned": writer.write(learned, "learned"),
-        "model": writer.write(describe_model(estimator.model_, writer), "model"),
+        "model": writer.write(
+            describe_model(estimator.model_, writer, encoder=encoder), "model"
+        ),
     }
     with replace_file(path) as file:
         pack(file, document, writer.tensors)
         file.flush()
         copy = _read_back(estimator, file.name, function)
-        dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
+        lost = vars(estimator).keys() - vars(copy).keys() - left_out
+        dropped = [*writer.dropped, *sorted(lost)]
         if dropped:
             warn_user(
                 "Not saved, because they are code or places on this machine: "

@@ -77,7 +77,8 @@ class Writer:
         if isinstance(value, np.ndarray) and value.dtype == object:
             return {"$names": self.write(value.tolist(), name)}
         if isinstance(value, np.ndarray):
-            self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
+            own = np.require(value, requirements=["C", "W"])  # torch warns of others
+            self.tensors[name] = torch.from_numpy(own)
             return {"$array": name}
         if type(value) is _CLASSES.get(type(value).__name__):
             params = self.write_params(value.get_params(deep=False), f"{name}__")

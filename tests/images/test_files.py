@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from sklearn_mfavb import folders
 from sklearn_mfavb.images import (
     Reading,
-    _folders,
     list_images,
     open_images,
     summarize_ignored,
@@ -192,13 +192,13 @@ def test_heic_needs_pillow_heif(tmp_path, monkeypatch):
     calls = []
     fake = SimpleNamespace(register_heif_opener=lambda: calls.append(1))
     monkeypatch.setitem(sys.modules, "pillow_heif", fake)
-    _folders.readable_formats.cache_clear()
+    folders.readable_formats.cache_clear()
     monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
     monkeypatch.setitem(Image.EXTENSION, ".heic", "HEIF")
     try:
         assert list_images(tmp_path) == ([str(path)], {})
     finally:
-        _folders.readable_formats.cache_clear()
+        folders.readable_formats.cache_clear()
     assert calls == [1]
 
 
@@ -225,7 +225,7 @@ def test_a_subfolder_that_cannot_be_opened(tmp_path, monkeypatch):
 
 def test_only_decodable_extensions_are_listed():
     """Documents that Pillow can only write or recognize are no images."""
-    extensions = _folders.readable_formats().keys()
+    extensions = folders.readable_formats().keys()
     assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".bmp", ".gif"} <= extensions
     assert not {".pdf", ".h5", ".mpg", ".eps"} & extensions
 

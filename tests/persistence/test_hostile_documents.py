@@ -142,6 +142,8 @@ def test_an_honest_document_loads(forge):
         (learned("__class__", "x"), "'__class__' is no attribute"),
         (learned("history_", "two"), "'history_' is no attribute, or of a wrong"),
         (learned("skipped_", [1]), "'skipped_' is no attribute, or of a wrong"),
+        (learned("cluster_names_", ["dog"]), "a name and a row"),
+        (learned("cluster_names_", [1, 2, 3]), "a name and a row"),
         (take("learned", "labels_"), "labels_"),
     ],
     ids=only_text,
@@ -157,6 +159,7 @@ def test_documents_that_lie(forge, edit, told):
     ("tensors", "told"),
     [
         ({"learned.labels_": None}, "learned.labels_"),
+        ({"learned.cluster_features_": torch.zeros(3, 5)}, "a name and a row"),
         ({"network.more": torch.zeros(3)}, 'Unexpected key.* "more"'),
         ({"network.pixel_mean": None}, "Missing key.*pixel_mean"),
         ({"network.cluster_heads.chosen": torch.tensor(9)}, "index must be"),
