@@ -92,6 +92,14 @@ class ClusterHead(nn.Module):
         return torch.softmax(self.layers(embedding).float(), dim=1)
 
 
+class StopGradient(nn.Module):
+    """Pass a tensor on as a constant: what comes before learns nothing from it."""
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return the same numbers, without a gradient."""
+        return embedding.detach()
+
+
 class CenterHead(nn.Module):
     """Assign embeddings to learnable centers, by Student's t (DEC, arXiv 1511.06335).
 
@@ -246,6 +254,21 @@ def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
     ClusterHead
     """
     return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
+
+
+def linear_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
+    """Build the projection of IMC-SwAV (arXiv 2103.07368): two layers, no ReLU."""
+    layers = nn.Sequential(
+        nn.Linear(embed_dim, embed_dim), nn.Linear(embed_dim, projection_dim)
+    )
+    return InstanceHead(embed_dim, projection_dim, layers)
+
+
+def detached_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build the cluster head of IMC-SwAV (arXiv 2103.07368), which teaches nothing."""
+    hidden = 2 * embed_dim
+    mlp = make_mlp([embed_dim, hidden, hidden, n_clusters])
+    return ClusterHead(embed_dim, n_clusters, nn.Sequential(StopGradient(), mlp))
 
 
 @torch.no_grad()

@@ -108,6 +108,65 @@ class SeparateViews:
         return [stack.split() for stack in outputs]
 
 
+class MultiCrop:
+    """Draw two views of an image, and small parts of it beside them (SwAV).
+
+    Small views are crops of first views, at the same size in pixels.
+
+    Parameters
+    ----------
+    first, second : callable
+        Augmentations of images and of partners: from View to View.
+    crop : callable
+        From first views to small parts of them.
+    n_small_crops : int
+        Number of small views.
+    """
+
+    def __init__(
+        self, first: Augment, second: Augment, crop: Augment, n_small_crops: int
+    ) -> None:
+        self.first = first
+        self.second = second
+        self.crop = crop
+        self.n_small_crops = n_small_crops
+
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
+        """Draw all views, and stack them: the two large ones come first."""
+        anchors, partners = read_batch(batch)
+        small = [self.crop(self.first(anchors)) for _ in range(self.n_small_crops)]
+        views = [self.first(anchors), self.second(partners), *small]
+        return (reduce(View.stack, views),)
+
+    def positives(self, *outputs: ViewOutput) -> Positives:
+        """Join all views of an image."""
+        return [stack.split(2 + self.n_small_crops) for stack in outputs]
+
+
+class ViewsAndPartner:
+    """Hold two views of an image against its partner (GCC).
+
+    Parameters
+    ----------
+    first, second : callable
+        Augmentations of the two views; the first is that of the partner too.
+    """
+
+    def __init__(self, first: Augment, second: Augment) -> None:
+        self.first = first
+        self.second = second
+
+    def draw(self, batch: dict[str, Tensor]) -> tuple[View]:
+        """Draw two views of every image, and stack one of its partner below."""
+        anchors, partners = read_batch(batch)
+        views = self.first(anchors), self.second(anchors), self.first(partners)
+        return (reduce(View.stack, views),)
+
+    def positives(self, *outputs: ViewOutput) -> Positives:
+        """Join both views with the partner, which comes last."""
+        return [stack.split(3) for stack in outputs]
+
+
 class CleanAndAugmented:
     """Hold augmented views of an image against the image as it is.
 

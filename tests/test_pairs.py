@@ -11,7 +11,9 @@ from sklearn_mfavb.networks import ClusteringNetwork, ViewOutput
 from sklearn_mfavb.pairs import (
     AcrossPairs,
     CleanAndAugmented,
+    MultiCrop,
     SeparateViews,
+    ViewsAndPartner,
     WithinPair,
 )
 from sklearn_mfavb.views import View
@@ -157,6 +159,34 @@ def test_clean_images_come_last(n_augmentations):
     torch.testing.assert_close(view.images, torch.cat(expected))
     [outputs] = pairs.positives(number_rows(view))
     assert len(outputs) == n_augmentations + 1
+    for output, part in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, number_rows(View(part)))
+
+
+def scale(factor):
+    return lambda view: view._replace(images=factor * view.images)
+
+
+@pytest.mark.parametrize("n_small_crops", [0, 2])
+def test_small_crops_come_after_the_two_large_views(n_small_crops):
+    """They are parts of first views; the second view shows the partner."""
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    pairs = MultiCrop(scale(2.0), scale(3.0), scale(0.5), n_small_crops)
+    [view] = pairs.draw({"images": images, "partner_images": partners})
+    expected = [2 * images, 3 * partners, *[images] * n_small_crops]
+    torch.testing.assert_close(view.images, torch.cat(expected))
+    [outputs] = pairs.positives(number_rows(view))
+    for output, part in zip(outputs, expected, strict=True):
+        torch.testing.assert_close(output, number_rows(View(part)))
+
+
+def test_the_partner_comes_after_two_views():
+    images, partners = torch.rand(2, 3, 1, 4, 4)
+    pairs = ViewsAndPartner(scale(2.0), scale(3.0))
+    [view] = pairs.draw({"images": images, "partner_images": partners})
+    expected = [2 * images, 3 * images, 2 * partners]
+    torch.testing.assert_close(view.images, torch.cat(expected))
+    [outputs] = pairs.positives(number_rows(view))
     for output, part in zip(outputs, expected, strict=True):
         torch.testing.assert_close(output, number_rows(View(part)))
 

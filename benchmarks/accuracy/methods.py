@@ -118,6 +118,11 @@ CPU: dict[str, dict[str, Any]] = {
     "SCANClustering": {**RESNET, **STAGES},
     "AnchorClustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
     "CueCoClustering": {**RESNET, "max_epochs": 20},
+    "CRLCClustering": {**RESNET, "max_epochs": 20},
+    "IMCSwAVClustering": {**RESNET, "max_epochs": 20},
+    "ConCURLClustering": {**RESNET, "max_epochs": 20},
+    "GCCClustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
+    "C3Clustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
 }
 # Profile, then class: settings from pixels. With features all have their defaults.
 PROFILE_SETTINGS: dict[str, dict[str, dict[str, Any]]] = {

@@ -2,8 +2,13 @@
 
 from sklearn_mfavb.estimators._anchor import AnchorClustering
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._c3 import C3Clustering
 from sklearn_mfavb.estimators._cc import ContrastiveClustering
+from sklearn_mfavb.estimators._concurl import ConCURLClustering
+from sklearn_mfavb.estimators._crlc import CRLCClustering
 from sklearn_mfavb.estimators._cueco import CueCoClustering
+from sklearn_mfavb.estimators._gcc import GCCClustering
+from sklearn_mfavb.estimators._imcswav import IMCSwAVClustering
 from sklearn_mfavb.estimators._inputs import (
     comparable_rows,
     open_inputs,
@@ -23,8 +28,13 @@ __all__ = [
     "AnchorClustering",
     "Augmentation",
     "BaseImageClusterer",
+    "C3Clustering",
+    "CRLCClustering",
+    "ConCURLClustering",
     "ContrastiveClustering",
     "CueCoClustering",
+    "GCCClustering",
+    "IMCSwAVClustering",
     "MFAVBClustering",
     "SCANClustering",
     "VTCCClustering",

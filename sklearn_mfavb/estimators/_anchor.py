@@ -1,6 +1,5 @@
 """AnchorClustering: instance contrast, learnable centers and an anchor."""
 
-from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, cast
@@ -9,10 +8,10 @@ import torch
 from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.heads import CenterHead, ClusterHeads, two_layer_instance_head
+from sklearn_mfavb.heads import CenterHead
 from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import AnchorObjective, InstanceObjective
@@ -73,7 +72,7 @@ class AnchorClustering(BaseImageClusterer):
     instance_temperature : float, default=0.5
         Temperature of the contrast between images.
     instance_weight : float, default=1.0
-        Weight of the contrast.
+        Weight of the contrast between images.
     dec_weight : float, default=1.0
         Weight of the sharpening of clean images.
     anchor_weight : float, default=1.0
@@ -244,13 +243,8 @@ class AnchorClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build a ResNet-34, a projection of two layers, and centers."""
-        default = partial(TimmBackbone, "resnet34", **asdict(shape))
-        backbone = build_backbone(self.backbone, shape, default)
-        return ClusteringNetwork(
-            backbone,
-            two_layer_instance_head(backbone.embed_dim),
-            ClusterHeads(backbone.embed_dim, self.n_clusters_, 1, CenterHead),
-            n_channels=shape.n_channels,
+        return residual_network(
+            self.backbone, "resnet34", shape, self.n_clusters_, CenterHead
         )
 
     def _plan(self, setup: FitSetup) -> list[Stage]:

@@ -1,25 +1,19 @@
 """ContrastiveClustering: contrast of images and of clusters on a ResNet."""
 
-from dataclasses import asdict
-from functools import partial
 from typing import Any, ClassVar, Literal
 
 import torch
 from sklearn.utils._param_validation import HasMethods, StrOptions
 
 from sklearn_mfavb.assignment import ASSIGNMENTS
-from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
     contrastive_stage,
     head_or_mixture,
 )
-from sklearn_mfavb.heads import (
-    ClusterHeads,
-    two_layer_cluster_head,
-    two_layer_instance_head,
-)
+from sklearn_mfavb.heads import two_layer_cluster_head
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
@@ -255,18 +249,13 @@ class ContrastiveClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build a ResNet-34, and two-layer heads without batch normalization."""
-        default = partial(TimmBackbone, "resnet34", **asdict(shape))
-        backbone = build_backbone(self.backbone, shape, default)
-        return ClusteringNetwork(
-            backbone,
-            two_layer_instance_head(backbone.embed_dim),
-            ClusterHeads(
-                backbone.embed_dim,
-                self.n_clusters_,
-                self._group("objective").n_cluster_heads,
-                two_layer_cluster_head,
-            ),
-            n_channels=shape.n_channels,
+        return residual_network(
+            self.backbone,
+            "resnet34",
+            shape,
+            self.n_clusters_,
+            two_layer_cluster_head,
+            n_cluster_heads=self._group("objective").n_cluster_heads,
         )
 
     def _plan(self, setup: FitSetup) -> list[Stage]:

@@ -126,7 +126,7 @@ class SCANClustering(BaseImageClusterer):
         and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
         each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
     n_cluster_heads : int, default=10
-        Number of linear heads, of which the one of lowest loss is kept.
+        Number of cluster heads, of which the one of lowest loss is kept.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
         steps (400 if the network looks at pixels too), but at least 10.

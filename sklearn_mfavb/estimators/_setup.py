@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from sklearn_mfavb.backbones import FeatureMLP
 from sklearn_mfavb.estimators._views import make_augmentations
@@ -77,6 +78,19 @@ class FitSetup:
             runtime=self.runtime,
         )
 
+    def stage(
+        self, objective: nn.Module, pairs: Any, positives: Any, max_epochs: Any
+    ) -> Stage:
+        """Plan the one stage of a method whose partners are positives."""
+        search = self.search(positives)
+        return Stage(
+            objective,
+            pairs,
+            self.epochs(max_epochs),
+            prepare=search.prepare,
+            callbacks=search.callbacks(),
+        )
+
     def embed(self) -> NDArray[np.float32]:
         """Embed the clean images with the network as it is, (n_samples, embed_dim)."""
         embed = embed_in(self.network, self.runtime)
@@ -102,14 +116,9 @@ def contrastive_stage(
     max_epochs: Any,
 ) -> Stage:
     """Plan the one stage of CC, VTCC and MFAVB: contrast of images and of clusters."""
-    search = setup.search(positives)
-    return Stage(
-        ContrastiveObjective(terms, balance_weight=training_weight(balance)),
-        pairs(*setup.augmentations(augmentation)),
-        setup.epochs(max_epochs),
-        prepare=search.prepare,
-        callbacks=search.callbacks(),
-    )
+    objective = ContrastiveObjective(terms, balance_weight=training_weight(balance))
+    views = pairs(*setup.augmentations(augmentation))
+    return setup.stage(objective, views, positives, max_epochs)
 
 
 def training_weight(balance: float | Literal["auto"]) -> float:

@@ -19,6 +19,17 @@ from sklearn_mfavb.losses._dec import (
     student_t_assignment,
     target_distribution,
 )
+from sklearn_mfavb.losses._graph import (
+    AssignmentContrastiveLoss,
+    CrossInstanceLoss,
+    NeighborContrastiveLoss,
+)
+from sklearn_mfavb.losses._probability import ProbabilityContrastiveLoss
+from sklearn_mfavb.losses._prototypes import (
+    ConsensusLoss,
+    PrototypeInformationLoss,
+    sinkhorn,
+)
 from sklearn_mfavb.losses._scan import (
     SCANLoss,
     SelfLabelLoss,
@@ -28,11 +39,17 @@ from sklearn_mfavb.losses._scan import (
 
 __all__ = [
     "AnchorConsistencyLoss",
+    "AssignmentContrastiveLoss",
     "ClusterContrastiveLoss",
     "CompactnessLoss",
+    "ConsensusLoss",
+    "CrossInstanceLoss",
     "DECLoss",
     "InstanceContrastiveLoss",
     "MutualInformationLoss",
+    "NeighborContrastiveLoss",
+    "ProbabilityContrastiveLoss",
+    "PrototypeInformationLoss",
     "QueueContrastiveLoss",
     "SCANLoss",
     "SelfLabelLoss",
@@ -40,6 +57,7 @@ __all__ = [
     "consistency_loss",
     "entropy_of_mean",
     "paired_contrast",
+    "sinkhorn",
     "student_t_assignment",
     "target_distribution",
 ]

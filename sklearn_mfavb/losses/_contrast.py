@@ -36,6 +36,13 @@ def paired_contrast(first: Tensor, second: Tensor, temperature: float) -> Tensor
     >>> round(paired_contrast(rows, rows, 0.5).item(), 4)  # -2 + log(e^2 + 14)
     1.0629
     """
+    similarity, partner = paired_rows(first, second)
+    similarity = (similarity / temperature).fill_diagonal_(-torch.inf)
+    return functional.cross_entropy(similarity, partner)
+
+
+def paired_rows(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the inner products of all rows of both sides, and each row's partner."""
     if first.ndim != 2 or first.shape != second.shape:
         raise ValueError(
             "first and second must be two matrices of one shape, got shapes "
@@ -43,10 +50,8 @@ def paired_contrast(first: Tensor, second: Tensor, temperature: float) -> Tensor
         )
     rows = at_least_float32(torch.cat([first, second]))  # (2 * n_rows, dim)
     with torch.autocast(device_type=rows.device.type, enabled=False):
-        similarity = rows @ rows.T / temperature  # (2 * n_rows, 2 * n_rows)
-    similarity.fill_diagonal_(-torch.inf)
-    partner = torch.arange(len(rows), device=rows.device).roll(len(first))
-    return functional.cross_entropy(similarity, partner)
+        similarity = rows @ rows.T  # (2 * n_rows, 2 * n_rows)
+    return similarity, torch.arange(len(rows), device=rows.device).roll(len(first))
 
 
 class InstanceContrastiveLoss(nn.Module):
@@ -69,7 +74,7 @@ class InstanceContrastiveLoss(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Return the loss of projections (batch_size, projection_dim) of two views."""
-        return paired_contrast(_unit_rows(first), _unit_rows(second), self.temperature)
+        return paired_contrast(unit_rows(first), unit_rows(second), self.temperature)
 
 
 class ClusterContrastiveLoss(nn.Module):
@@ -102,7 +107,7 @@ class ClusterContrastiveLoss(nn.Module):
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
         """Return the loss of assignments (batch_size, n_clusters) of two views."""
-        first, second = _unit_rows(first_assignment.T), _unit_rows(second_assignment.T)
+        first, second = unit_rows(first_assignment.T), unit_rows(second_assignment.T)
         return paired_contrast(first, second, self.temperature)
 
 
@@ -251,7 +256,7 @@ def _entropy_gap(assignment: Tensor) -> Tensor:
     return math.log(len(share)) + (share * share.clamp_min(1e-8).log()).sum()
 
 
-def _unit_rows(rows: Tensor) -> Tensor:
+def unit_rows(rows: Tensor) -> Tensor:
     """Bring rows to unit length; the row of an empty cluster stays 0."""
     return functional.normalize(at_least_float32(rows), dim=1, eps=1e-8)
 

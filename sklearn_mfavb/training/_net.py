@@ -42,10 +42,11 @@ class ClusteringNet(NeuralNet):
         """Leave out frozen parameters, and spare some the weight decay.
 
         Biases, normalizations, class tokens and centers do not decay, as in DINO, MAE
-        and timm: there is no scale to keep in check.
+        and timm: there is no scale to keep in check. A criterion may name others.
         """
         _, kwargs = super().get_params_for_optimizer(prefix, [])
         spared = self.module_.no_weight_decay()
+        spared |= getattr(self.criterion_, "no_weight_decay", set)()
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for name, parameter in named_parameters:
             if parameter.requires_grad:

@@ -17,6 +17,8 @@ FAMILY = [
 ]
 FEW_EPOCHS = {
     "AnchorClustering": {"pretrain_epochs": 1},
+    "C3Clustering": {"pretrain_epochs": 1},
+    "GCCClustering": {"pretrain_epochs": 1},
     "SCANClustering": {"pretext_epochs": 1, "self_label_epochs": 1},
 }
 

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn_mfavb import (
     AnchorClustering,
     Augmentation,
+    C3Clustering,
+    GCCClustering,
     Neighbors,
     SCANClustering,
     Training,
@@ -36,6 +38,8 @@ def every_epoch_is_kept(monkeypatch):
 def build(make):
     staged = {
         AnchorClustering: {"pretrain_epochs": 2},
+        C3Clustering: {"pretrain_epochs": 2},
+        GCCClustering: {"pretrain_epochs": 2},
         SCANClustering: {"pretext_epochs": 2, "self_label_epochs": 2},
     }
 

@@ -4,6 +4,7 @@ import os
 import pickle
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -16,8 +17,10 @@ from skorch.callbacks import EarlyStopping
 
 from sklearn_mfavb import (
     AnchorClustering,
+    C3Clustering,
     ContrastiveTerms,
     CueCoClustering,
+    GCCClustering,
     MFAVBClustering,
     Neighbors,
     SCANClustering,
@@ -27,6 +30,8 @@ from sklearn_mfavb import (
 
 STAGED = {
     AnchorClustering: {"pretrain_epochs": 3},
+    C3Clustering: {"pretrain_epochs": 3},
+    GCCClustering: {"pretrain_epochs": 3},
     SCANClustering: {"pretext_epochs": 3, "self_label_epochs": 0},
 }
 
@@ -253,7 +258,9 @@ def test_weight_decay_spares_what_has_no_scale(estimator_class, make, images, re
     record, training = recorded()
     make(estimator_class, training=training).fit(images)
     for net in record.nets:
-        names = {id(weight): n for n, weight in net.module_.named_parameters()}
+        parts = net.module_, net.criterion_
+        named = chain.from_iterable(part.named_parameters() for part in parts)
+        names = {id(weight): name for name, weight in named}
         decaying, spared = (
             {names[id(weight)]: weight.ndim for weight in group["params"]}
             for group in net.optimizer_.param_groups
@@ -262,7 +269,8 @@ def test_weight_decay_spares_what_has_no_scale(estimator_class, make, images, re
         assert any(name.endswith("bias") for name in spared)
         assert "backbone.class_token" in spared
         for name, n_dims in spared.items():
-            is_named = name.rpartition(".")[2] in {"class_token", "centers"}
+            own_name = name.rpartition(".")[2]
+            is_named = own_name in {"class_token", "centers", "prototypes"}
             assert n_dims == 1 or is_named, name
         if estimator_class is AnchorClustering:
             assert "cluster_heads.0.centers" in spared

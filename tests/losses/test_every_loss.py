@@ -11,11 +11,17 @@ from torch.nn.functional import normalize
 
 from sklearn_mfavb.losses import (
     AnchorConsistencyLoss,
+    AssignmentContrastiveLoss,
     ClusterContrastiveLoss,
     CompactnessLoss,
+    ConsensusLoss,
+    CrossInstanceLoss,
     DECLoss,
     InstanceContrastiveLoss,
     MutualInformationLoss,
+    NeighborContrastiveLoss,
+    ProbabilityContrastiveLoss,
+    PrototypeInformationLoss,
     QueueContrastiveLoss,
     SCANLoss,
     SelfLabelLoss,
@@ -55,6 +61,14 @@ def compactness(query):
     return CompactnessLoss()(query, queue_for(query), NEAREST.repeat(9)[: len(query)])
 
 
+CONSENSUS = ConsensusLoss(4, n_projections=3, projection_dim=3)
+
+
+def consensus(first, second):
+    """Return the loss of two views with the first rows of a queue as prototypes."""
+    return CONSENSUS(first, second, queue_for(first)[:3])
+
+
 CASES = {
     "paired_contrast": Case(
         partial(paired_contrast, temperature=0.5), is_rows=True, is_symmetric=True
@@ -65,6 +79,12 @@ CASES = {
     "DEC": Case(DECLoss(), n_parts=1),
     "anchor": Case(AnchorConsistencyLoss(), n_parts=3, constants=(0,)),
     "information": Case(MutualInformationLoss(), is_symmetric=True),
+    "probability": Case(ProbabilityContrastiveLoss(), is_symmetric=True),
+    "cross-instance": Case(CrossInstanceLoss(), is_rows=True, is_symmetric=True),
+    "neighbors": Case(NeighborContrastiveLoss(), n_parts=3, is_rows=True),
+    "assignment": Case(AssignmentContrastiveLoss()),
+    "consensus": Case(consensus, is_rows=True, is_symmetric=True),
+    "prototypes": Case(PrototypeInformationLoss()),
     "queue": Case(
         lambda query, key: QueueContrastiveLoss()(query, key, queue_for(query)),
         is_rows=True,
@@ -94,9 +114,11 @@ def test_names_and_order_do_not_count(case):
         torch.testing.assert_close(case.loss(*parts.flip(0)), value)
 
 
-# The gradients of the two others, where a share of the batch is a constant, are
-# compared with their formula elsewhere.
-@pytest.mark.parametrize("name", sorted(CASES.keys() - {"DEC", "information"}))
+# The gradients of the three others, where a share of the batch or a code is a constant,
+# are compared with their formula elsewhere.
+@pytest.mark.parametrize(
+    "name", sorted(CASES.keys() - {"DEC", "information", "consensus"})
+)
 def test_gradient_is_that_of_the_value(name):
     """Finite differences in float64 agree with backward; constants have none."""
     case = CASES[name]
@@ -126,7 +148,7 @@ DEGENERATE = {
 def test_degenerate_batches_stay_finite(name, batch):
     """Values and gradients are finite where there is little or nothing to compare."""
     case, batch = CASES[name], DEGENERATE[batch]
-    if case.loss is compactness or case is CASES["queue"]:
+    if name in ("compactness", "queue", "consensus"):
         batch = batch.expand(-1, -1, 4)  # the dimension of the queue
     parts = batch[: case.n_parts].clone().requires_grad_()
     value = case.loss(*parts)

@@ -1,0 +1,297 @@
+"""C3Clustering: contrastive clustering, refined among images that are alike."""
+
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from sklearn_mfavb.assignment import ASSIGNMENTS
+from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._resnet import residual_network
+from sklearn_mfavb.estimators._setup import (
+    FitSetup,
+    contrastive_stage,
+    head_or_mixture,
+)
+from sklearn_mfavb.heads import two_layer_cluster_head
+from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ContrastiveTerms, CrossInstanceObjective
+from sklearn_mfavb.pairs import WithinPair
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training
+from sklearn_mfavb.views import ViewShape
+
+_RATE = 1 / 30  # 1e-5 after Contrastive Clustering at 3e-4
+
+
+class C3Clustering(BaseImageClusterer):
+    """Cluster images by contrast, refined among images that are alike (C3).
+
+    The first step is Contrastive Clustering [2]_. The second, at a thirtieth of the
+    learning rate, pulls together all images of a batch whose projections are alike
+    already; the cluster heads learn no more, but read an embedding that moves [1]_.
+    This is a reimplementation from the description of the method.
+
+    Parameters
+    ----------
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. Of several, the one whose clusters agree best with neighbors in
+        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
+        as X or as `features`. None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    balance : float or "auto", default="auto"
+        Weight of the term that keeps clusters equally large while the network learns,
+        and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
+        weight 1, and of several mixtures, with and without equal sizes, the one that
+        fits best (`sklearn_mfavb.assignment.fit_sizes`).
+    assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
+        What labels an embedding when training is over. ``"head"``: the cluster head of
+        lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture, see
+        `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers of k-means;
+        probabilities fall with the distance by Student's t. Or any clusterer or mixture
+        of scikit-learn with `predict`. ``"auto"``: the mixture with an encoder, else
+        the head.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
+    pretrain_epochs : int or "auto", default="auto"
+        Passes over the images by Contrastive Clustering, the first step. ``"auto"``: as
+        `max_epochs`. A fit that continues another (`warm_start`) leaves this out.
+    similarity_threshold : float, default=0.6
+        Cosine of projections above which two images are pulled together. Too low, it
+        merges everything.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
+    objective : ContrastiveTerms, default=None
+        Temperatures and weights of the loss, and the number of cluster heads. None
+        stands for ``ContrastiveTerms()``.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to list of float, or None
+        Scores of every number that was tried, by the criteria of `NClustersSelector`;
+        None if the number was given.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
+
+    See Also
+    --------
+    ContrastiveClustering : The first step alone.
+    GCCClustering : Neighbors in place of a threshold.
+
+    Notes
+    -----
+    The network is that of `ContrastiveClustering`. To refine one that is fitted, give
+    its `model_` to a `C3Clustering` of the same settings with
+    ``Training(warm_start=True)``, which then takes the second step alone.
+
+    ``REFERENCE`` has the settings of the released code for CIFAR-10. The weights of
+    negatives, in the paper's last version, are in neither.
+
+    References
+    ----------
+    .. [1] Sadeghi, Hojjati, Armanfard, "C3: Cross-instance guided Contrastive
+       Clustering", BMVC 2023, arXiv:2211.07136.
+    .. [2] Li et al., "Contrastive Clustering", AAAI 2021, arXiv:2009.09687.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb import C3Clustering
+    >>> from sklearn_mfavb.datasets import make_shape_images
+    >>> images, _ = make_shape_images(60, n_clusters=3, image_size=8, random_state=0)
+    >>> clusterer = C3Clustering(
+    ...     3, backbone="resnet10t", pretrain_epochs=2, max_epochs=2, random_state=0
+    ... ).fit(images)
+    >>> clusterer.predict(images).shape
+    (60,)
+    """
+
+    REFERENCE: ClassVar[dict[str, Any]] = {
+        "image_size": 224,
+        "augmentation": "cc",
+        "batch_size": 128,
+        "pretrain_epochs": 1000,
+        "max_epochs": 20,
+        "training__learning_rate": 3e-4,
+        "training__schedule": "constant",
+        "training__warmup_epochs": 0,
+        "training__weight_decay": 0.0,
+        "positives": "augmentation",
+        "assignment": "head",
+    }
+
+    _groups: ClassVar[dict[str, Any]] = {
+        **BaseImageClusterer._groups,
+        "objective": ContrastiveTerms,
+    }
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseImageClusterer._parameter_constraints,
+        "assignment": [
+            StrOptions({"auto", *ASSIGNMENTS}),
+            HasMethods(["fit", "predict"]),
+        ],
+        "pretrain_epochs": [
+            StrOptions({"auto"}),
+            Interval(Integral, 0, None, closed="left"),
+        ],
+        "similarity_threshold": [Interval(Real, -1, 1, closed="both")],
+        "objective": [ContrastiveTerms, None],
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | Literal["auto"] = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        balance: float | Literal["auto"] = "auto",
+        assignment: Any = "auto",
+        outliers: float | Literal["auto"] = 0.0,
+        pretrain_epochs: int | Literal["auto"] = "auto",
+        similarity_threshold: float = 0.6,
+        backbone: Any = "auto",
+        objective: ContrastiveTerms | None = None,
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.balance = balance
+        self.assignment = assignment
+        self.outliers = outliers
+        self.pretrain_epochs = pretrain_epochs
+        self.similarity_threshold = similarity_threshold
+        self.backbone = backbone
+        self.objective = objective
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build the network of Contrastive Clustering."""
+        return residual_network(
+            self.backbone,
+            "resnet34",
+            shape,
+            self.n_clusters_,
+            two_layer_cluster_head,
+            n_cluster_heads=self._group("objective").n_cluster_heads,
+        )
+
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Plan Contrastive Clustering; then, among its images, those that are alike."""
+        contrast = contrastive_stage(
+            setup,
+            WithinPair,
+            self._group("objective"),
+            augmentation=self.augmentation,
+            positives=self.positives,
+            balance=self.balance,
+            max_epochs=self.max_epochs,
+        )
+        refinement = replace(
+            contrast,
+            objective=CrossInstanceObjective(self.similarity_threshold),
+            name="refinement",
+            rate=_RATE,
+        )
+        pretrain = self.pretrain_epochs
+        if pretrain == "auto":
+            pretrain = contrast.max_epochs
+        if setup.continues or not pretrain:
+            return [refinement]
+        return [replace(contrast, max_epochs=pretrain, name="contrast"), refinement]
+
+    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
+        """Replace ``"auto"`` as after Contrastive Clustering."""
+        return head_or_mixture(self.assignment, dataset)

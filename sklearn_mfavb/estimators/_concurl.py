@@ -1,0 +1,264 @@
+"""ConCURLClustering: a consensus of random projections on the code of an image."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Literal
+
+import torch
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._resnet import residual_network
+from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.heads import CenterHead, make_mlp
+from sklearn_mfavb.images import Reading
+from sklearn_mfavb.networks import ClusteringNetwork
+from sklearn_mfavb.objectives import ConCURLObjective
+from sklearn_mfavb.pairs import WithinPair
+from sklearn_mfavb.positives import Neighbors
+from sklearn_mfavb.training import Stage, Training
+from sklearn_mfavb.views import ViewShape
+
+_HIDDEN_DIM, _PROJECTOR_DIM = 2048, 256
+_COUNT = [Interval(Integral, 1, None, closed="left")]
+_WEIGHT = [Interval(Real, 0, None, closed="left")]
+
+
+class ConCURLClustering(BaseImageClusterer):
+    """Cluster images by a consensus of random projections (ConCURL).
+
+    A contrast tells images apart; and an image is assigned to prototypes, all of which
+    get an equal share. That code has to be predicted from the other view in many random
+    projections of views and prototypes, which then agree with each other [1]_. k-means
+    on the embeddings labels. This is a reimplementation from the description of the
+    method.
+
+    Parameters
+    ----------
+    n_clusters : int or "auto", default=8
+        Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
+        features of the encoder, or in the pixels without one, where it is seldom right.
+    encoder : None, str, transformer or list of those, default=None
+        Pretrained encoders of images, whose features join the tokens of every view. A
+        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
+        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
+        returns rows. Of several, the one whose clusters agree best with neighbors in
+        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
+        as X or as `features`. None: pixels only.
+    use_pixels : bool or "auto", default="auto"
+        Whether the network looks at pixels. With an encoder it is much faster without,
+        and as good on photographs. ``"auto"``: only without an encoder.
+    image_size : int, tuple of int or "auto", default="auto"
+        Side, or (height, width), in pixels at which the network sees images.
+        ``"auto"``: their own size (of files of several sizes the median), reduced to a
+        longest side of 64. On a GPU, 224 is the literature's choice.
+    augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
+        How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
+        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
+        tuple has one for each view. An `Augmentation` also says how features are
+        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+    positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
+        What an image should agree with: an augmentation of itself, or of one of its
+        nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
+        with an encoder and for gray images, else augmentations.
+    assignment : {"mixture", "kmeans"} or estimator, default="kmeans"
+        What labels an embedding when training is over. ``"kmeans"``: centers of
+        k-means, as in the paper; probabilities fall with the distance by Student's t.
+        ``"mixture"``: a Gaussian mixture, see
+        `sklearn_mfavb.assignment.MixtureAssigner`. Or any clusterer or mixture of
+        scikit-learn with `predict`.
+    outliers : float or "auto", default=0.0
+        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
+        that are unusually far from their neighbors. See
+        `sklearn_mfavb.outliers.OutlierScorer`.
+    n_projections : int, default=16
+        Number of random projections.
+    projection_dim : int, default=88
+        Width of a random projection.
+    instance_temperature : float, default=0.5
+        Temperature of the contrast between images.
+    instance_weight : float, default=1.0
+        Weight of the contrast between images.
+    consensus_weight : float, default=1.0
+        Weight of the predictions of codes in random projections.
+    backbone : str or callable, default="auto"
+        Network from views to embeddings. ``"auto"``: the method's own, in a size that
+        suits the images. Another string names a network of timm, such as
+        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
+        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
+        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
+    max_epochs : int or "auto", default="auto"
+        Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
+        steps (400 if the network looks at pixels too), but at least 10.
+    batch_size : int or "auto", default="auto"
+        Largest number of images in a step. ``"auto"``: an eighth of the images, but at
+        least 8 per cluster and at most 256.
+    reading : Reading, default=None
+        How images are read: layout, range of the pixels, aspect ratio, broken files.
+        None stands for ``Reading()``.
+    training : Training, default=None
+        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
+        None stands for ``Training()``.
+    device : str or torch.device, default="auto"
+        Where to train and predict. ``"auto"``: a CUDA device if there is one.
+    random_state : int, RandomState instance or None, default=None
+        Seed of everything random in `fit`. The same seed gives the same labels on the
+        same kind of device with the same versions. The global random states of torch
+        and NumPy are left alone.
+    verbose : int, default=0
+        0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
+
+    Attributes
+    ----------
+    labels_ : ndarray of int64 of shape (n_samples,)
+        Cluster of every image passed to `fit`; -1 for outliers, and for files that
+        were skipped.
+    n_clusters_ : int
+        Number of clusters.
+    n_clusters_scores_ : dict of int to list of float, or None
+        Scores of every number that was tried, by the criteria of `NClustersSelector`;
+        None if the number was given.
+    model_ : ClusteringModel
+        The trained network, its encoders, and what assigns embeddings to clusters.
+    history_ : list of dict
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
+        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
+        ``seconds``.
+    n_iter_ : int
+        Number of epochs run.
+    max_epochs_ : int
+        Number of epochs planned, of all stages.
+    image_size_ : tuple of int or None
+        Height and width in pixels that the network sees; None without pixels.
+    paths_ : list of str or None
+        Paths of the files, in the order of `labels_`; None for arrays.
+    skipped_ : dict of int to str
+        Reasons for which files were skipped, by their index in `labels_`.
+    n_features_in_ : int
+        Number of columns, if X is two-dimensional.
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of the columns, if X is a dataframe with string names.
+
+    See Also
+    --------
+    IMCSwAVClustering : Many prototypes, and a classifier on top.
+
+    Notes
+    -----
+    The network is a ResNet-18 (``backbone="auto"``), with a 3x3 stem without pooling
+    for images of up to 64 pixels. ``REFERENCE`` has the numbers of the released code
+    for CIFAR-10, but not its rate, which is one of SGD. Departures: images are told
+    from those of the batch, in place of a memory of all images; prototypes are learned
+    by the predictions, where nothing moves them in the released code; k-means sees
+    embeddings in place of projections; and no epoch is chosen by labels.
+
+    References
+    ----------
+    .. [1] Deshmukh et al., "Consensus Clustering With Unsupervised Representation
+       Learning", IJCNN 2021, arXiv:2105.01289.
+
+    Examples
+    --------
+    >>> from sklearn_mfavb import ConCURLClustering
+    >>> from sklearn_mfavb.datasets import make_shape_images
+    >>> images, _ = make_shape_images(60, n_clusters=3, image_size=8, random_state=0)
+    >>> clusterer = ConCURLClustering(
+    ...     3, backbone="resnet10t", max_epochs=2, random_state=0
+    ... ).fit(images)
+    >>> clusterer.predict(images).shape
+    (60,)
+    """
+
+    REFERENCE: ClassVar[dict[str, Any]] = {
+        "n_projections": 64,
+        "projection_dim": 152,
+        "instance_temperature": 0.85,
+        "batch_size": 128,
+        "max_epochs": 2000,
+        "training__weight_decay": 5e-4,
+        "positives": "augmentation",
+    }
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseImageClusterer._parameter_constraints,
+        "assignment": [
+            StrOptions({"mixture", "kmeans"}),
+            HasMethods(["fit", "predict"]),
+        ],
+        "n_projections": _COUNT,
+        "projection_dim": _COUNT,
+        "instance_temperature": [Interval(Real, 0, None, closed="neither")],
+        "instance_weight": _WEIGHT,
+        "consensus_weight": _WEIGHT,
+    }
+
+    def __init__(
+        self,
+        n_clusters: int | Literal["auto"] = 8,
+        *,
+        encoder: Any = None,
+        use_pixels: bool | Literal["auto"] = "auto",
+        image_size: int | tuple[int, int] | Literal["auto"] = "auto",
+        augmentation: Any = "auto",
+        positives: str | Neighbors = "auto",
+        assignment: Any = "kmeans",
+        outliers: float | Literal["auto"] = 0.0,
+        n_projections: int = 16,
+        projection_dim: int = 88,
+        instance_temperature: float = 0.5,
+        instance_weight: float = 1.0,
+        consensus_weight: float = 1.0,
+        backbone: Any = "auto",
+        max_epochs: int | Literal["auto"] = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        reading: Reading | None = None,
+        training: Training | None = None,
+        device: str | torch.device = "auto",
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.encoder = encoder
+        self.use_pixels = use_pixels
+        self.image_size = image_size
+        self.augmentation = augmentation
+        self.positives = positives
+        self.assignment = assignment
+        self.outliers = outliers
+        self.n_projections = n_projections
+        self.projection_dim = projection_dim
+        self.instance_temperature = instance_temperature
+        self.instance_weight = instance_weight
+        self.consensus_weight = consensus_weight
+        self.backbone = backbone
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.reading = reading
+        self.training = training
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
+        """Build a ResNet-18 with a projection of two layers."""
+        network = residual_network(
+            self.backbone, "resnet18", shape, self.n_clusters_, CenterHead
+        )
+        network.cluster_heads.requires_grad_(False)  # prototypes are the objective's
+        return network
+
+    def _plan(self, setup: FitSetup) -> list[Stage]:
+        """Contrast images and predict codes, in one stage."""
+        embed_dim = setup.network.backbone.embed_dim
+        objective = ConCURLObjective(
+            make_mlp([embed_dim, _HIDDEN_DIM, _PROJECTOR_DIM]),
+            _PROJECTOR_DIM,
+            n_prototypes=self.n_clusters_,
+            n_projections=self.n_projections,
+            projection_dim=self.projection_dim,
+            temperature=self.instance_temperature,
+            instance_weight=self.instance_weight,
+            consensus_weight=self.consensus_weight,
+        )
+        pairs = WithinPair(*setup.augmentations(self.augmentation))
+        return [setup.stage(objective, pairs, self.positives, self.max_epochs)]
