@@ -18,6 +18,7 @@ ALLOWED = {
     "metrics": "",
     "model_selection": "",
     "neighbors": "",
+    "parallel": "",
     "parameters": "",
     "views": "",
     "warn": "",
@@ -31,12 +32,12 @@ ALLOWED = {
     "assignment": "heads losses neighbors",
     "pairs": "networks views",
     "objectives": "losses pairs parameters",
-    "training": "files parameters views warn",
-    "features": "files images metrics neighbors parameters training",
+    "training": "files parallel parameters views warn",
+    "features": "files images metrics neighbors parallel parameters training",
     "positives": "images neighbors networks parameters training views",
     "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parameters "
-    "positives training views warn",
+    "metrics model_selection neighbors networks objectives outliers pairs parallel "
+    "parameters positives training views warn",
     "__init__": "",  # its names are imported when they are used
     "persistence": "assignment backbones estimators features files heads images "
     "networks outliers parameters training views warn",

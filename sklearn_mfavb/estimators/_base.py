@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -37,6 +37,7 @@ from sklearn_mfavb.estimators._inputs import (
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._stream import predict_batches
 from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import FrozenEncoder, fit_encoders, is_precomputed
 from sklearn_mfavb.images import ImageDataset, Reading
@@ -180,13 +181,14 @@ class BaseImageClusterer(
         """
         return self._fit(X, features)
 
-    def predict(self, X: Any, *, features: Any = None) -> NDArray[np.int64]:
+    def predict(self, X: Any, *, features: Any = None) -> Any:
         """Label images by their most likely cluster.
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
+        X : array-like, path, sequence or iterator
+            Images or features, as for `fit`; or an iterator (a generator, say) of
+            batches of them, of any sizes, of which a few are in memory at a time.
         features : array-like of shape (n_samples, n_features), default=None
             Features of the images, as for `fit`.
 
@@ -194,8 +196,32 @@ class BaseImageClusterer(
         -------
         ndarray of int64 of shape (n_samples,)
             Clusters from 0 to ``n_clusters - 1``; -1 for outliers, and for files that
-            were skipped.
+            were skipped. For an iterator, an iterator of such arrays, one a batch.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be read.
+        ChildProcessError
+            If a worker of joblib is lost; the error names the images that it had.
+
+        Notes
+        -----
+        The images are divided among the workers of `joblib.parallel_config`, if it was
+        called: processes, Dask, Ray or Spark. Labels are those of one process.
+
+        Examples
+        --------
+        >>> from sklearn_mfavb import MFAVBClustering
+        >>> from sklearn_mfavb.datasets import make_shape_images
+        >>> images, _ = make_shape_images(40, n_clusters=2, image_size=8)
+        >>> clusterer = MFAVBClustering(2, max_epochs=2, random_state=0).fit(images)
+        >>> batches = (images[start : start + 16] for start in range(0, 40, 16))
+        >>> [len(labels) for labels in clusterer.predict(batches)]
+        [16, 16, 8]
         """
+        if isinstance(X, Iterator):
+            return predict_batches(self, X, features)
         return self._label(self._open(X, features))
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:

@@ -1,6 +1,5 @@
 """The source of images that are opened one by one and may have different sizes."""
 
-import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Subset
 
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
@@ -30,7 +30,7 @@ from sklearn_mfavb.images._source import Batches, ImageSource, Target
 BYTE = np.dtype(np.uint8)
 
 # Pillow releases the interpreter while it decodes; beyond this, disks are the limit.
-N_THREADS = min(8, os.cpu_count() or 1)
+MOST_THREADS = 8
 
 # Bits of the sensors whose values are stored in 16 bits.
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
@@ -90,6 +90,12 @@ class PictureSource(ImageSource):
         keeps_bytes = self.format.pixels.keeps_bytes
         are_bytes = all(each.is_pil or keeps_bytes(each.dtype) for each in headers)
         self._dtype = torch.uint8 if are_bytes else torch.float32
+
+    def _take(self, indices: np.ndarray) -> None:
+        """Keep some of the images only."""
+        is_list = isinstance(self._items, list)
+        subset = Subset(self._items, indices.tolist())
+        self._items = [self._items[i] for i in indices] if is_list else subset
 
     def _scan(self) -> list[Header]:
         """Return headers: of a data set those of some items, or of all if need be."""
@@ -173,7 +179,8 @@ class PictureSource(ImageSource):
         read = partial(self._try, function)
         if self.paths is None:
             return list(map(read, indices.tolist()))
-        with ThreadPool(N_THREADS) as threads:
+        # torch's own number, which engines lower where several workers share a machine.
+        with ThreadPool(min(MOST_THREADS, torch.get_num_threads())) as threads:
             return list(threads.imap(read, indices.tolist()))
 
     def _try(self, function: Callable[[int], Any], index: int) -> Any:
