@@ -13,12 +13,13 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
+    "distributed": "",
     "files": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
     "neighbors": "",
-    "parallel": "",
+    "parallel": "distributed",
     "parameters": "",
     "views": "",
     "warn": "",
@@ -31,11 +32,12 @@ ALLOWED = {
     "networks": "backbones heads views",
     "assignment": "heads losses neighbors",
     "pairs": "networks views",
-    "objectives": "losses pairs parameters",
-    "training": "files parallel parameters views warn",
+    "objectives": "distributed losses pairs parameters",
+    "training": "distributed files parallel parameters views warn",
     "features": "files images metrics neighbors parallel parameters training",
     "positives": "images neighbors networks parameters training views",
-    "estimators": "assignment augmentation backbones features heads images losses "
+    "estimators": "assignment augmentation backbones distributed features heads "
+    "images losses "
     "metrics model_selection neighbors networks objectives outliers pairs parallel "
     "parameters positives training views warn",
     "__init__": "",  # its names are imported when they are used

@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mfavb.assignment import balanced_contrast, check_assignment
+from sklearn_mfavb.distributed import agree, joint_fit, rank
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
     Recipe,
@@ -311,7 +312,8 @@ class BaseImageClusterer(
 
         The file holds numbers and plain values (safetensors and JSON) and no code,
         unlike a pickle. It has all that prediction needs, encoders included, and loads
-        without a GPU too.
+        without a GPU too. Of several processes that trained together only the first
+        writes.
 
         Parameters
         ----------
@@ -335,7 +337,8 @@ class BaseImageClusterer(
         """
         from sklearn_mfavb.persistence import save_estimator
 
-        save_estimator(self, path)
+        if rank() == 0:
+            save_estimator(self, path)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the embedding's entries: the class and a number.
@@ -356,7 +359,7 @@ class BaseImageClusterer(
         """Fit, and return the embeddings; a failure leaves everything as it was."""
         before = dict(vars(self))
         try:
-            with torch.inference_mode(mode=False):
+            with torch.inference_mode(mode=False), joint_fit():
                 dataset, encoders = self._read(X, features)
                 embedding = self._train(dataset, encoders)
         except BaseException:
@@ -411,7 +414,8 @@ class BaseImageClusterer(
         device = resolve_device(self.device)
         inference = self._runtime(device)
         runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        random = check_random_state(self.random_state)
+        seed = agree(random.randint(np.iinfo(np.int32).max))
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
         continues = before is not None

@@ -1,6 +1,5 @@
 """skorch's network, with the batches and the training step of this package."""
 
-import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +10,8 @@ from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from sklearn_mfavb.training._runtime import autocast
+from sklearn_mfavb import distributed
+from sklearn_mfavb.training._runtime import autocast, count_batches
 
 
 class ClusteringNet(NeuralNet):
@@ -64,9 +64,10 @@ class ClusteringNet(NeuralNet):
         if not self.module_.training:  # a callback may have embedded images meanwhile
             self.module_.train()
         views = self.pairs.draw(to_device(batch, self.device))
-        with autocast(torch.device(self.device), self.autocast_dtype):
+        arithmetic = autocast(torch.device(self.device), self.autocast_dtype)
+        with arithmetic, distributed.joint_batch_norm():
             outputs = self.module_.forward_views(*views)
-        terms = self.criterion_(self.pairs.positives(*outputs))
+        terms = self.criterion_(distributed.gather(self.pairs.positives(*outputs)))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}
         if not loss.isfinite():
@@ -78,6 +79,9 @@ class ClusteringNet(NeuralNet):
                 "for constant or corrupt images."
             )
         loss.backward()
+        distributed.average_gradients(
+            parameter for _, parameter in self.get_all_learnable_params()
+        )
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
 
 
@@ -90,13 +94,14 @@ class _BalancedBatches(Sampler[list[int]]):
 
     def __init__(self, n_samples: int, batch_size: int) -> None:
         self.n_samples = n_samples
-        self.n_batches = math.ceil(n_samples / batch_size)
+        self.n_batches = count_batches(n_samples, batch_size)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in torch.randperm(self.n_samples).tensor_split(self.n_batches):
+        order = distributed.own_share(torch.randperm(self.n_samples))
+        for batch in order.tensor_split(self.n_batches):
             yield batch.tolist()
 
 

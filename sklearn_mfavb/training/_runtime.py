@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from skorch.utils import to_device
 from torch import Tensor, nn
 
+from sklearn_mfavb import distributed
 from sklearn_mfavb.parallel import map_parts
 from sklearn_mfavb.views import View
 
@@ -44,8 +45,17 @@ class Runtime:
 
 
 def auto_batch_size(n_samples: int, n_clusters: int) -> int:
-    """Return an eighth of the images, at least 8 per cluster and at most 256."""
-    return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+    """Return an eighth of the images, at least 8 per cluster and at most 256.
+
+    Several processes share them, so that they train as one does.
+    """
+    size = min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+    return math.ceil(size / distributed.n_processes())
+
+
+def count_batches(n_samples: int, batch_size: int) -> int:
+    """Return the number of steps in an epoch, of a batch for each process."""
+    return math.ceil(n_samples / (batch_size * distributed.n_processes()))
 
 
 def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:
@@ -53,7 +63,7 @@ def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> i
     if dataset.features is None:
         return _EPOCHS
     wanted = n_steps or _STEPS_WITH_FEATURES[dataset.size is not None]
-    steps_per_epoch = math.ceil(len(dataset) / runtime.batch_size)
+    steps_per_epoch = count_batches(len(dataset), runtime.batch_size)
     return max(_LEAST_EPOCHS, math.ceil(wanted / steps_per_epoch))
 
 
