@@ -255,7 +255,7 @@ def test_a_dask_cluster_gives_what_one_process_gives(clusterer, tiny, files, tmp
     """Labels, features, streams; a worker that is killed is replaced by the engine."""
     distributed = pytest.importorskip("dask.distributed")
     reading = Reading(on_error="skip")
-    features = tiny(reading=reading).transform(files)
+    features = tiny(reading=reading, batch_size=3).transform(files)
     mark = tmp_path / "died"
 
     def die_once(number, mark):

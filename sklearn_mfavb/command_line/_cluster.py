@@ -103,13 +103,17 @@ def cluster(words: list[str], /, **given: Any) -> None:
         if options.encoder is None and given[f"encoder_{name}"] is not None:
             raise click.UsageError(f"--encoder-{name} needs --encoder.")
     images, results = Images(options.paths), ResultFolder(options.out)
-    results.check(overwrite=options.overwrite, resume=options.resume)
-    say(f"looking for images in {images.title}")
+    if _leads():
+        results.check(overwrite=options.overwrite, resume=options.resume)
+        say(f"looking for images in {images.title}")
     estimator = _make_estimator(options, results)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters != "auto" and options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
+    if not _leads():
+        estimator.set_params(verbose=0).fit(images.paths)
+        return
     results.make()
     results.keep_earlier_training(resume=options.resume)
     doing = "resuming with" if results.has_training else "clustering"
@@ -138,6 +142,11 @@ def cluster(words: list[str], /, **given: Any) -> None:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 
 
+def _leads() -> bool:
+    """Whether this process writes: the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     """Make the estimator that the options describe."""
     from sklearn_mfavb import CLIPFeatures, Reading, Training
@@ -149,7 +158,7 @@ def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     for name in chosen.keys() - inspect.signature(cls).parameters.keys():
         value = chosen[name]
         raise ValueError(f"{name}={value} has no effect on --method {options.method}.")
-    encoder, callbacks = None, [_make_keeper(results)]
+    encoder, callbacks = None, [_make_keeper(results)] if _leads() else []
     if options.time_budget is not None:
         callbacks.append(TimeBudget(options.time_budget))
     if options.encoder is not None:

@@ -184,9 +184,14 @@ def apply_to_views(
     ...), floats as float32. Batches are divided among the workers of joblib.
     """
     batches = split_evenly(len(dataset), runtime.batch_size)
-    return np.concatenate(
-        list(map_parts(_Application(function, runtime.device), dataset, batches))
-    )
+    outputs: Any = None
+    n_done = 0
+    for rows in map_parts(_Application(function, runtime.device), dataset, batches):
+        if outputs is None:  # parts that are joined at the end would be there twice
+            outputs = np.empty((len(dataset), *rows.shape[1:]), rows.dtype)
+        outputs[n_done : n_done + len(rows)] = rows
+        n_done += len(rows)
+    return outputs
 
 
 @dataclass(frozen=True)

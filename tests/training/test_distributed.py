@@ -246,11 +246,13 @@ def test_processes_share_encoding_and_the_first_writes(tiny, tmp_path):
 @pytest.mark.slow
 def test_a_launched_program_clusters_files(tmp_path):
     """`accelerate launch` starts the program on two processes; one of them writes."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
     for number, pixels in enumerate(IMAGES):
-        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+        Image.fromarray(pixels).save(photos / f"{number:02d}.png")
     launch = "accelerate.commands.launch --cpu --num_processes 2 --num_machines 1"
     options = "--mixed_precision no --dynamo_backend no --module sklearn_mfavb"
-    words = [*launch.split(), *options.split(), "cluster", str(tmp_path), "-k", "3"]
+    words = [*launch.split(), *options.split(), "cluster", str(photos), "-k", "3"]
     out = tmp_path / "out"
     result = subprocess.run(
         [sys.executable, "-m", *words, "-o", out, "--max-epochs", "2", "--no-report"],
