@@ -2,7 +2,7 @@
 
 from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBudget
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
+from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
 from sklearn_mfavb.training._runtime import (
     LARGEST_BATCH,
     Runtime,
@@ -29,7 +29,6 @@ __all__ = [
     "History",
     "Runtime",
     "Stage",
-    "TermAverages",
     "TimeBudget",
     "Training",
     "apply_to_views",

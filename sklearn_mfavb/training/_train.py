@@ -13,7 +13,7 @@ from torch import nn
 from sklearn_mfavb import distributed
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
+from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
 from sklearn_mfavb.training._runtime import Runtime, count_batches
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
@@ -138,7 +138,6 @@ def _make_net(
         train_split=None,
         device=runtime.device,
         callbacks=[
-            ("terms", TermAverages()),
             ("schedule", rate),
             *stage.callbacks,
             *keep,

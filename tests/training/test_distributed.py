@@ -102,8 +102,8 @@ class FirstSteps(Callback):
             grads = [each.grad for _, each in named_parameters if each.grad is not None]
             self.gradients = torch.cat([grad.flatten() for grad in grads])
 
-    def on_batch_end(self, net, **kwargs):
-        self.losses.append(net.history[-1, "batches", -1, "train_loss"])
+    def on_batch_end(self, net, loss, **kwargs):
+        self.losses.append(float(loss))
 
 
 def unchanged(values):
