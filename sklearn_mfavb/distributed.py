@@ -89,8 +89,8 @@ def own_share(order: Tensor) -> Tensor:
     if not _is_joint.get():
         return order
     order, n = agree(order), n_processes()
-    missing = -len(order) % n
-    return torch.cat([order, order[:missing]])[rank() :: n]
+    turns = torch.arange(rank(), len(order) + -len(order) % n, n)
+    return order[turns % len(order)]
 
 
 def divide(

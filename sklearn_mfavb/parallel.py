@@ -17,7 +17,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import divide
 
 Positions = NDArray[np.int64]
 
@@ -54,7 +54,7 @@ def map_parts(
     """
     n_workers = effective_n_jobs(n_jobs)
     if n_workers == 1:
-        yield from distributed.divide(function, images, batches)
+        yield from divide(function, images, batches)
         return
     n_parts = max(_PARTS_PER_WORKER * n_workers, len(images) // _LARGEST_PART)
     ends = np.linspace(0, len(batches), min(n_parts, len(batches)) + 1).astype(int)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import agree
 from sklearn_mfavb.losses import CompactnessLoss, QueueContrastiveLoss
 from sklearn_mfavb.pairs import Positives
 
@@ -140,7 +140,7 @@ def cluster_queue(
     torch.Tensor of shape (n_centroids, projection_dim)
         Unit vectors.
     """
-    chosen = distributed.agree(torch.randperm(len(queue)))[:n_centroids]
+    chosen = agree(torch.randperm(len(queue)))[:n_centroids]
     spare = queue[chosen.to(queue.device)]
     centroids = spare if centroids is None else centroids
     for _ in range(_ROUNDS):

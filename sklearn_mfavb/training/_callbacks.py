@@ -7,7 +7,7 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import agree
 
 
 class EpochProgress(Callback):
@@ -100,5 +100,5 @@ class TimeBudget(Callback):
 
     def _stop_in_time(self) -> None:
         """Do what Ctrl-C does, if time is over."""
-        if distributed.agree(time.monotonic() >= self.ends_at_):
+        if agree(time.monotonic() >= self.ends_at_):
             raise KeyboardInterrupt

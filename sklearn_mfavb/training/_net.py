@@ -12,7 +12,12 @@ from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import (
+    average_gradients,
+    gather,
+    joint_batch_norm,
+    own_share,
+)
 from sklearn_mfavb.training._runtime import autocast, count_batches
 
 # Steps after which the device is waited for: GPUs are given the next step while they
@@ -68,15 +73,13 @@ class ClusteringNet(NeuralNet):
             self.module_.train()
         views = self.pairs.draw(to_device(batch, self.device))
         arithmetic = autocast(torch.device(self.device), self.autocast_dtype)
-        with arithmetic, distributed.joint_batch_norm():
+        with arithmetic, joint_batch_norm():
             outputs = self.module_.forward_views(*views)
-        terms = self.criterion_(distributed.gather(self.pairs.positives(*outputs)))
+        terms = self.criterion_(gather(self.pairs.positives(*outputs)))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}
         loss.backward()
-        distributed.average_gradients(
-            parameter for _, parameter in self.get_all_learnable_params()
-        )
+        average_gradients(parameter for _, parameter in self.get_all_learnable_params())
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
 
     def run_single_epoch(
@@ -143,7 +146,7 @@ class _BalancedBatches(Sampler[list[int]]):
         return self.n_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        order = distributed.own_share(torch.randperm(self.n_samples))
+        order = own_share(torch.randperm(self.n_samples))
         for batch in order.tensor_split(self.n_batches):
             yield batch.tolist()
 

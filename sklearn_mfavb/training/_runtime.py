@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from skorch.utils import to_device
 from torch import Tensor, nn
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import n_processes
 from sklearn_mfavb.parallel import map_parts
 from sklearn_mfavb.views import View
 
@@ -50,12 +50,12 @@ def auto_batch_size(n_samples: int, n_clusters: int) -> int:
     Several processes share them, so that they train as one does.
     """
     size = min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
-    return math.ceil(size / distributed.n_processes())
+    return math.ceil(size / n_processes())
 
 
 def count_batches(n_samples: int, batch_size: int) -> int:
     """Return the number of steps in an epoch, of a batch for each process."""
-    return math.ceil(n_samples / (batch_size * distributed.n_processes()))
+    return math.ceil(n_samples / (batch_size * n_processes()))
 
 
 def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:

@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
-from sklearn_mfavb import distributed
+from sklearn_mfavb.distributed import agree, agree_on, draw_apart, rank
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
 from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
@@ -73,23 +73,23 @@ def train(
     resumed = None if checkpoint is None else checkpoint.stage
     history = [] if checkpoint is None else checkpoint.past_epochs()
     is_interrupted = False
-    if distributed.agree(len(dataset)) != len(dataset):
+    if agree(len(dataset)) != len(dataset):
         raise ValueError(
             f"X has {len(dataset)} images, but another number in the first process: "
             "all processes of a launched program must pass the same X to fit."
         )
-    distributed.draw_apart(runtime.device)
+    draw_apart(runtime.device)
     for number, stage in enumerate(stages):
         if resumed is not None and number < resumed:
             continue
         if stage.prepare is not None and number != resumed:
             stage.prepare()
-        distributed.agree_on(network)
+        agree_on(network)
         if is_interrupted:
             continue
         n_kept = 0 if checkpoint is None else checkpoint.begin_stage(number, history)
         keep = [] if checkpoint is None else [("checkpoint", checkpoint)]
-        shown = 0 if distributed.rank() else verbose
+        shown = 0 if rank() else verbose
         net = _make_net(stage, network, dataset, training, runtime, keep, shown)
         # A checkpoint restores the history at the beginning: only the rest is run.
         net.fit(dataset, None, epochs=stage.max_epochs - n_kept)
