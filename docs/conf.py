@@ -11,7 +11,7 @@ sys.path.insert(0, str(HERE / "_extensions"))
 
 from public_names import constants, public_names
 
-os.environ.setdefault("TQDM_DISABLE", "1")  # bars of progress are no output to show
+os.environ.setdefault("TQDM_DISABLE", "1")  # progress bars are not output to show
 
 project = "sklearn_mfavb"
 author = "The sklearn_mfavb developers"
@@ -32,7 +32,7 @@ extensions = [
     "members",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_extensions", "_static", "_templates"]
+exclude_patterns = ["_extensions", "_static", "_templates", "figures"]
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(sklearn|torch|skorch|timm|PIL|numpy)\..*")]
 default_role = "literal"
@@ -50,6 +50,7 @@ numpydoc_show_class_members = False
 toc_object_entries_show_parents = "hide"
 smartquotes = False  # quotes of strings must stay as they are typed
 python_display_short_literal_types = True
+maximum_signature_line_length = 88
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
@@ -60,7 +61,7 @@ sphinx_gallery_conf = {
     # Examples with an encoder need its weights: they are shown, not run.
     "filename_pattern": r"plot_(?!clip)",
     "capture_repr": ("_repr_html_",),
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": "NumberOfCodeLinesSortKey",
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_mfavb",),
     "reference_url": {"sklearn_mfavb": None},

@@ -2,17 +2,17 @@
 Clusters of photographs, with CLIP
 ==================================
 
-Photographs are best clustered with the help of a network that has seen many. k-means on
-its features is the baseline; `MFAVBClustering` learns from the same features, with
-neighbors by features as positives.
+Photographs are best clustered with features of a network that has seen many. k-means on
+these features is the baseline. `MFAVBClustering` learns from the same features that an
+image should agree with its nearest neighbors.
 
-The weights (some 350 MB) are downloaded once, unless a file with them is named in the
-environment variable ``CLIP_WEIGHTS``, of the model in ``CLIP_MODEL``.
+The weights (about 350 MB) are downloaded once. To use a file of weights instead, name
+it in the environment variable ``CLIP_WEIGHTS``, and its model in ``CLIP_MODEL``.
 """
 
 # %%
-# Two photographs come with scikit-learn. Cut into 480 pieces, they make a small set:
-# which pieces are of one picture?
+# Two photographs come with scikit-learn. Cut into 480 pieces, they are a small data set
+# with a question: which pieces are from the same photograph?
 import os
 
 import matplotlib.pyplot as plt
@@ -37,8 +37,8 @@ images = np.stack(pieces)
 origin = np.repeat([0, 1], len(images) // 2)
 
 # %%
-# The baseline in one line. Features are kept in a folder, so that the second method,
-# and the next run, find them there.
+# The baseline takes one line. Features are kept in a folder, where the second method
+# and the next run find them.
 encoder = CLIPFeatures(
     os.environ.get("CLIP_MODEL", "ViT-B-32"),
     os.environ.get("CLIP_WEIGHTS", "openai"),
@@ -49,7 +49,7 @@ kmeans = make_pipeline(encoder, KMeans(2, n_init=10, random_state=0))
 print("k-means", clustering_summary(origin, kmeans.fit_predict(images)))
 
 # %%
-# The same features, found again in the folder.
+# `MFAVBClustering` uses the same features, from the folder.
 clusterer = MFAVBClustering(2, encoder=encoder, random_state=0)
 print("MFAVB", clustering_summary(origin, clusterer.fit_predict(images)))
 
@@ -58,3 +58,5 @@ print("MFAVB", clustering_summary(origin, clusterer.fit_predict(images)))
 print(clusterer.predict(photographs[0][100:132, 200:232][None]))
 ClusterGalleryDisplay.from_estimator(clusterer, images)
 plt.show()
+
+# sphinx_gallery_thumbnail_path = "figures/pieces.png"

@@ -2,13 +2,12 @@
 First clusters
 ==============
 
-Pictures without labels go in, clusters come out, and the most typical members of every
-cluster show what was found.
+Cluster pictures without labels, and look at the most typical members of every cluster.
 """
 
 # %%
-# Small pictures of four kinds of shapes, at random places and in random sizes. The
-# kinds are kept aside, to score with.
+# These are small pictures of four kinds of shapes, at random places and in random
+# sizes. The kinds are used for scoring only.
 import matplotlib.pyplot as plt
 
 from sklearn_mfavb import MFAVBClustering
@@ -19,13 +18,14 @@ from sklearn_mfavb.metrics import clustering_summary
 images, kinds = make_shape_images(400, n_clusters=4, image_size=8, random_state=0)
 
 # %%
-# Grayscale pictures get the augmentation for characters, and nearest neighbors as
-# positives, by default.
+# By default, gray pictures get the augmentation for characters, and an image should
+# agree with its nearest neighbors.
 clusterer = MFAVBClustering(n_clusters=4, max_epochs=20, random_state=0)
 labels = clusterer.fit_predict(images)
 print(clustering_summary(kinds, labels))
 
 # %%
-# One row per cluster: the likeliest members, and those the model is least sure of.
+# Each cluster is one row: on the left its most probable members, on the right those of
+# which the model is least certain.
 ClusterGalleryDisplay.from_estimator(clusterer, images)
 plt.show()

@@ -2,13 +2,14 @@
 Look at clusters
 ================
 
-Five pictures that answer what a score cannot: what the network sees, whether it
-learned, what is in each cluster, which clusters touch, and, where classes are known,
-which of them are mixed up. A page for the browser has most of them together.
+Five pictures answer what a score cannot: what the network sees, whether it learned,
+what is in each cluster, which clusters touch, and, if classes are known, which classes
+are mixed up. A page for the browser has most of them together.
 """
 
 # %%
-# The digits that come with scikit-learn. Classes are for the last picture only.
+# These are the digits that come with scikit-learn. Their classes are used in the last
+# picture only.
 import matplotlib.pyplot as plt
 
 from sklearn_mfavb import MFAVBClustering
@@ -28,18 +29,18 @@ images, digits = images[:600], digits[:600]
 clusterer = MFAVBClustering(n_clusters=10, max_epochs=15, random_state=0)
 
 # %%
-# Views come first, because they need no training: whatever changes between two views
-# of an image is what the network learns to overlook.
+# Views need no training, so they come first. The network learns to ignore whatever
+# changes between two views of an image.
 ViewsDisplay.from_estimator(clusterer, images, random_state=0)
 
 # %%
-# Terms of the loss should have settled when training ends.
+# The terms of the loss should be flat when training ends.
 clusterer.fit(images)
 TrainingCurvesDisplay.from_estimator(clusterer)
 
 # %%
-# The images are embedded once for the next pictures. On the left the likeliest members
-# of every cluster, on the right those that the model is least sure of.
+# The images are embedded once for the next pictures. On the left are the most probable
+# members of every cluster, on the right those of which the model is least certain.
 found = gather_findings(clusterer, images)
 ClusterGalleryDisplay.from_findings(found)
 
@@ -48,10 +49,10 @@ ClusterGalleryDisplay.from_findings(found)
 EmbeddingMapDisplay.from_findings(found, random_state=0)
 
 # %%
-# Each digit beside the cluster that matches it best.
+# Each digit is matched with the cluster that fits it best.
 MatchedConfusionDisplay.from_findings(found, digits)
 plt.show()
 
 # %%
-# All of that, to keep and to pass on: open the file in a browser.
+# The report has all of this in one file. Open it in a browser.
 print(write_report(clusterer, images, "digits_report.html", random_state=0))

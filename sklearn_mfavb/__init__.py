@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sklearn_mfavb.backbones import ViT
+    from sklearn_mfavb.baseline import KMeansClustering
     from sklearn_mfavb.estimators import (
         AnchorClustering,
         Augmentation,
@@ -29,6 +30,7 @@ __all__ = [
     "ContrastiveClustering",
     "ContrastiveTerms",
     "CueCoClustering",
+    "KMeansClustering",
     "MFAVBClustering",
     "NClustersSelector",
     "Neighbors",
@@ -44,6 +46,7 @@ __version__ = "0.1.0"
 _ROOMS = {  # of all others: estimators
     "CLIPFeatures": "features",
     "ContrastiveTerms": "objectives",
+    "KMeansClustering": "baseline",
     "NClustersSelector": "model_selection",
     "Neighbors": "positives",
     "Reading": "images",

@@ -5,7 +5,9 @@ What concerns the whole process is done here, so that other programs may call
 """
 
 import ctypes
+import gc
 import io
+import logging
 import os
 import sys
 from typing import Any
@@ -22,8 +24,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # numbers of <malloc.h>
 def main() -> int:
     """Run the command line of this process, and return the exit code."""
     keep_freed_memory()
+    logging.disable(logging.ERROR)  # of libraries: an error is told once, by `main`
     sys.stdout, sys.stderr = _lasting(sys.stdout), _lasting(sys.stderr)
-    return run_command()
+    code = run_command()
+    gc.freeze()  # what is left need not be collected: 0.3 s to end in place of 1.6
+    return code
 
 
 def keep_freed_memory() -> None:

@@ -16,8 +16,8 @@ _LONGEST_NAME = 255  # bytes, of ext4, APFS and NTFS
 def replace_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Open a new file, which takes the place of `path` when the block ends well.
 
-    Until then it lies beside it, under a name of its own; when the block fails it is
-    removed, and what was at `path` stays as it was.
+    Until then it has another name in the same folder. If the block fails it is removed,
+    and what was at `path` stays as it was.
 
     Parameters
     ----------

@@ -38,7 +38,7 @@ def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
 
 
 class InstanceHead(nn.Module):
-    """Project embeddings to unit vectors in which images are told apart.
+    """Project embeddings to unit vectors that distinguish images.
 
     Parameters
     ----------

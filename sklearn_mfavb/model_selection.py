@@ -183,7 +183,8 @@ class NClustersSelector(BaseEstimator):
 
 def _refuse_images(X: Any) -> None:
     """Raise if X is a folder, paths or images: what the estimators take."""
-    first = X[0] if isinstance(X, list | tuple) and len(X) > 0 else None
+    row = np.asarray(X[:1]).ravel().tolist() if hasattr(X, "__array__") else X
+    first = row[0] if isinstance(row, list | tuple) and len(row) > 0 else None
     is_path = isinstance(X, str | os.PathLike) or isinstance(first, str | os.PathLike)
     is_images = len(getattr(X, "shape", ())) > 2 or getattr(first, "ndim", 0) > 1
     # Images of Pillow have a mode and no ndim.

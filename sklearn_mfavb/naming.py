@@ -2,12 +2,15 @@
 
 from typing import Any
 
-__all__ = ["cluster_names"]
+__all__ = ["cluster_names", "numbered_names"]
 
 
 def cluster_names(estimator: Any) -> list[str]:
     """Return the names of a fitted estimator's clusters, else "cluster 0" and so on."""
     names = getattr(estimator, "cluster_names_", None)
-    if names is None:
-        return [f"cluster {number}" for number in range(estimator.n_clusters_)]
-    return list(names)
+    return list(names or numbered_names(estimator.n_clusters_))
+
+
+def numbered_names(n_clusters: int) -> list[str]:
+    """Return the names of clusters of which nothing is known."""
+    return [f"cluster {number}" for number in range(n_clusters)]

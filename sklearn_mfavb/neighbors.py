@@ -1,15 +1,19 @@
-"""Exact nearest neighbors by blocks, and pixels as features to find them in."""
+"""Exact nearest neighbors, and pixels as features to find them in."""
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
+from sklearn.utils import check_scalar
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["nearest_neighbors", "pixel_features"]
+__all__ = ["cosine_neighbors", "nearest_neighbors", "pixel_features"]
 
 
 @torch.no_grad()
@@ -69,6 +73,43 @@ def nearest_neighbors(
         similarity.diagonal(offset=start).fill_(-torch.inf)  # by index: duplicates stay
         blocks.append(_closest_first(similarity, n_neighbors).cpu())
     return torch.cat(blocks).numpy()
+
+
+def cosine_neighbors(
+    rows: NDArray[np.float32],
+    n_neighbors: int,
+    queries: NDArray[np.float32] | None = None,
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the nearest rows of other rows by their angle, with the distances.
+
+    Parameters
+    ----------
+    rows : ndarray of float32 of shape (n_rows, n_features)
+        Rows of NaN are no neighbors.
+    n_neighbors : int
+        Number of neighbors of each query; ValueError if there are fewer rows.
+    queries : ndarray of float32 of shape (n_queries, n_features), default=None
+        None: the rows themselves, where a row is not its own neighbor.
+
+    Returns
+    -------
+    distances, indices : ndarrays of float32 and int64 (n_queries, n_neighbors)
+        Cosine distances and row numbers, the nearest first; NaN and -1 for NaN.
+    """
+    check_scalar(n_neighbors, "n_neighbors", Integral, min_val=1)
+    known = np.flatnonzero(np.isfinite(rows[:, 0]))
+    # Of unit rows; scikit-learn computes their small distances in float64.
+    search = NearestNeighbors(algorithm="brute").fit(normalize(rows[known], copy=False))
+    asked = rows if queries is None else queries
+    readable = np.isfinite(asked[:, 0])
+    distances = np.full((len(asked), n_neighbors), np.nan, dtype=np.float32)
+    indices = np.full((len(asked), n_neighbors), -1)
+    if readable.any():
+        units = None if queries is None else normalize(queries[readable], copy=False)
+        lengths, positions = search.kneighbors(units, n_neighbors)
+        distances[readable] = np.square(lengths) / 2
+        indices[readable] = known[positions]
+    return distances, indices
 
 
 def pixel_features(images: Tensor, *, max_side: int = 16) -> Tensor:

@@ -89,7 +89,7 @@ class ClusteringNetwork(nn.Module):
         return self
 
     def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay spares beside biases and norms."""
+        """Name the parameters that weight decay spares, besides biases and norms."""
         names: set[str] = set()
         for module in self.modules():
             if module is not self:

@@ -36,19 +36,18 @@ class OutlierScorer(nn.Module):
     """Score how normal images are, by their features, and tell where normal ends.
 
     The score of an image is its mean cosine with 10 of the `typical` training images,
-    the 2nd to 11th nearest. The nearest is left out because a training image finds
-    itself: so it gets the same score in `fit` and afterwards.
+    the 2nd to 11th nearest. The nearest is left out because that of a training image is
+    the image itself. So an image has the same score in `fit` and afterwards.
 
-    Strangers that are many have near neighbors among themselves, so they must not count
-    as typical. What gives them away is what all others have in common: features of
-    photographs from the air, say, all point in one direction. An image is typical
-    unless the cosines with the mean feature, averaged over the image and its 10
-    nearest, fall below what is usual, the median minus 2.5 scaled median absolute
-    deviations (MAD). Mean, median and MAD are those of the typical images, found anew
-    until nothing changes.All images are typical in two cases:
-    where more than a quarter would be cut, which are no few strangers; and where
-    features have little in common (two of them a mean cosine up to 0.5), as in most
-    embeddings.
+    Many outliers would be near neighbors of one another, so they must not count as
+    typical. They are found because they lack what all others have in common: features
+    of aerial photographs, for example, all point in similar directions. For each image
+    the cosine with the mean feature is averaged over the image and its 10 nearest. The
+    image is typical unless this is less than the median minus 2.5 scaled median
+    absolute deviations. Mean, median and deviation are those of the typical images,
+    repeated until nothing changes. All images are typical in two cases: if more than a
+    quarter would be left out; and if features have little in common (two of them a mean
+    cosine of up to 0.5), as in most embeddings.
 
     Parameters
     ----------
@@ -59,7 +58,7 @@ class OutlierScorer(nn.Module):
 
     See Also
     --------
-    sklearn.neighbors.LocalOutlierFactor : Density beside that of the neighbors.
+    sklearn.neighbors.LocalOutlierFactor : Compares densities of neighbors.
 
     Notes
     -----

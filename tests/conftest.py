@@ -13,6 +13,8 @@ from sklearn_mfavb.features import CLIPFeatures
 torch.set_num_threads(1)
 
 TINY = Path(__file__).with_name("tiny-clip-of-the-tests.json")
+# As large in text as open_clip's tokenizer, which is in its package, needs it.
+TINY_WITH_TEXT = Path(__file__).with_name("tiny-clip-with-text.json")
 
 
 @pytest.fixture(autouse=True)
@@ -21,17 +23,26 @@ def fixed_global_seed():
     torch.manual_seed(0)
 
 
-@pytest.fixture(scope="session")
-def tiny_model():
+def make_model(config):
     import open_clip
 
-    open_clip.add_model_config(TINY)
+    open_clip.add_model_config(config)
     torch.manual_seed(0)
-    model = open_clip.create_model(TINY.stem, pretrained=None)
+    model = open_clip.create_model(config.stem, pretrained=None)
     generator = torch.Generator().manual_seed(0)
     for weight in model.parameters():  # large enough to see the image
         weight.data.add_(0.2 * torch.randn(weight.shape, generator=generator))
     return model.eval()
+
+
+@pytest.fixture(scope="session")
+def tiny_model():
+    return make_model(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_text_model():
+    return make_model(TINY_WITH_TEXT)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,13 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_mfavb import NClustersSelector, Training, ViT, estimators
+from sklearn_mfavb import (
+    KMeansClustering,
+    NClustersSelector,
+    Training,
+    ViT,
+    estimators,
+)
 
 
 def make_small(name):
@@ -27,7 +33,8 @@ def make_small(name):
 
 
 CLUSTERERS = [
-    make_small(name) for name in estimators.__all__ if name.endswith("Clustering")
+    *(make_small(name) for name in estimators.__all__ if name.endswith("Clustering")),
+    KMeansClustering(encoder="precomputed"),
 ]
 ESTIMATORS = [*CLUSTERERS, NClustersSelector()]
 

@@ -4,6 +4,7 @@ import ast
 import builtins
 import importlib
 import inspect
+import json
 import pkgutil
 import re
 import shlex
@@ -171,6 +172,50 @@ def test_pages_run_from_top_to_bottom(page, folder_of_a_reader):
     for number, block in enumerate(read_blocks(page)):
         if block.is_run:
             exec(compile(block.text, f"{page.name}, block {number}", "exec"), namespace)
+
+
+NOTEBOOK = ROOT / "examples" / "notebooks" / "photographs.ipynb"
+
+
+def read_cells(tag=None):
+    """List the code of the notebook, of all cells or of those with a tag."""
+    return [
+        "".join(cell["source"])
+        for cell in json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+        if cell["cell_type"] == "code"
+        and (tag is None or tag in cell["metadata"].get("tags", ()))
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_notebook_runs_with_small_settings(
+    folder_of_a_reader, tiny_weights, monkeypatch, tmp_path
+):
+    """All cells run but the installation; only the settings are other ones."""
+    monkeypatch.setattr("matplotlib.pyplot.show", lambda: None)
+    (install,), (settings,) = read_cells("install"), read_cells("settings")
+    names = {
+        node.id for node in ast.walk(ast.parse(settings)) if type(node) is ast.Name
+    }
+    namespace = {
+        "FOLDER": "photos",
+        "MODEL": "tiny-clip-of-the-tests",
+        "WEIGHTS": tiny_weights,
+        "N_CLUSTERS": 2,
+    }
+    assert names == set(namespace)
+    for number, text in enumerate(read_cells()):
+        if text not in (install, settings):
+            exec(compile(text, f"cell {number}", "exec"), namespace)
+    assert (tmp_path / "report.html").exists()
+    assert (tmp_path / "photographs.mfavb").exists()
+    assert (tmp_path / "clusters.csv").read_text("utf-8").count("\n") == 13
+
+
+def test_notebook_holds_no_outputs():
+    """Outputs of a run would be stale, and may show what nobody wanted to share."""
+    cells = json.loads(NOTEBOOK.read_text("utf-8"))["cells"]
+    assert not any(cell.get("outputs") for cell in cells)
 
 
 @by_name([page for page in PAGES if read_blocks(page, "sh")])

@@ -15,18 +15,21 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 ALLOWED = {
     "distributed": "",
     "files": "",
+    "folders": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
+    "naming": "",
     "neighbors": "",
     "parallel": "distributed",
     "parameters": "",
     "views": "",
     "warn": "",
+    "words": "naming",
     "augmentation": "views",
     "backbones": "parameters views",
     "heads": "losses",
-    "images": "parameters warn",
+    "images": "folders parameters warn",
     "datasets": "images",
     "outliers": "neighbors",
     "networks": "backbones heads views",
@@ -36,17 +39,18 @@ ALLOWED = {
     "training": "distributed files parallel parameters views warn",
     "features": "files images metrics neighbors parallel parameters training",
     "positives": "images neighbors networks parameters training views",
-    "estimators": "assignment augmentation backbones distributed features heads "
-    "images losses "
-    "metrics model_selection neighbors networks objectives outliers pairs parallel "
-    "parameters positives training views warn",
+    "estimators": "assignment augmentation backbones distributed features heads images "
+    "losses metrics model_selection naming neighbors networks objectives outliers "
+    "pairs parallel parameters positives training views warn words",
+    "baseline": "backbones estimators images networks training views",
     "__init__": "",  # its names are imported when they are used
-    "persistence": "assignment backbones estimators features files heads images "
-    "networks outliers parameters training views warn",
+    "persistence": "__init__ assignment backbones estimators features files heads "
+    "images networks outliers parameters training views warn",
     "inspection": "estimators images views",
     "report": "files images inspection persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ demo files images inspection persistence report training",
+    "command_line": "__init__ demo estimators files folders inspection naming "
+    "persistence report training words",
     "__main__": "command_line",
 }
 

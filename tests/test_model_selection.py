@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -297,12 +298,17 @@ def test_too_few_different_rows_are_told(name):
         Path("photos"),
         ["a.png", "b.png"],
         [Path("a.png"), Path("b.png")],
+        pd.DataFrame({"path": ["a.png", "b.png"]}),
+        np.array(["a.png", "b.png"]),
         np.zeros((50, 8, 8), dtype=np.uint8),
         [np.zeros((8, 8)), np.zeros((9, 8))],
         [Image.new("L", (8, 8))] * 3,
         torch.zeros(5, 3, 8, 8),
     ],
-    ids=["folder", "path", "files", "paths", "array", "arrays", "PIL", "tensor"],
+    ids=[
+        *("folder", "path", "files", "paths", "table", "column"),
+        *("array", "arrays", "PIL", "tensor"),
+    ],
 )
 def test_images_are_told_to_become_features(X):
     """What the estimators take is refused, and the error says what to pass."""

@@ -34,7 +34,8 @@ def rewrite(text: str, file: Path) -> str:
         # Pictures of the benchmarks lie outside; Sphinx copies them from there.
         return f"[{shown}](/{Path(os.path.relpath(page, _DOCS)).as_posix()}"
 
-    return _LINK.sub(lead, text)
+    # A mean and its deviation stay on one line of a narrow column.
+    return _LINK.sub(lead, text).replace(" ± ", "\u00a0±\u00a0")
 
 
 def _title(page: Path) -> str:

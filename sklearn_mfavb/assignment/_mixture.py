@@ -34,7 +34,7 @@ class MixtureAssigner(nn.Module):
     means and the covariance of what is labeled alike, and the likeliest labels. Three
     departures from the textbook, each for a weakness of mixtures in a hundred
     dimensions: the covariance is shrunk towards the sphere; the posterior has a
-    temperature, as a density of so many dimensions is much too sure of itself; and the
+    temperature, as a density in many dimensions is far too confident; and the
     offsets :math:`b_k` give every cluster the same mass, as in optimal transport, to
     the extent of `balance`. With soft labels instead, the means of clusters that
     overlap run into one another.

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Iterator
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +23,16 @@ Labels = NDArray[np.int64]
 _MOST_ROWS = 2000  # linkages and the spectrum take time and memory in its square
 _LEAST_ROWS_PER_CLUSTER = 4
 _GRAPH_NEIGHBORS = 20
-# Set with the accuracy on RSSCN7 and 16 classes of UC Merced in view, equal and long
-# tails: at 0.15 equal classes are merged, at 0.4 large ones of a tail are split.
-_JUDGING_NEIGHBORS, _EVENNESS = 40, 0.25
+# What follows was set with the accuracy on CLIP features of three sets in view, equal
+# classes and tails of 2 to 50: docs/how_to/unequal_sizes.md.
+_JUDGING_NEIGHBORS = 40
+_COMPONENTS_PER_CLUSTER = 2  # 1 to 3 do as well
+_ASSORTATIVITY = 15.0  # nats an image; 10 to 20 do as well
 # Entropy of the sizes, over that of equal ones, beyond which they are taken for equal.
-# Of equal classes 0.989 or more is found there, of most tails less than 0.985.
-_EQUAL = 0.985
-_AS_GOOD = 0.004  # of the score: of clusterings so near to the best, the most even
-_LOSS = 0.015  # of the score that equal sizes may cost; on these sets up to 0.012
+# Equal classes have 0.988 or more there, all tails of 3 and more less than 0.986.
+_EQUAL = 0.986
+_COST = 0.4  # nats an image that equal sizes may cost; on equal classes up to 0.28
+_FLOOR = 1e-6  # of the variance, for rows that repeat
 
 
 def fit_sizes(
@@ -42,26 +43,32 @@ def fit_sizes(
     A mixture that starts from k-means finds clusters of like sizes, and splits a large
     class rather than find a small one. So mixtures with free weights also start from
     Ward's and average linkage and from the spectrum of the neighbor graph, of the
-    embedding and of the features. Kept are the labels of highest
+    embedding and of the features: around their mean, and around zero, for the mean of
+    images that are mostly of one class tears it apart. They are compared by their
+    likelihood, that of Gaussian clusters with one covariance :math:`\Sigma` in the
+    first :math:`2 K` principal components, in nats an image and without what is the
+    same for all:
 
-    .. math:: \frac{\sum_k e_{kk} - \sum_k a_k^2}{1 - \sum_k a_k^2}
-        + 0.25 \, \frac{H(a)}{\log K} ,
+    .. math:: \ell = -\tfrac{1}{2} \log |\Sigma| .
 
-    with :math:`e_{kl}` the share of pairs of neighbors in the embedding of which one is
-    in cluster :math:`k` and one in :math:`l`, and :math:`a` its margin. The first term
-    is the assortativity of labels in the graph of neighbors [1]_: a large class that is
-    split loses by it. The second, how even the clusters are, decides where many
-    clusterings are as good; of those within 0.004 the most even is kept. Clusters that
-    come out nearly equal are fitted again with equal sizes, unless that costs more than
-    0.015.
+    If the likeliest clusters of the embedding are of nearly equal sizes, they are kept,
+    or a mixture with equal sizes that starts from them, if that costs at most 0.4 nats.
+    Otherwise those labels are kept for which
+    :math:`\ell + 15 A` of the features is highest. :math:`A` is the assortativity of
+    labels in the graph of neighbors [1]_, which falls when a large class is split:
+
+    .. math:: A = \frac{\sum_k e_{kk} - \sum_k a_k^2}{1 - \sum_k a_k^2} ,
+
+    with :math:`e_{kl}` the share of pairs of neighbors of which one is in cluster
+    :math:`k` and one in :math:`l`, and :math:`a` its margin.
 
     Parameters
     ----------
     embedding : ndarray of float32 of shape (n_samples, embed_dim)
-        Embeddings of the training images. Of more than 2,000 so many are drawn; the
-        mixture is then refitted to all.
+        Embeddings of the training images. Larger sets are subsampled at random to
+        2,000; the mixture is then refitted to all.
     features : ndarray of float32 of shape (n_samples, n_features) or None
-        Features of the same images.
+        Features of the same images; None judges by the embedding alone.
     n_clusters : int
         Number of clusters.
     seed : int
@@ -77,67 +84,90 @@ def fit_sizes(
     n_drawn = max(_MOST_ROWS, _LEAST_ROWS_PER_CLUSTER * n_clusters)
     drawn = np.sort(rng.permutation(len(embedding))[:n_drawn])
     sample = embedding[drawn]
-    spaces = [sample] if features is None else [sample, features[drawn]]
-    directions = [_directions(space) for space in spaces]
-    neighbors = nearest_neighbors(
-        directions[0],
-        max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8)),
-        metric="cosine",
-    )
+    of_embedding = of_features = _directions(sample)
+    spaces = [of_embedding]
+    if features is not None:
+        unit = normalize(features[drawn])
+        of_features = _directions(unit)
+        spaces += [of_features, unit]
     found = []
-    for balance, labels in _starts(directions, n_clusters, seed):
-        mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=balance)
+    for labels in _starts(spaces, n_clusters, seed):
+        mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=0.0)
         mixture.fit(sample, random_state=seed, labels=labels)
-        found.append((*_score(mixture.label(sample), neighbors, n_clusters), mixture))
-    n_used, best_score, *_ = max(found, key=itemgetter(0, 1))
-    as_good = [each for each in found if each[:2] >= (n_used, best_score - _AS_GOOD)]
-    *_, evenness, best = max(as_good, key=itemgetter(2))
-    if evenness >= _EQUAL:
+        found.append((mixture, mixture.label(sample)))
+    most = max(len(np.unique(labels)) for _, labels in found)
+    found = [each for each in found if len(np.unique(each[1])) == most]
+    likelihood = _Likelihood(of_embedding, n_clusters)
+    best, labels = max(found, key=lambda each: likelihood(each[1]))
+    if entropy(np.bincount(labels), base=max(2, n_clusters)) >= _EQUAL:
         even = MixtureAssigner(embedding.shape[1], n_clusters, balance=1.0)
-        even.fit(sample, random_state=seed, labels=best.label(sample))
-        *score, _ = _score(even.label(sample), neighbors, n_clusters)
-        if tuple(score) >= (n_used, best_score - _LOSS):
-            best = even
+        even.fit(sample, random_state=seed, labels=labels)
+        cost = likelihood(labels) - likelihood(even.label(sample))
+        best = even if cost <= _COST else best
+    else:
+        likelihood = _Likelihood(of_features, n_clusters)
+        n_neighbors = max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8))
+        neighbors = nearest_neighbors(of_features, n_neighbors, metric="cosine")
+        best, _ = max(
+            found,
+            key=lambda each: (
+                likelihood(each[1])
+                + _ASSORTATIVITY * _assortativity(each[1], neighbors)
+            ),
+        )
     if len(sample) < len(embedding):
         best.fit(embedding, random_state=seed, labels=best.label(embedding))
     return best
 
 
-def _starts(
-    spaces: list[Rows], n_clusters: int, seed: int
-) -> Iterator[tuple[float, Labels]]:
-    """Yield the balance of a mixture, and labels to start from.
+def _starts(spaces: list[Rows], n_clusters: int, seed: int) -> Iterator[Labels]:
+    """Yield labels to start from, found in unit rows of the same images.
 
-    The `spaces` hold directions of the same images, the embedding's first.
+    The first `spaces` are those of the embedding and of the features around their mean.
     """
-    by_means = kmeans_labels(spaces[0], n_clusters, seed)
-    yield 1.0, by_means
-    yield 0.0, by_means
+    yield kmeans_labels(spaces[0], n_clusters, seed)
     n_samples = len(spaces[0])
     is_few = n_samples < _LEAST_ROWS_PER_CLUSTER * n_clusters
     if n_clusters == 1 or is_few or n_samples > _MOST_ROWS:
         return
+    yield _ward(spaces[:2][-1], n_clusters)
     for rows in spaces:
-        for cluster in (_ward, _average_linkage, _spectral):
-            yield 0.0, cluster(rows, n_clusters, seed).astype(np.int64)
+        yield _average_linkage(rows, n_clusters)
+        yield _spectral(rows, n_clusters, seed)
 
 
-def _score(
-    labels: Labels, neighbors: NDArray[np.int64], n_clusters: int
-) -> tuple[int, float, float]:
-    """Return the clusters in use, the score of labels, and their evenness."""
+class _Likelihood:
+    """The likelihood of labels, in nats an image, in principal components of rows."""
+
+    def __init__(self, rows: Rows, n_clusters: int) -> None:
+        n_components = _COMPONENTS_PER_CLUSTER * n_clusters
+        covariance = np.cov(rows, rowvar=False, dtype=np.float64, bias=True)
+        _, directions = np.linalg.eigh(np.atleast_2d(covariance))
+        self.components = rows @ directions[:, -n_components:]
+        self.floor = _FLOOR * max(float(np.trace(covariance)), 1.0)
+        self.n_clusters = n_clusters
+
+    def __call__(self, labels: Labels) -> float:
+        members = np.eye(self.n_clusters)[labels]
+        sizes = np.maximum(members.sum(axis=0), 1)
+        means = (members.T @ self.components) / sizes[:, None]
+        within = self.components - means[labels]
+        covariance = within.T @ within / len(labels)
+        covariance[np.diag_indices_from(covariance)] += self.floor
+        return -0.5 * float(np.linalg.slogdet(covariance).logabsdet)
+
+
+def _assortativity(labels: Labels, neighbors: NDArray[np.int64]) -> float:
+    """Return how much more often neighbors share a label than by chance."""
     used, codes = np.unique(labels, return_inverse=True)
     n_used = len(used)
     if n_used == 1:
-        return 1, 0.0, 1.0
+        return 0.0
     pairs = np.repeat(codes, neighbors.shape[1]) * n_used + codes[neighbors.ravel()]
     counts = np.bincount(pairs, minlength=n_used**2).reshape(n_used, n_used)
     shares = (counts + counts.T) / (2 * counts.sum())
-    margin = shares.sum(axis=0)
-    by_chance = np.square(margin).sum()
-    assortativity = (np.trace(shares) - by_chance) / (1 - by_chance)
-    evenness = float(entropy(margin, base=n_clusters))
-    return n_used, float(assortativity) + _EVENNESS * evenness, evenness
+    by_chance = np.square(shares.sum(axis=0)).sum()
+    return float((np.trace(shares) - by_chance) / (1 - by_chance))
 
 
 def _directions(rows: Rows) -> Rows:
@@ -146,19 +176,19 @@ def _directions(rows: Rows) -> Rows:
     return normalize(rows - rows.mean(axis=0), copy=False)
 
 
-def _ward(rows: Rows, n_clusters: int, seed: int) -> Labels:
+def _ward(rows: Rows, n_clusters: int) -> Labels:
     """Merge the clusters whose merging adds least variance."""
-    return AgglomerativeClustering(n_clusters).fit_predict(rows)
+    return AgglomerativeClustering(n_clusters).fit_predict(rows).astype(np.int64)
 
 
-def _average_linkage(rows: Rows, n_clusters: int, seed: int) -> Labels:
+def _average_linkage(rows: Rows, n_clusters: int) -> Labels:
     """Merge the clusters of smallest mean cosine distance."""
     distances = (1 - rows @ rows.T).clip(min=0)
     np.fill_diagonal(distances, 0)
     linkage = AgglomerativeClustering(
         n_clusters, metric="precomputed", linkage="average"
     )
-    return linkage.fit_predict(distances)
+    return linkage.fit_predict(distances).astype(np.int64)
 
 
 def _spectral(rows: Rows, n_clusters: int, seed: int) -> Labels:
@@ -172,4 +202,4 @@ def _spectral(rows: Rows, n_clusters: int, seed: int) -> Labels:
     spectral = SpectralClustering(n_clusters, affinity="precomputed", random_state=seed)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Graph is not fully connected")
-        return spectral.fit_predict((edges + edges.T) / 2)
+        return spectral.fit_predict((edges + edges.T) / 2).astype(np.int64)

@@ -38,7 +38,7 @@ def aerial(image_size: ImageSize) -> Views:
 
 
 def characters(image_size: ImageSize) -> Views:
-    """Return views for digits, letters and clothes: a mirrored 3 is no 3."""
+    """Return views for digits, letters and clothes: a mirrored 3 is not a 3."""
     crop = AffineCrop(
         scale=(0.85, 1.0),
         horizontal_flip_probability=0.0,
@@ -114,7 +114,7 @@ def make_views(
     -------
     first, second : Transform
         Callables on batches of images. The user's own raise ValueError, when called,
-        if what comes back is no float tensor of the same shape.
+        if what comes back is not a float tensor of the same shape.
 
     Examples
     --------

@@ -73,7 +73,7 @@ class ViewBank:
     Parameters
     ----------
     images : torch.Tensor of shape (n_views, n_samples, n_channels, height, width)
-        Augmented images, uint8; None where nobody looks at them.
+        Augmented images, uint8; None if they are not used.
     features : torch.Tensor of shape (n_views, n_samples, feature_dim)
         Features of just these images.
     perturb : callable
@@ -91,7 +91,7 @@ class ViewBank:
         self.perturb = perturb
 
     def __call__(self, view: View) -> View:
-        """Draw a view of every image, uniformly; only `position` is looked at."""
+        """Draw a view of every image, uniformly; only `position` is used."""
         device = cast(Tensor, view.position).device
         position = cast(Tensor, view.position).cpu()
         drawn = torch.randint(len(self.features), position.shape)

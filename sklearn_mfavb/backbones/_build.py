@@ -31,7 +31,7 @@ class ViT(ParameterGroup):
         every 32 units of `embed_dim`, or the next fewer that divide it.
     patch_size : int or "auto", default="auto"
         Side in pixels of the square behind one token; a power of two. ``"auto"``: the
-        smallest from 2 to 16 that gives at most 64 tokens (16 beside an encoder).
+        smallest from 2 to 16 that gives at most 64 tokens (16 with an encoder).
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -116,7 +116,7 @@ _MOST_TOKENS, _MOST_TOKENS_BESIDE_FEATURES = 64, 16
 
 
 def _auto_patch_size(image_size: tuple[int, int], most_tokens: int) -> int:
-    """Find the smallest patch that keeps an image within so many tokens."""
+    """Find the smallest patch that makes at most `most_tokens` of an image."""
     height, width = image_size
     patch_size = 2
     while (
@@ -155,7 +155,7 @@ def resolve_vit_size(
     shared_depth, fused_depth : int or "auto", default="auto"
         ``"auto"``: 1 each for longest sides up to 64, else 2; 2 and 0 without pixels.
     has_features : bool, default=False
-        Whether features come beside the pixels, which then get fewer tokens.
+        Whether there are features too; the pixels then get fewer tokens.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def resolve_vit_size(
     Raises
     ------
     ValueError
-        If `patch_size` is no power of two, or `embed_dim` cannot be divided by 4, by
+        If `patch_size` is not a power of two, or `embed_dim` cannot be divided by 4, by
         `n_heads` and by half of `patch_size`.
 
     Examples
@@ -238,7 +238,7 @@ def build_backbone(
         ``"auto"`` and sizes stand for the default, another string for a network of
         timm. A callable is called with the attributes of `shape` as keywords.
     shape : ViewShape
-        What the network looks at.
+        What the network sees.
     default : callable
         Builds the method's own network.
 

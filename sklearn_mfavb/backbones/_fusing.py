@@ -22,7 +22,7 @@ class FusingAugmentingBlock(nn.Module):
         X'^a = G[:n],  X'^b = G[n:]         the new positive pair
 
     (arXiv 2511.08883, abstract; concatenation along the tokens is from secondary
-    summaries.) There is no code that tells the views apart, hence two exact
+    summaries.) Nothing marks the view of a token. So there are two exact
     properties: exchanging the views exchanges the outputs, and two equal views give
     what one view gives alone, because attention over ``[X ; X]`` is attention over X.
 

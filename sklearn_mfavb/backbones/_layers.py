@@ -32,9 +32,9 @@ def make_layers(depth: int, embed_dim: int, n_heads: int) -> nn.Sequential:
 
 
 def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:
-    """Pass tokens through layers, and return only every so many of them.
+    """Pass tokens through layers, and return only every `step`-th of them.
 
-    What the last layer would make of the others is not computed: of its 12 d^2
+    The last layer does not compute the other tokens: of its 12 d^2
     multiplications per token only the 2 d^2 for keys and values are left. Its parts are
     called one by one, so that hooks of this layer as a whole do not run.
 
@@ -63,7 +63,7 @@ def read_tokens(layers: Iterable[Any], tokens: Tensor, *, step: int) -> Tensor:
 
 
 def _attend(attention: Any, tokens: Tensor, step: int) -> Tensor:
-    """Let every so many tokens attend to all of them."""
+    """Let every `step`-th token attend to all of them."""
     n_heads, width = attention.num_heads, tokens.shape[-1]
     query_weight, rest_weight = attention.qkv.weight.split([width, 2 * width])
     query_bias, rest_bias = attention.qkv.bias.split([width, 2 * width])

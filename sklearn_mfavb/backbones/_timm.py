@@ -153,7 +153,7 @@ def _has_fixed_size(name: str, *, pretrained: bool) -> bool:
     if name not in known:
         similar = difflib.get_close_matches(name, known, n=5, cutoff=0.5)
         raise ValueError(
-            f"backbone={name!r} is no network of timm. "
+            f"backbone={name!r} is not a network of timm. "
             f"Similar names: {', '.join(similar) if similar else 'none'}."
         )
     details = timm.get_pretrained_cfg(name)

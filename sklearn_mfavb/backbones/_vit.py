@@ -231,7 +231,7 @@ class ConvStemViT(Backbone):
 
 
 def initialize_like_vtcc(vit: ConvStemViT) -> ConvStemViT:
-    """Draw the weights of the transformer anew, as VTCC (arXiv 2206.12925) does.
+    """Initialize the weights of the transformer as VTCC (arXiv 2206.12925) does.
 
     Xavier-uniform linear layers without bias, the three matrices behind queries, keys
     and values each by itself; the stem keeps torch's weights.

@@ -16,6 +16,8 @@ import sklearn_mfavb
 from sklearn_mfavb.command_line._cluster import cluster
 from sklearn_mfavb.command_line._options import PATH, PROGRAM, say, seed
 from sklearn_mfavb.command_line._predict import predict, report
+from sklearn_mfavb.command_line._sorting import undo
+from sklearn_mfavb.command_line._suggest import suggest
 
 __all__ = ["main"]
 
@@ -30,7 +32,7 @@ _OPTION_OF = {
 
 
 @click.group(
-    commands=[cluster, predict, report],
+    commands=[cluster, suggest, predict, report, undo],
     no_args_is_help=False,
     context_settings={"show_default": True, "help_option_names": ["-h", "--help"]},
     epilog="Example: sklearn-mfavb cluster photos -k 12 -o clusters",

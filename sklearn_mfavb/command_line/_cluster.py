@@ -4,7 +4,7 @@ import inspect
 import os
 import shlex
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -14,22 +14,34 @@ from click import option
 
 import sklearn_mfavb
 from sklearn_mfavb.command_line import _options as shared
+from sklearn_mfavb.command_line._encoders import (
+    check_encoders,
+    encoder_options,
+    make_encoders,
+)
+from sklearn_mfavb.command_line._estimate import estimate_seconds
 from sklearn_mfavb.command_line._images import Images
+from sklearn_mfavb.command_line._names import (
+    check_words,
+    name_clusters,
+    words_option,
+)
 from sklearn_mfavb.command_line._options import (
-    PATH,
     PROGRAM,
     OrAuto,
     count,
     duration,
     say,
     together,
+    working,
 )
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
-    sort_files,
     write_page,
     write_results,
 )
+from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.naming import cluster_names
 
 # Every estimator of the package, by its name without "Clustering".
 METHODS = {
@@ -47,11 +59,9 @@ PARAMETERS = {
 }
 HELP = {
     "n_clusters": "Number of clusters, if you know it; auto looks for one, better "
-    "with --encoder.",
-    "encoder": "Use features of a pretrained model of open_clip or timm, as ViT-B-32.",
-    "encoder_weights": "Its weights: a tag, downloaded once, or a file.  [default: "
-    "OpenAI's, or those that timm prefers]",
-    "encoder_cache": "Folder for its features.  [default: features in --out]",
+    "with --encoder. See `suggest`.",
+    "dry_run": "Only tell how long it may take, after a trial on 128 of the images.",
+    "method": "mfavb, one of its relatives, or kmeans as a baseline.",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
     "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
     "other stages scale with it.  [default: 40; with --encoder, 350 steps, or 900 "
@@ -74,12 +84,15 @@ HELP = {
     help=HELP["n_clusters"],
 )
 @shared.results
+@shared.also
 @option("--resume", is_flag=True, help="Continue training kept in --out, if any.")
+@option("--dry-run", is_flag=True, help=HELP["dry_run"])
 @option("--no-report", is_flag=True, help="Write no report.html.")
-@option("--method", type=click.Choice(list(METHODS)), default="mfavb")
-@option("--encoder", help=HELP["encoder"])
-@option("--encoder-weights", help=HELP["encoder_weights"])
-@option("--encoder-cache", type=PATH, help=HELP["encoder_cache"])
+@option(
+    "--method", type=click.Choice(list(METHODS)), default="mfavb", help=HELP["method"]
+)
+@encoder_options
+@words_option
 @together(
     *(
         option(f"--{name.replace('_', '-')}", type=kind, help=HELP[name])
@@ -93,51 +106,57 @@ HELP = {
 def cluster(words: list[str], /, **given: Any) -> None:
     """Cluster images.
 
-    PATHS are folders, which are searched with their subfolders, files, or @LIST, a text
-    file with one path a line.
+    PATHS are folders, which are searched with their subfolders, files, patterns such as
+    'photos/*.jpg', or @LIST, a text file with one path a line.
     """
     options = SimpleNamespace(**given)
     if options.resume and options.overwrite:
         raise click.UsageError("--resume and --overwrite exclude each other.")
-    for name in ("weights", "cache"):
-        if options.encoder is None and given[f"encoder_{name}"] is not None:
-            raise click.UsageError(f"--encoder-{name} needs --encoder.")
+    check_encoders(options)
+    check_words(options)
     images, results = Images(options.paths), ResultFolder(options.out)
     if _leads():
         results.check(overwrite=options.overwrite, resume=options.resume)
         say(f"looking for images in {images.title}")
-    estimator = _make_estimator(options, results)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters != "auto" and options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
+    if options.dry_run:
+        _print_estimate(options, images, results)
+        return
     if not _leads():
+        estimator = _make_estimator(options, results, lambda doing: None)
         estimator.set_params(verbose=0).fit(images.paths)
         return
     results.make()
-    results.keep_earlier_training(resume=options.resume)
-    doing = "resuming with" if results.has_training else "clustering"
-    say(f"{doing} {n_images} in {images.title}")
-    with _advising_resume(results, words):
+    with working("starting") as show, _advising_resume(results, words):
+        estimator = _make_estimator(options, results, show)
+        results.keep_earlier_training(resume=options.resume)
+        doing = "resuming with" if results.has_training else "clustering"
+        say(f"{doing} {n_images} in {images.title}")
+        show("reading the images")
         estimator.fit(images.paths)
-        is_complete = not results.checkpoint.exists()  # `fit` removes it at its end
-        # What belongs to this run is unset: the model is for any machine.
-        estimator.set_params(training__checkpoint=None, training__callbacks=None)
-        if estimator.encoder is not None:
-            estimator.set_params(encoder__cache_dir=None)
-        estimator.save(results.model)
-        figures = {
-            "is_complete": is_complete,
-            "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
-            "history": estimator.history_,
-        }
-        found = write_results(estimator, images, results, words=words, figures=figures)
+        show("naming the clusters")
+        name_clusters(estimator, options.words)
+        show("saving the model")
+        is_complete = _save(estimator, results)
+    figures = {
+        "is_complete": is_complete,
+        "seconds_of_training": sum(row["seconds"] for row in estimator.history_),
+        "history": estimator.history_,
+    }
+    with _advising_resume(results, words):
+        found = write_results(
+            estimator, images, results, also=options.also, words=words, figures=figures
+        )
         if options.no_report:
             results.report.unlink(missing_ok=True)  # a page of other results
         else:
             write_page(estimator, found, results.report, images.title, options.seed)
         results.forget_replaced_training()
-    sort_files(images.paths, found, results.path, options.sort)
+    names = cluster_names(estimator)
+    sort_files(images.paths, names, found, results.path, options.sort)
     if not is_complete:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 
@@ -147,9 +166,40 @@ def _leads() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
+def _print_estimate(
+    options: SimpleNamespace, images: Images, results: ResultFolder
+) -> None:
+    """Print how long each part may take, and write nothing."""
+    with working("trying it on some images") as show:
+        estimator = _make_estimator(options, results, show)
+        seconds = estimate_seconds(estimator, images.paths, options.time_budget)
+    parts = [f"{part} {_about(each)}" for part, each in seconds.items()]
+    print(f"{_about(sum(seconds.values()))}: {', '.join(parts)}")
+
+
+def _about(seconds: float) -> str:
+    """Write a rough duration."""
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"about {seconds / size:.0f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
+def _save(estimator: Any, results: ResultFolder) -> bool:
+    """Save a model for any machine; return whether its training is complete."""
+    # What belongs to this run is unset.
+    estimator.set_params(training__checkpoint=None, training__callbacks=None)
+    for encoder in estimator.encoder or []:
+        encoder.set_params(cache_dir=None)
+    estimator.save(results.model)
+    return not results.checkpoint.exists()  # `fit` removes it at its end
+
+
+def _make_estimator(
+    options: SimpleNamespace, results: ResultFolder, show: Callable[[str], None]
+) -> Any:
     """Make the estimator that the options describe."""
-    from sklearn_mfavb import CLIPFeatures, Reading, Training
+    from sklearn_mfavb import Reading, Training
     from sklearn_mfavb.training import TimeBudget
 
     cls = getattr(sklearn_mfavb, METHODS[options.method])
@@ -158,20 +208,12 @@ def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     for name in chosen.keys() - inspect.signature(cls).parameters.keys():
         value = chosen[name]
         raise ValueError(f"{name}={value} has no effect on --method {options.method}.")
-    encoder, callbacks = None, [_make_keeper(results)] if _leads() else []
+    callbacks = [_make_keeper(results, show)] if _leads() else []
     if options.time_budget is not None:
         callbacks.append(TimeBudget(options.time_budget))
-    if options.encoder is not None:
-        encoder = CLIPFeatures(
-            options.encoder,
-            options.encoder_weights,
-            cache_dir=os.path.abspath(options.encoder_cache or results.features),
-            device=options.device,
-            verbose=1,
-        )
     return cls(
         options.n_clusters,
-        encoder=encoder,
+        encoder=make_encoders(options, options.encoder_cache or results.features),
         reading=Reading(on_error=options.on_error),
         training=Training(checkpoint=results.checkpoint, callbacks=callbacks),
         device=options.device,
@@ -181,7 +223,7 @@ def _make_estimator(options: SimpleNamespace, results: ResultFolder) -> Any:
     )
 
 
-def _make_keeper(results: ResultFolder) -> Any:
+def _make_keeper(results: ResultFolder, show: Callable[[str], None]) -> Any:
     """Make the callback that keeps training until there are results.
 
     `fit` removes its checkpoint when training is complete, and what comes then may
@@ -191,9 +233,11 @@ def _make_keeper(results: ResultFolder) -> Any:
 
     class KeepTraining(Callback):
         def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+            show("training")
             results.last_checkpoint.unlink(missing_ok=True)  # an earlier stage's
 
         def on_train_end(self, net: Any, **kwargs: Any) -> None:
+            show("finding clusters")
             results.last_checkpoint.unlink(missing_ok=True)
             try:
                 os.link(results.checkpoint, results.last_checkpoint)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from fnmatch import fnmatch
+from glob import glob
 from pathlib import Path
 
 from sklearn_mfavb.command_line._options import say
@@ -18,7 +19,7 @@ class Images:
     """
 
     def __init__(self, words: Sequence[str]) -> None:
-        """Refuse what is not there. Images are not listed yet: that needs torch."""
+        """Refuse what is not there. Images are not listed yet."""
         entries = {os.path.abspath(entry) for word in words for entry in _expand(word)}
         self.folders = sorted(filter(os.path.isdir, entries))
         files = entries.difference(self.folders)
@@ -33,7 +34,7 @@ class Images:
         self, *, exclude: Sequence[str], on_error: str, out: Path | None = None
     ) -> None:
         """List the images, unless results in `out` would be among them next time."""
-        from sklearn_mfavb.images import list_images, summarize_ignored
+        from sklearn_mfavb.folders import list_images, summarize_ignored
 
         found, empty = set(self.paths), None
         for folder in self.folders:
@@ -79,9 +80,11 @@ class Images:
 
 
 def _expand(word: str) -> list[str]:
-    """Return what a word names: itself, or the lines of a list."""
+    """Return what a word names: itself, the lines of a list, or what fits a pattern."""
     if os.path.lexists(word):
         return [word]
+    if found := glob(word, recursive=True):  # where no shell has done it
+        return found
     if not word.startswith("@"):
         raise FileNotFoundError(f"There is no file or folder {word!r}.")
     text = Path(word[1:]).read_text("utf-8-sig", "surrogateescape")

@@ -1,20 +1,23 @@
 """The commands `predict` and `report`, which apply a saved model to images."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from zipfile import is_zipfile
 
 import click
 
 from sklearn_mfavb.command_line import _options as shared
 from sklearn_mfavb.command_line._images import Images
-from sklearn_mfavb.command_line._options import PATH, count, say, together
+from sklearn_mfavb.command_line._options import PATH, count, say, together, working
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
-    sort_files,
     write_page,
     write_results,
 )
+from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.naming import cluster_names
 
 _model_and_images = together(
     click.argument("model", type=PATH),
@@ -28,23 +31,28 @@ _model_and_images = together(
 )
 @_model_and_images
 @shared.results
+@shared.also
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
     """Assign images to the clusters of a saved model.
 
-    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, or @LIST, a
-    text file with one path a line.
+    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, patterns, or
+    @LIST, a text file with one path a line.
     """
     options = SimpleNamespace(**given)
     images, results = Images(options.paths), ResultFolder(options.out)
     results.check(overwrite=options.overwrite)
-    estimator = _load(options)
+    _check_model(options.model)
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     results.make()
+    estimator = _load(options)
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}
-    found = write_results(estimator, images, results, words=words, figures=figures)
-    sort_files(images.paths, found, results.path, options.sort)
+    found = write_results(
+        estimator, images, results, also=options.also, words=words, figures=figures
+    )
+    names = cluster_names(estimator)
+    sort_files(images.paths, names, found, results.path, options.sort)
 
 
 @click.command(
@@ -57,8 +65,8 @@ def predict(words: list[str], /, **given: Any) -> None:
 def report(**given: Any) -> None:
     """Write an HTML report for images and a saved model.
 
-    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, or @LIST, a
-    text file with one path a line.
+    MODEL is the model.mfavb of an earlier run. PATHS are folders, files, patterns, or
+    @LIST, a text file with one path a line.
     """
     options = SimpleNamespace(**given)
     images = Images(options.paths)
@@ -67,19 +75,30 @@ def report(**given: Any) -> None:
             f"--out {options.out} is there already. Choose another file, or add "
             "--overwrite to replace it."
         )
-    estimator = _load(options)
+    _check_model(options.model)
     images.find(exclude=options.exclude, on_error=options.on_error)
+    estimator = _load(options)
     write_page(estimator, images.paths, options.out, images.title, options.seed)
+
+
+def _check_model(model: Path) -> None:
+    """Refuse what is certainly no model, before torch is imported."""
+    if not model.exists():
+        raise FileNotFoundError(f"There is no model {str(model)!r}.")
+    if not is_zipfile(model):
+        raise ValueError(
+            f"{model} is not a model file: expected the model.mfavb that `cluster` "
+            "wrote."
+        )
 
 
 def _load(options: SimpleNamespace) -> Any:
     """Load the model, to read as the options say."""
-    if not os.path.exists(options.model):
-        raise FileNotFoundError(f"There is no model {str(options.model)!r}.")
     say(f"loading {options.model}")
-    from sklearn_mfavb.persistence import load
+    with working("loading the model"):
+        from sklearn_mfavb.persistence import load
 
-    estimator = load(options.model, device=options.device)
+        estimator = load(options.model, device=options.device)
     estimator.set_params(reading__on_error=options.on_error)
     if options.encoder_cache is not None:
         encoders = estimator.model_.encoders

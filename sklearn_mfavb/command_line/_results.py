@@ -1,24 +1,33 @@
-"""What commands leave: tables, figures, a page, and sorted files."""
+"""What commands leave: tables, figures and a page."""
 
-import csv
 import json
 import os
 import platform
 import shlex
-import shutil
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from math import isnan
+from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from sklearn_mfavb.command_line._images import Images
-from sklearn_mfavb.command_line._options import PROGRAM, count, say
-from sklearn_mfavb.files import free_path, numbered, replace_file
+from sklearn_mfavb.command_line._options import (
+    PROGRAM,
+    count,
+    say,
+    say_of_files,
+    working,
+)
+from sklearn_mfavb.command_line._tables import (
+    tabulate,
+    write_also,
+    write_rows,
+    write_table,
+    write_text,
+)
+from sklearn_mfavb.naming import cluster_names
 
-_MOST_SHOWN = 10  # files that were skipped; skipped.csv has all
+_MOST_COMPARED = 20_000  # images that k-means labels, to compare
 
 
 class ResultFolder:
@@ -90,28 +99,26 @@ def write_results(
     images: Images,
     results: ResultFolder,
     *,
+    also: Sequence[str],
     words: Sequence[str],
     figures: dict[str, Any],
 ) -> Any:
     """Label images, write tables and figures, print them in short, return findings."""
-    from sklearn_mfavb.inspection import gather_findings
-    from sklearn_mfavb.persistence import library_versions
+    with working("labeling the images"):
+        from sklearn_mfavb.inspection import gather_findings
+        from sklearn_mfavb.persistence import library_versions
 
-    found = gather_findings(estimator, images.paths, with_score=True)
-    labels, n_clusters = found.labels.tolist(), found.probabilities.shape[1]
-    sizes = [labels.count(cluster) for cluster in range(n_clusters)]
-    n_outliers = int(found.is_outlier.sum())
+        found = gather_findings(estimator, images.paths, with_score=True)
+        figures = {**figures, "kmeans": compare_with_kmeans(estimator, found)}
     names = [images.name(path) for path in images.paths]
     unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
     ignored = {images.name(path): why for path, why in images.ignored.items()}
-    surest = zip(names, labels, found.probabilities.max(axis=1), strict=True)
-    rows = (
-        (name, "", "") if isnan(probability) else (name, label, f"{probability:.6f}")
-        for name, label, probability in surest
-    )
-    write_table(results.path / "clusters.csv", ("path", "cluster", "probability"), rows)
+    rows = tabulate(found, names, cluster_names(estimator))
+    write_rows(results.path / "clusters.csv", rows)
+    write_also(results.path, also, rows, found)
     left_out = sorted({**unreadable, **ignored}.items())
     write_table(results.path / "skipped.csv", ("path", "reason"), left_out)
+    labels, n_clusters = found.labels.tolist(), found.probabilities.shape[1]
     summary = {
         "command": shlex.join([PROGRAM, *words]),
         "folder": images.root,
@@ -120,10 +127,10 @@ def write_results(
         "n_images": len(labels) - len(unreadable),
         "n_clusters": n_clusters,
         "n_clusters_scores": estimator.n_clusters_scores_,
-        "n_outliers": n_outliers,
+        "n_outliers": int(found.is_outlier.sum()),
         "n_skipped": len(unreadable),
         "n_ignored": len(ignored),
-        "sizes": sizes,
+        "sizes": [labels.count(cluster) for cluster in range(n_clusters)],
         "score": found.score,
         "seconds": time.monotonic() - results.began_at,
         **figures,
@@ -131,110 +138,62 @@ def write_results(
     }
     # What JSON does not have, such as the settings of an encoder, is written as text.
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
-    _write_text(results.path / "result.json", text + "\n")
-    if unreadable:
-        lines = [f"  {name!r}: {why}" for name, why in sorted(unreadable.items())]
-        if len(lines) > _MOST_SHOWN:
-            n_more = len(lines) - _MOST_SHOWN
-            lines[_MOST_SHOWN:] = [f"  and {n_more:,} more: see skipped.csv"]
-        say("\n".join([f"{count(len(unreadable), 'file')} skipped:", *lines]))
-    others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
-    space = "pixels" if estimator.encoder is None else "features"
-    print(
-        f"{count(sum(sizes), 'image')} in {n_clusters:,} clusters of {min(sizes):,} to "
-        f"{max(sizes):,}{others}; neighbor agreement {found.score:.2f} "
-        f"(0 = chance, 1 = perfect; by {space})"
-    )
+    write_text(results.path / "result.json", text + "\n")
+    say_of_files("skipped", unreadable, rest=": see skipped.csv")
+    _print_summary(summary, "pixels" if estimator.encoder is None else "features")
     print(f"results: {results.path}")
     return found
+
+
+def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
+    """Compare labels with those of k-means on the same features or pixels.
+
+    Of many images some are compared. None: there is nothing to compare.
+    """
+    import numpy as np
+    from sklearn.cluster import KMeans
+    from sklearn.metrics import adjusted_rand_score
+
+    from sklearn_mfavb import KMeansClustering
+    from sklearn_mfavb.estimators import comparable_rows
+
+    n_clusters, members = estimator.n_clusters_, np.flatnonzero(found.labels >= 0)
+    members = members[:: -(-len(members) // _MOST_COMPARED) or 1]
+    if isinstance(estimator, KMeansClustering) or len(members) < n_clusters:
+        return None
+    rows = comparable_rows(found.inputs, estimator._runtime())[members]
+    began_at = time.monotonic()
+    labels = KMeans(n_clusters, n_init=10, random_state=0).fit_predict(rows)
+    return {
+        "seconds": time.monotonic() - began_at,
+        "agreement": float(adjusted_rand_score(found.labels[members], labels)),
+    }
+
+
+def _print_summary(summary: dict[str, Any], space: str) -> None:
+    """Print the clusters in a line, and in another what k-means finds."""
+    sizes, kmeans = summary["sizes"], summary["kmeans"]
+    n_outliers = summary["n_outliers"]
+    others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
+    print(
+        f"{count(sum(sizes), 'image')} in {len(sizes):,} clusters of {min(sizes):,} to "
+        f"{max(sizes):,}{others}; neighbor agreement {summary['score']:.2f} "
+        f"(0 = chance, 1 = perfect; by {space})"
+    )
+    if kmeans is not None:
+        print(
+            f"k-means on the same {space} took {kmeans['seconds']:.1f} s; agreement "
+            f"with these clusters {kmeans['agreement']:.2f} (adjusted Rand index: "
+            "0 = chance, 1 = the same)"
+        )
 
 
 def write_page(estimator: Any, X: Any, page: Path, name: str, seed: int) -> None:
     """Write the report on images, or on what was found in them."""
     from sklearn_mfavb.report import write_report
 
+    title = f"Clusters of {name}"
     say("writing the report")
-    write_report(estimator, X, page, title=f"Clusters of {name}", random_state=seed)
+    with working("writing the report"):
+        write_report(estimator, X, page, title=title, random_state=seed)
     print(f"report: {page}")
-
-
-def write_table(
-    path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]
-) -> None:
-    """Write a table whose first column names files.
-
-    Spreadsheets take text that begins with = + - or @ for a formula: such names are
-    written ``./=name``, which is the same file.
-    """
-    lines: list[str] = []
-    sink: Any = SimpleNamespace(write=lines.append)
-    writer = csv.writer(sink)  # with the line ends of csv: else \r is not quoted
-    writer.writerow(header)
-    for name, *values in rows:
-        writer.writerow([f"./{name}" if name[0] in "=+-@\t\r" else name, *values])
-    _write_text(path, "".join(line.removesuffix("\r\n") + "\n" for line in lines))
-
-
-def _write_text(path: Path, text: str) -> None:
-    r"""Write UTF-8; bytes of a name that is not UTF-8 are written ``\udc..``."""
-    with replace_file(path) as file:
-        file.write(text.encode("utf-8", "backslashreplace"))
-
-
-def sort_files(paths: Sequence[str], found: Any, out: Path, how: str | None) -> None:
-    """Copy or link files into a folder for each cluster; None sorts nothing.
-
-    The folder of all appears when it is complete. One of an earlier run stays: the new
-    one has the next free name. Outliers have a folder too; files that were skipped are
-    left out.
-    """
-    if how is None:
-        return
-    place = shutil.copy2 if how == "copy" else _link
-    try:
-        # What is left of it is removed: of links, not what they lead to.
-        with tempfile.TemporaryDirectory(prefix=".mfavb-", dir=out) as unfinished:
-            whole = Path(unfinished, "clusters")
-            for path, copy in _places(whole, paths, found):
-                place(path, copy)
-            target = whole.rename(free_path(out / "clusters"))
-    except OSError as error:
-        error.add_note(f"All other results are in {out}")
-        raise
-    print(f"sorted: {target}")
-
-
-def _places(
-    whole: Path, paths: Sequence[str], found: Any
-) -> Iterator[tuple[str, Path]]:
-    """Make the folders of clusters, and choose a free name for each file in them.
-
-    Capital letters count as small ones: file systems may not tell them apart.
-    """
-    from tqdm.auto import tqdm
-
-    n_clusters = found.probabilities.shape[1]
-    width = len(str(n_clusters - 1))  # zeros in front keep folders in order
-    folders = [whole / f"{label:0{width}}" for label in range(n_clusters)]
-    for folder in folders:
-        folder.mkdir(parents=True)
-    taken: set[tuple[int, str]] = set()
-    if found.is_outlier.any():
-        folders.append(whole / "outliers")  # at the place of their label, -1
-        folders[-1].mkdir()
-    in_folders = (found.labels >= 0) | found.is_outlier
-    pairs = zip(paths, found.labels, in_folders, strict=True)
-    members = [(path, label) for path, label, is_in in pairs if is_in]
-    for path, label in tqdm(members, desc="sort", unit="file"):
-        names = numbered(os.path.basename(path))
-        name = next(each for each in names if (label, each.casefold()) not in taken)
-        taken.add((label, name.casefold()))
-        yield path, folders[label] / name
-
-
-def _link(path: str, target: Path) -> None:
-    """Link a file by its path, or by its content where systems allow no other."""
-    try:
-        target.symlink_to(path)
-    except OSError:
-        os.link(path, target)

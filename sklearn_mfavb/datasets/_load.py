@@ -26,7 +26,7 @@ class LabeledImages(NamedTuple):
     target_names : list of str
         The name of each class.
     source : str
-        What was read from where, to be stated beside results.
+        What was read from where, to report with results.
     features : mapping of str to ndarray of shape (n_samples, ...)
         What was stored with the images by name, such as their embeddings; often empty.
     """

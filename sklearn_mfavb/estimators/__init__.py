@@ -5,6 +5,7 @@ from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._cc import ContrastiveClustering
 from sklearn_mfavb.estimators._cueco import CueCoClustering
 from sklearn_mfavb.estimators._inputs import (
+    comparable_rows,
     open_inputs,
     resolve_image_size,
     score_labels,
@@ -28,6 +29,7 @@ __all__ = [
     "SCANClustering",
     "VTCCClustering",
     "as_augmentation",
+    "comparable_rows",
     "draw_image_views",
     "open_inputs",
     "resolve_image_size",

@@ -16,6 +16,7 @@ from sklearn.base import (
     _fit_context,
     clone,
 )
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -31,6 +32,7 @@ from sklearn_mfavb.estimators._fit import (
 )
 from sklearn_mfavb.estimators._inputs import (
     find_n_clusters,
+    fingerprint_inputs,
     make_dataset,
     open_inputs,
     resolve_image_size,
@@ -40,8 +42,17 @@ from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.estimators._stream import predict_batches
 from sklearn_mfavb.estimators._views import as_augmentation
-from sklearn_mfavb.features import FrozenEncoder, fit_encoders, is_precomputed
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.features import (
+    FrozenEncoder,
+    as_transformer,
+    embed_words,
+    fit_encoders,
+    is_precomputed,
+    take_places,
+)
+from sklearn_mfavb.images import ImageDataset, ImageSource, Reading
+from sklearn_mfavb.naming import numbered_names
+from sklearn_mfavb.neighbors import cosine_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
@@ -56,6 +67,7 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.words import Words, propose_names, read_words
 
 Rows = NDArray[np.float32]
 
@@ -79,6 +91,7 @@ class BaseImageClusterer(
 
     _short_forms: ClassVar[dict[str, Any]] = {
         "augmentation": as_augmentation,
+        "encoder": as_transformer,
         "positives": Neighbors.of,
     }
 
@@ -101,8 +114,13 @@ class BaseImageClusterer(
     balance: float | Literal["auto"] = "auto"  # of the sizes of clusters in a mixture
 
     labels_: NDArray[np.int64]
+    embedding_: Rows
+    probabilities_: Rows
+    features_: Rows | None
     n_clusters_: int
     n_clusters_scores_: dict[int, list[float]] | None
+    cluster_names_: list[str]
+    cluster_features_: Rows
     model_: ClusteringModel
     image_size_: tuple[int, int] | None
     history_: list[dict[str, Any]]
@@ -305,9 +323,78 @@ class BaseImageClusterer(
             At most 1; higher is better, and 0 is chance.
         """
         dataset = self._open(X, features)
-        return score_labels(self._label(dataset), dataset, self._runtime())
+        labels, _, _ = self._find(dataset)
+        return score_labels(labels, dataset, self._runtime())
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def kneighbors(
+        self,
+        X: Any = None,
+        n_neighbors: int = 5,
+        return_distance: bool = True,
+        *,
+        features: Any = None,
+    ) -> tuple[Rows, NDArray[np.int64]] | NDArray[np.int64]:
+        """Find the training images that are most like some images.
+
+        Images are compared by the cosine of their embeddings.
+
+        Parameters
+        ----------
+        X : array-like, path or sequence, default=None
+            Images or features, as for `fit`. None: the training images, where an image
+            is not its own neighbor.
+        n_neighbors : int, default=5
+            Number of neighbors of each image.
+        return_distance : bool, default=True
+            Whether to return distances too.
+        features : array-like of shape (n_samples, n_features), default=None
+            Features of the images in X, as for `fit`.
+
+        Returns
+        -------
+        distances : ndarray of float32 of shape (n_samples, n_neighbors)
+            Cosine distances, from 0 to 2, the nearest first; NaN for files that were
+            skipped. Only if `return_distance` is True.
+        indices : ndarray of int64 of shape (n_samples, n_neighbors)
+            Training images, as in `labels_` and `paths_`; -1 for files that were
+            skipped.
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted, or its embeddings were not saved.
+        ValueError
+            If there are fewer training images than `n_neighbors`.
+
+        Examples
+        --------
+        >>> from sklearn_mfavb import MFAVBClustering
+        >>> from sklearn_mfavb.datasets import make_shape_images
+        >>> images, _ = make_shape_images(60, image_size=8, random_state=0)
+        >>> clusterer = MFAVBClustering(3, max_epochs=2, random_state=0).fit(images)
+        >>> distances, indices = clusterer.kneighbors(images[:4])
+        >>> distances.shape, indices[:, 0]  # the nearest is the image itself
+        ((4, 5), array([0, 1, 2, 3]))
+        """
+        check_is_fitted(self)
+        if not hasattr(self, "embedding_"):
+            raise NotFittedError(
+                "kneighbors compares images with those passed to fit, whose embeddings "
+                "were not saved: save with embeddings=True, or fit again."
+            )
+        queries = None
+        if X is not None or features is not None:
+            _, _, queries = self._find(self._open(X, features))
+        distances, indices = cosine_neighbors(self.embedding_, n_neighbors, queries)
+        return (distances, indices) if return_distance else indices
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        encoder: bool = True,
+        embeddings: bool = True,
+    ) -> None:
         """Write the fitted estimator to a file that `sklearn_mfavb.load` reads.
 
         The file holds numbers and plain values (safetensors and JSON) and no code,
@@ -319,6 +406,14 @@ class BaseImageClusterer(
         ----------
         path : str or path-like
             The file. An existing one is replaced once the new one is complete.
+        encoder : bool, default=True
+            Whether to write the weights of encoders, 172 MB for OpenAI's ViT-B/16.
+            Without them, `predict` of the loaded estimator looks for the encoder where
+            `fit` found it, by its name or file, and checks the weights.
+        embeddings : bool, default=True
+            Whether to write `embedding_`, `probabilities_` and `features_`, 4 bytes for
+            each number. Without them, a loaded estimator has no `kneighbors`, and
+            embeds the training images again for Displays, the report and `score`.
 
         Raises
         ------
@@ -338,7 +433,7 @@ class BaseImageClusterer(
         from sklearn_mfavb.persistence import save_estimator
 
         if rank() == 0:
-            save_estimator(self, path)
+            save_estimator(self, path, encoder=encoder, embeddings=embeddings)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the embedding's entries: the class and a number.
@@ -355,22 +450,63 @@ class BaseImageClusterer(
         is_table = hasattr(self, "n_features_in_")
         return super().get_feature_names_out(input_features if is_table else None)
 
+    def name_clusters(self, words: Words = None) -> Self:
+        """Propose a name for every cluster: a word that tells it from the others.
+
+        The text tower of the first encoder that has one compares words with
+        ``cluster_features_``; see `sklearn_mfavb.words.score_words`. On a CPU this
+        takes a minute, unless the encoder's ``cache_dir`` has the features of words.
+
+        Parameters
+        ----------
+        words : str, path-like or sequence of str, default=None
+            A text file in UTF-8 with one word or phrase a line, or a list of words;
+            None stands for 3,610 nouns of things, animals, plants, food and places.
+
+        Returns
+        -------
+        self : object
+            With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
+            open_clip, with the weights of its text tower.
+
+        Raises
+        ------
+        OSError
+            If a file cannot be opened, or the text tower cannot be obtained.
+        ValueError
+            If there are no words, one is there twice, or a file is not UTF-8.
+        """
+        check_is_fitted(self)
+        checked, start = read_words(words), 0
+        names = numbered_names(self.n_clusters_)
+        for each in self.model_.encoders:
+            own = self.cluster_features_[:, start : start + each.feature_dim]
+            rows = embed_words(each.transformer, checked, verbose=self.verbose)
+            if rows is not None:
+                names = propose_names(own, rows, checked)
+                break
+            start += each.feature_dim
+        self.cluster_names_ = names
+        return self
+
     def _fit(self, X: Any, features: Any) -> Rows:
         """Fit, and return the embeddings; a failure leaves everything as it was."""
         before = dict(vars(self))
         try:
             with torch.inference_mode(mode=False), joint_fit():
                 dataset, encoders = self._read(X, features)
-                embedding = self._train(dataset, encoders)
+                self._train(dataset, encoders)
         except BaseException:
             self.__dict__ = before
             raise
         warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
-        return dataset.expand(embedding)
+        return self.embedding_
 
     def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
         """Open and encode what was passed to `fit`, and count the clusters."""
         X, source, features = open_inputs(self, X, features, image_format=None)
+        if source is not None:
+            _ = source.fingerprint  # now, so that files which change later are noticed
         looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
         if self.encoder is None and not looks:
             raise ValueError(
@@ -382,7 +518,9 @@ class BaseImageClusterer(
         if source is not None and size is not None:
             source.keep(size)  # one decoding serves the encoders and the network
             if is_precomputed(self.encoder):
-                source.verify(size)  # features of broken files are not to count
+                source.verify(
+                    size, verbose=self.verbose
+                )  # features of broken files are not to count
         asked = None if self.n_clusters == "auto" else self.n_clusters
         encoders, rows = fit_encoders(
             self.encoder,
@@ -393,9 +531,15 @@ class BaseImageClusterer(
             device=self.device,
             verbose=self.verbose,
         )
-        dataset = make_dataset(source, size, rows, asked or 1)
+        dataset = make_dataset(source, size, rows, asked or 1, self.verbose)
+        own = self._features_of_user(dataset)
+        self._fingerprint = fingerprint_inputs(source, own)
         self._count_clusters(dataset)
         return dataset, encoders
+
+    def _features_of_user(self, dataset: ImageDataset) -> Any:
+        """Return features that were passed, and not computed by an encoder."""
+        return dataset.features if is_precomputed(self.encoder) else None
 
     def _count_clusters(self, dataset: ImageDataset) -> None:
         """Take over the number of clusters, or look for it."""
@@ -408,8 +552,8 @@ class BaseImageClusterer(
                 dataset, runtime
             )
 
-    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> Rows:
-        """Fit a model, take over what it learned, and return the embeddings."""
+    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> None:
+        """Fit a model, and take over what it learned."""
         source, training = dataset.source, self._group("training")
         device = resolve_device(self.device)
         inference = self._runtime(device)
@@ -452,24 +596,61 @@ class BaseImageClusterer(
         self.n_iter_ = len(self.history_)
         self.max_epochs_ = len(earlier) + result.max_epochs
         self.image_size_ = dataset.size
-        self.labels_ = self._label(dataset, result.embedding)
+        probabilities = self.model_.assign(result.embedding, inference)
+        self.labels_ = self._label(dataset, result.embedding, probabilities)
+        self.embedding_ = dataset.expand(result.embedding)
+        self.probabilities_ = dataset.expand(probabilities)
+        rows = None if is_precomputed(self.encoder) else dataset.features
+        self.features_ = None if rows is None else dataset.expand(rows.numpy())
         self.paths_ = None if source is None else source.paths
         self.skipped_ = {} if source is None else dict(source.unreadable)
+        self.cluster_names_ = numbered_names(self.n_clusters_)
+        self.cluster_features_ = self.model_.mean_features(
+            dataset, self.labels_, self.n_clusters_
+        )
         if checkpoint is not None:
             checkpoint.close()
-        return result.embedding
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
-        """Read and encode new images as `fit` did."""
+        """Read and encode images as `fit` did; those of `fit` are encoded already."""
         check_is_fitted(self)
         model = self.model_
-        opened = open_inputs(
+        X, source, features = open_inputs(
             self, X, features, image_format=model.image_format, reset=False
         )
-        return model.encode(*opened)
+        kept = getattr(self, "features_", None)
+        if kept is not None and features is None and source and self._knows(source):
+            source.unreadable.update(self.skipped_)
+            return ImageDataset(source, self.image_size_, None, kept)
+        take_places(model.encoders, self.encoder)
+        return model.encode(X, source, features)
+
+    def _knows(self, source: ImageSource | None, rows: Any = None) -> bool:
+        """Whether `fit` was given these images and features, and none has changed."""
+        known = getattr(self, "_fingerprint", None)
+        n_images = len(rows if source is None else source)
+        if known is None or n_images != len(self.labels_):
+            return False
+        return fingerprint_inputs(source, rows) == known
+
+    def _find(self, dataset: ImageDataset) -> tuple[NDArray[np.int64], Rows, Rows]:
+        """Return labels, probabilities and embeddings; what `fit` found is kept."""
+        source = dataset.source
+        if self._knows(source, self._features_of_user(dataset)):
+            if source is not None:
+                source.unreadable.update(self.skipped_)
+            return self.labels_, self.probabilities_, self.embedding_
+        model, runtime = self.model_, self._runtime()
+        embedding = model.embed(dataset, runtime)
+        probabilities = model.assign(embedding, runtime)
+        labels = self._label(dataset, embedding, probabilities)
+        return labels, dataset.expand(probabilities), dataset.expand(embedding)
 
     def _label(
-        self, dataset: ImageDataset, embedding: Rows | None = None
+        self,
+        dataset: ImageDataset,
+        embedding: Rows | None = None,
+        probabilities: Rows | None = None,
     ) -> NDArray[np.int64]:
         """Return the likeliest cluster of every image; -1 for outliers and skipped."""
         model, runtime = self.model_, self._runtime()
@@ -477,11 +658,12 @@ class BaseImageClusterer(
         has_outliers = threshold > -np.inf
         if embedding is None and has_outliers:  # one pass serves labels and scores
             embedding = model.embed(dataset, runtime)
-        probabilities = (
-            model.probabilities(dataset, runtime)
-            if embedding is None
-            else model.assign(embedding, runtime)
-        )
+        if probabilities is None:
+            probabilities = (
+                model.probabilities(dataset, runtime)
+                if embedding is None
+                else model.assign(embedding, runtime)
+            )
         labels = probabilities.argmax(axis=1).astype(np.float32)
         if has_outliers:
             scores = model.score_samples(dataset, runtime, embedding)

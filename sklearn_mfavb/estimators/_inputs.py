@@ -1,10 +1,12 @@
 """What users pass to an estimator, opened: images, features, or both."""
 
+import hashlib
 from numbers import Integral
 from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
@@ -27,6 +29,7 @@ from sklearn_mfavb.training import Runtime, apply_to_views
 _LONGEST_AUTO_SIDE = 64
 _SCORE_NEIGHBORS = 10
 _SCORE_SIDE = 16  # pixels
+_BLOCK_ROWS = 4096
 
 Opened = tuple[Any, ImageSource | None, Any]
 
@@ -128,6 +131,7 @@ def make_dataset(
     size: tuple[int, int] | None,
     rows: NDArray[np.float32] | None,
     n_clusters: int,
+    verbose: int = 0,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
     if source is None:
@@ -135,7 +139,7 @@ def make_dataset(
         unreadable: dict[int, str] = {}
     else:
         if size is not None:
-            source.verify(size)
+            source.verify(size, verbose=verbose)
         unreadable = source.unreadable
         indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
     if len(indices) < n_clusters:
@@ -144,7 +148,21 @@ def make_dataset(
             f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
             "give more images or ask for fewer clusters."
         )
-    return ImageDataset(source, size, indices, None if rows is None else rows[indices])
+    if rows is not None and len(indices) < len(rows):
+        rows = rows[indices]
+    return ImageDataset(source, size, indices, rows)
+
+
+def fingerprint_inputs(source: ImageSource | None, features: Any) -> str | None:
+    """Identify images, and features that a user passed; None if images may change."""
+    of_images = "" if source is None else source.fingerprint
+    if of_images is None or features is None:
+        return of_images or None
+    digest = hashlib.blake2b(of_images.encode(), digest_size=16)
+    for block in gen_batches(len(features), _BLOCK_ROWS):
+        rows = features[block]  # NaN stands for files that cannot be read
+        digest.update(rows[rows[:, 0].isfinite()].numpy().data)
+    return digest.hexdigest()
 
 
 def score_labels(
@@ -157,7 +175,7 @@ def score_labels(
         if source is not None and len(source.unreadable) == len(labels):
             raise ValueError(f"None of the {len(labels)} images can be read.")
         return 0.0  # all are outliers
-    rows = _comparable_rows(dataset, runtime)
+    rows = comparable_rows(dataset, runtime)
     neighbors = nearest_neighbors(rows[members], _SCORE_NEIGHBORS)
     return neighbor_agreement(labels[members], neighbors)
 
@@ -173,12 +191,12 @@ def find_n_clusters(
         )
     # The same rows in every fit, so that one which is resumed finds the same number.
     selector = NClustersSelector(random_state=0)
-    selector.fit(_comparable_rows(dataset, runtime))
+    selector.fit(comparable_rows(dataset, runtime))
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))
 
 
-def _comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
+def comparable_rows(dataset: ImageDataset, runtime: Runtime) -> NDArray[np.float32]:
     """Return features of the images, or their pixels if there are none."""
     if dataset.features is not None:
         return dataset.features.numpy()

@@ -112,6 +112,19 @@ class ClusteringModel:
             rows = self.embed(dataset, runtime) if embedding is None else embedding
         return self.outliers(torch.from_numpy(rows).to(self.device)).cpu().numpy()
 
+    def mean_features(
+        self, dataset: ImageDataset, labels: NDArray[np.int64], n_clusters: int
+    ) -> Rows:
+        """Average unit features by cluster, (n_clusters, n_features); NaN without."""
+        n_features = sum(self.view_shape.feature_dims)
+        means = np.full((n_clusters, n_features), np.nan, dtype=np.float32)
+        if dataset.features is not None:
+            rows, own = dataset.features.numpy(), labels[dataset.indices]
+            for cluster in np.unique(own[own >= 0]):
+                members = restore_features(self.encoders, rows[own == cluster])
+                means[cluster] = members.mean(axis=0)
+        return means
+
     def __getstate__(self) -> dict[str, Any]:
         """Pickle networks on the CPU, so that a machine without a GPU can load them."""
         names = ("network", "assigner", "outliers")

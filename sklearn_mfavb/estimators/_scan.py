@@ -153,11 +153,21 @@ class SCANClustering(BaseImageClusterer):
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for outliers, and for files that
         were skipped.
+    embedding_ : ndarray of float32 of shape (n_samples, embed_dim)
+        Embeddings of the images passed to `fit`; NaN for files that were skipped.
+    probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
+        Probabilities of the clusters for these images; NaN for skipped files.
+    features_ : ndarray of float32 of shape (n_samples, n_features) or None
+        Their features, centered and scaled; None unless an encoder computed them.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None
         Scores of every number that was tried, by the criteria of `NClustersSelector`;
         None if the number was given.
+    cluster_names_ : list of str
+        "cluster 0" and so on, until `name_clusters` has proposed names.
+    cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
+        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict

@@ -72,7 +72,7 @@ class VTCCClustering(BaseImageClusterer):
         Weight of the term that keeps clusters equally large while the network learns,
         and (up to 1) extent to which a mixture has clusters of equal size. ``"auto"``:
         weight 1, and of several mixtures, with and without equal sizes, the one that
-        neighbors confirm best (`sklearn_mfavb.assignment.fit_sizes`).
+        fits best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"auto", "mixture", "kmeans", "head"} or estimator, default="auto"
         What labels an embedding when training is over. ``"head"``: the cluster head of
         lowest loss, as in the paper. ``"mixture"``: a Gaussian mixture, see
@@ -123,11 +123,21 @@ class VTCCClustering(BaseImageClusterer):
     labels_ : ndarray of int64 of shape (n_samples,)
         Cluster of every image passed to `fit`; -1 for outliers, and for files that
         were skipped.
+    embedding_ : ndarray of float32 of shape (n_samples, embed_dim)
+        Embeddings of the images passed to `fit`; NaN for files that were skipped.
+    probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
+        Probabilities of the clusters for these images; NaN for skipped files.
+    features_ : ndarray of float32 of shape (n_samples, n_features) or None
+        Their features, centered and scaled; None unless an encoder computed them.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None
         Scores of every number that was tried, by the criteria of `NClustersSelector`;
         None if the number was given.
+    cluster_names_ : list of str
+        "cluster 0" and so on, until `name_clusters` has proposed names.
+    cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
+        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict

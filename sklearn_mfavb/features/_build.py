@@ -1,5 +1,6 @@
 """From the name of an encoder to the encoder, and what tells encoders apart."""
 
+import difflib
 import hashlib
 import os
 import re
@@ -22,7 +23,7 @@ CPU = torch.device("cpu")
 # Raise it when this package changes what an encoder makes of an image.
 FORMAT = 2
 
-HUB_TIMEOUT = 10  # seconds to answer
+HUB_TIMEOUT = 5  # seconds to answer
 
 Pretrained = str | os.PathLike[str] | bool | None
 
@@ -33,7 +34,7 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
     name = find_library(model)
     library = LIBRARIES[name]
     with isolated(0, CPU), CPU:
-        tag = None if is_file(pretrained) else _find_tag(library, model, pretrained)
+        tag = None if is_file(pretrained) else find_tag(library, model, pretrained)
         described = library.describe(model, tag)
         if tag is None:
             path = os.fspath(pretrained)  # type: ignore[arg-type]
@@ -48,10 +49,46 @@ def load_encoder(model: str, pretrained: Pretrained = None) -> Encoder:
         )
 
 
-def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
-    """Build what `CLIPFeatures.get_state` told of, with random weights; or raise."""
+def find_encoder(
+    model: str, pretrained: Pretrained, told: Mapping[str, Any]
+) -> Encoder:
+    """Build the encoder that a saved model leaves out, by its name or file."""
+    try:
+        encoder = load_encoder(model, pretrained)
+        if fingerprint_weights(encoder.state_dict()) != told["weights"]:
+            raise ValueError("These are other weights than those of the fit.")
+    except (OSError, ValueError) as error:
+        text = (
+            f"The encoder {model!r} was left out of the saved model, and is not found "
+            f"with pretrained={pretrained!r}: {error} Pass the path of its weights, "
+            "estimator.set_params(encoder__pretrained='weights.pt'), or the folder of "
+            "a cache of these images, estimator.set_params(encoder__cache_dir='cache')."
+        )
+        raise (OSError if isinstance(error, OSError) else ValueError)(text) from error
+    encoder.preprocessing = Preprocessing(**told["preprocessing"])
+    encoder.fingerprint = told["fingerprint"]
+    return encoder
+
+
+def fingerprint_weights(weights: Mapping[str, Tensor]) -> str:
+    """Identify weights by names and content, whatever file they came from."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\0".encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def check_description(told: Mapping[str, Any]) -> None:
+    """Raise for what `CLIPFeatures.get_state` does not tell."""
+    Preprocessing(**told["preprocessing"])
     if not re.fullmatch("[0-9a-f]{32}", told["fingerprint"]):  # names a cache's folder
         raise ValueError(f"{told['fingerprint']!r} does not describe an encoder.")
+
+
+def rebuild_encoder(told: Mapping[str, Any]) -> Encoder:
+    """Build what `CLIPFeatures.get_state` told of, with random weights; or raise."""
+    check_description(told)
     arguments = dict(told["architecture"])
     library = LIBRARIES[arguments.pop("library")]
     preprocessing = Preprocessing(**told["preprocessing"])
@@ -132,43 +169,48 @@ def load_weights(
 
 def download_tower(library: Library, model: str, tag: str) -> nn.Module:
     """Build a tower with the weights of a tag; raise OSError if that fails."""
-    try:
-        with _hub_tried_once():
+    with _hub_tried_once() as out_of_reach:
+        try:
             return library.download(model, tag)
-    # Networks, disks and hubs fail in ways of their own.
-    except Exception as error:
-        raise OSError(
-            f"The weights pretrained={tag!r} of model={model!r} cannot be obtained: "
-            f"{error} Without a connection, pass the path of a file: "
-            "pretrained='weights.pt'."
-        ) from error
+        # Networks, disks and hubs fail in ways of their own.
+        except Exception as error:
+            raise OSError(
+                f"The weights pretrained={tag!r} of model={model!r} cannot be "
+                f"obtained: {out_of_reach or error}\nWithout a connection, pass the "
+                "path of a file: pretrained='weights.pt'."
+            ) from error
 
 
 @contextmanager
-def _hub_tried_once() -> Iterator[None]:
-    """Let a hub that is out of reach be so at once; what is kept here is found."""
+def _hub_tried_once() -> Iterator[str]:
+    """Let a hub that is out of reach be so at once; what is kept here is found.
+
+    Yields why nothing can be downloaded; empty if the hub answers.
+    """
     # The libraries themselves would try for 50 s, with a warning for every time.
     from huggingface_hub import constants, get_session
 
-    before = constants.HF_HUB_OFFLINE
+    before, out_of_reach = constants.HF_HUB_OFFLINE, ""
     try:
         get_session().head(constants.ENDPOINT, timeout=HUB_TIMEOUT)
     # What it raises depends on the version of the hub's library.
     except Exception:
         constants.HF_HUB_OFFLINE = True
+        out_of_reach = f"{constants.ENDPOINT} cannot be reached."
     try:
-        yield
+        yield out_of_reach
     finally:
         constants.HF_HUB_OFFLINE = before
 
 
-def _find_tag(library: Library, model: str, pretrained: Any) -> str:
+def find_tag(library: Library, model: str, pretrained: Any) -> str:
     """Return the tag that is meant, if the library knows it."""
     tags = library.tags(model)
     tag = library.default_tag(model) if pretrained in (True, None) else pretrained
     if tag not in tags:
+        similar = difflib.get_close_matches(str(tag), tags, n=5, cutoff=0) or ["none"]
         raise ValueError(
-            f"pretrained={pretrained!r} is neither a tag nor the path of a file; known "
-            f"tags of model={model!r}: {', '.join(tags) if tags else 'none'}."
+            f"pretrained={pretrained!r} is neither a tag nor the path of a file; "
+            f"similar tags of model={model!r}: {', '.join(similar)}."
         )
     return tag

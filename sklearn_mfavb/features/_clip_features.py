@@ -19,7 +19,10 @@ from torch import Tensor
 
 from sklearn_mfavb.features._build import (
     Pretrained,
+    check_description,
+    find_encoder,
     fingerprint_encoder,
+    fingerprint_weights,
     load_encoder,
     load_weights,
     rebuild_encoder,
@@ -122,6 +125,9 @@ class CLIPFeatures(
     encoder_: Encoder
     image_format_: ImageFormat
 
+    # What `get_state` told of weights that a saved model leaves out.
+    _left_out: dict[str, Any] | None = None
+
     _groups: ClassVar = {"reading": Reading}
 
     _parameter_constraints: ClassVar[dict] = {
@@ -207,26 +213,52 @@ class CLIPFeatures(
         self._validate_params()
         device = resolve_device(self.device)
         if not self._has_encoder():
-            self.encoder_ = load_encoder(self.model, self.pretrained)
+            told = self._left_out
+            self.encoder_ = (
+                load_encoder(self.model, self.pretrained)
+                if told is None
+                else find_encoder(self.model, self.pretrained, told)
+            )
             self._built_from = (self.model, self.pretrained)
         return self.encoder_.to(device)
 
-    def get_state(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """Return the encoder as values for JSON and tensors, to save without pickle."""
+    def get_state(
+        self, *, leave_out: bool = False
+    ) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """Return the encoder as values for JSON and tensors, to save without pickle.
+
+        Weights that are left out have a fingerprint, by which they are known again.
+        """
+        if leave_out and self._left_out is not None:
+            return self._left_out, {}
         encoder = self.build_encoder()
         told = {
             "architecture": encoder.architecture,
             "preprocessing": asdict(encoder.preprocessing),
             "fingerprint": encoder.fingerprint,
         }
-        return told, encoder.state_dict()
+        weights = encoder.state_dict()
+        if leave_out:
+            return {**told, "weights": fingerprint_weights(weights)}, {}
+        return told, weights
 
     def set_state(self, told: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Self:
         """Take an encoder that `get_state` returned, or raise an error."""
+        if "weights" in told:  # left out: found when it is needed
+            check_description(told)
+            self._left_out = dict(told)
+            return self
         encoder = rebuild_encoder(told)  # nothing is downloaded
         load_weights(encoder, tensors, model=self.model, path="the saved model")
         self.encoder_, self._built_from = encoder, (self.model, self.pretrained)
         return self
+
+    def take_places(self, other: "CLIPFeatures") -> None:
+        """Take over the cache, and where weights are that were left out."""
+        if other.cache_dir is not None:
+            self.cache_dir = other.cache_dir
+        if self._left_out is not None and other.model == self.model:
+            self.pretrained = other.pretrained
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle the encoder on the CPU, so that machines without a GPU can load it."""
@@ -279,6 +311,8 @@ class CLIPFeatures(
             return None
         if self._has_encoder():
             fingerprint = self.encoder_.fingerprint
+        elif self._left_out is not None:
+            fingerprint = self._left_out["fingerprint"]
         else:
             fingerprint = fingerprint_encoder(self.model, self.pretrained)
         # Whether "auto" takes bfloat16 depends on the device too.

@@ -103,7 +103,7 @@ class Encoder(nn.Module):
         return next(self.parameters()).device
 
     def train(self, mode: bool = True) -> Self:
-        """Stay in evaluation mode, whatever the network around is told."""
+        """Stay in evaluation mode, also if the network around is trained."""
         return super().train(False)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -185,6 +185,31 @@ def _as_transformers(encoder: Any, device: Any, verbose: int) -> list[Any]:
     return made
 
 
+def as_transformer(encoder: Any) -> Any:
+    """Return an encoder that has parameters, also in place of its name."""
+    if isinstance(encoder, str) and not is_precomputed(encoder):
+        return CLIPFeatures(encoder)
+    if hasattr(encoder, "set_params"):
+        return encoder
+    raise ValueError(
+        f"encoder={encoder!r} has no parameters to set: set encoder=CLIPFeatures(...), "
+        "or those of the encoders in a list."
+    )
+
+
+def take_places(encoders: Sequence[FrozenEncoder], encoder: Any) -> None:
+    """Let fitted encoders find cache and weights where their parameters say now.
+
+    `encoder` is the parameter of the estimator. A cache may be named at any time; a
+    file of weights counts for an encoder that was left out of a saved model.
+    """
+    several = list(encoder) if isinstance(encoder, list | tuple) else [encoder]
+    for fitted, now in zip(encoders, several, strict=False):
+        then = fitted.transformer
+        if isinstance(now, CLIPFeatures) and isinstance(then, CLIPFeatures):
+            then.take_places(now)
+
+
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Rows:
     """Embed images: ours from the open source, others from what the user passed."""
     if isinstance(transformer, CLIPFeatures):
@@ -229,7 +254,7 @@ def _check_features(
     if features is None or (isinstance(features, Sequence | Mapping) and not features):
         raise ValueError(
             "encoder='precomputed' needs features: pass them as X, one row for each "
-            "image, or beside the images as features=..., of shape (n_samples, "
+            "image, or with the images as features=..., of shape (n_samples, "
             "n_features)."
         )
     named = {"features": features}

@@ -52,13 +52,16 @@ class OpenCLIP:
 
     def download(self, model: str, tag: str) -> nn.Module:
         """Build a tower with the weights of a tag."""
+        return _with_exact_residuals(self.download_whole(model, tag).visual)
+
+    def download_whole(self, model: str, tag: str) -> Any:
+        """Build the towers of images and text with the weights of a tag or file."""
         from open_clip import create_model
 
         # Weights trained with QuickGELU are also listed under models with the exact
         # GELU, where open_clip warns and embeds with the wrong one.
         is_quick = self.describe(model, tag)["quick_gelu"]
-        clip = create_model(model, pretrained=tag, force_quick_gelu=is_quick)
-        return _with_exact_residuals(clip.visual)
+        return create_model(model, pretrained=tag, force_quick_gelu=is_quick)
 
     def preprocessing(self, tower: Any, model: str, tag: str | None) -> Preprocessing:
         """Describe how the images were prepared that a tower was trained with."""
@@ -129,7 +132,7 @@ def find_library(model: str) -> str:
     names = [*open_clip.list_models(), *timm.list_models()]
     similar = difflib.get_close_matches(model, names, n=5, cutoff=0.5)
     raise ValueError(
-        f"model={model!r} is no model of open_clip or timm. "
+        f"open_clip and timm have no model called {model!r}. "
         f"Similar names: {', '.join(similar) if similar else 'none'}."
     )
 

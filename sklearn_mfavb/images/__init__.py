@@ -1,7 +1,7 @@
 """Images from arrays, files and datasets, read batch by batch."""
 
+from sklearn_mfavb.folders import list_images, summarize_ignored
 from sklearn_mfavb.images._dataset import ImageDataset
-from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._open import open_images
 from sklearn_mfavb.images._source import ImageSource

@@ -1,8 +1,9 @@
 """Images in one array: their axes, and the source that reads them."""
 
+import hashlib
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -71,6 +72,15 @@ class ArraySource(ImageSource):
         is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of type, shape and content."""
+        kind = f"{self.images.dtype} {tuple(self.images.shape)}"
+        digest = hashlib.blake2b(kind.encode(), digest_size=16)
+        for chunk in iterate_chunks(self.images):
+            digest.update(np.ascontiguousarray(chunk).data)
+        return digest.hexdigest()
+
     def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load images and return the batch for each target."""
         batch = take(self.images, indices)
@@ -100,7 +110,7 @@ def find_layout(
     if format is None and len(shape) == 3 and shape[-1] in (3, 4):
         raise ValueError(
             f"X of shape {shape} looks like one color image: pass X[None] for a batch "
-            "of one. Grayscale images that narrow need a channel axis: X[..., None]."
+            "of one. Grayscale images this narrow need a channel axis: X[..., None]."
         )
     given = reading.image_shape if format is None else format.image_shape
     if len(shape) > 2:

@@ -110,12 +110,16 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         return self.source.describe(self.indices[first], self.indices[last])
 
     def expand(self, rows: np.ndarray) -> np.ndarray:
-        """Spread rows over all images of the source; NaN for those that have no row."""
-        if self.source is None:
+        """Spread rows over all images of the source; NaN for those that have no row.
+
+        Without such images the rows are returned as they are, not copied.
+        """
+        source = self.source
+        if source is None or not (source.unreadable or len(rows) < len(source)):
             return rows
-        expanded = np.full((len(self.source), *rows.shape[1:]), np.nan, rows.dtype)
+        expanded = np.full((len(source), *rows.shape[1:]), np.nan, rows.dtype)
         expanded[self.indices] = rows
-        expanded[list(self.source.unreadable)] = np.nan
+        expanded[list(source.unreadable)] = np.nan
         return expanded
 
     @staticmethod

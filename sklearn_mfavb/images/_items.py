@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from sklearn_mfavb.images._folders import HEIF_ADVICE, HEIF_EXTENSIONS
+from sklearn_mfavb.folders import HEIF_ADVICE, HEIF_EXTENSIONS
 from sklearn_mfavb.images._values import as_array, as_numbers
 
 
@@ -19,7 +19,7 @@ def open_file(path: str, side: int | None = None) -> Iterator[Image.Image]:
         raise ValueError("its path is missing")
     if os.path.exists(path) and not os.path.isfile(path):
         # Who opens a pipe may wait for ever.
-        raise ValueError("it is no regular file")
+        raise ValueError("it is not a regular file")
     # Not by its path: Pillow 13.0 maps plain TIFF files into memory then, and scrambles
     # those that are to be rotated.
     with open(path, "rb") as file, Image.open(file) as image:
@@ -69,6 +69,8 @@ def explain(error: Exception, name: str) -> str:
     reason = f"{type(error).__name__}: {error}".rstrip(".")
     if isinstance(error, Image.DecompressionBombError):
         return f"{reason}. If it is yours, raise PIL.Image.MAX_IMAGE_PIXELS"
+    if not isinstance(error, UnidentifiedImageError):
+        return reason
+    reason = "it is damaged, or no image that Pillow can read"
     is_heif = name.lower().rstrip(")").endswith(HEIF_EXTENSIONS)
-    is_unknown = isinstance(error, UnidentifiedImageError)
-    return f"{reason}; {HEIF_ADVICE}" if is_heif and is_unknown else reason
+    return f"{reason}; {HEIF_ADVICE}" if is_heif else reason

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from sklearn_mfavb.folders import list_images, summarize_ignored
 from sklearn_mfavb.images._arrays import ArraySource, describe_empty
-from sklearn_mfavb.images._folders import list_images, summarize_ignored
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._pictures import PictureSource
 from sklearn_mfavb.images._source import ImageSource
@@ -88,6 +88,11 @@ def _open_sequence(
         raise ValueError(describe_empty((0,)))
     kinds = {_kind(item) for item in items}
     if kinds <= {"path", "missing value"}:
+        if len(items) > 1 and all(isinstance(i, str) and len(i) == 1 for i in items):
+            raise ValueError(
+                "X is single letters: cross-validation splits the path of a folder. "
+                "Pass a list of files: sklearn_mfavb.images.list_images(folder)[0]."
+            )
         paths = ["" if _kind(path) != "path" else os.fspath(path) for path in items]
         return PictureSource(paths, reading, format, are_paths=True)
     if kinds == {"array"}:

@@ -1,9 +1,11 @@
 """The source of images that are opened one by one and may have different sizes."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -12,9 +14,9 @@ import torch
 from PIL import Image
 from torch.utils.data import Subset
 
+from sklearn_mfavb.folders import readable_formats
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
-from sklearn_mfavb.images._folders import readable_formats
 from sklearn_mfavb.images._format import ImageFormat, Reading, Size
 from sklearn_mfavb.images._items import explain, find_image, open_file
 from sklearn_mfavb.images._pixels import (
@@ -96,6 +98,16 @@ class PictureSource(ImageSource):
         is_list = isinstance(self._items, list)
         subset = Subset(self._items, indices.tolist())
         self._items = [self._items[i] for i in indices] if is_list else subset
+
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """Hash of path, size and times of change of every file; None for items."""
+        if self.paths is None:
+            return None
+        with ThreadPool(MOST_THREADS) as threads:
+            versions = "\0".join(threads.map(describe_version, self.paths))
+        text = versions.encode(errors="surrogateescape")
+        return hashlib.blake2b(text, digest_size=16).hexdigest()
 
     def _scan(self) -> list[Header]:
         """Return headers: of a data set those of some items, or of all if need be."""
@@ -201,6 +213,17 @@ class PictureSource(ImageSource):
                 f"Cannot read {self._name(index)}: {reason}. Remove it, or pass "
                 "on_error='skip'."
             ) from error
+
+
+def describe_version(path: str) -> str:
+    """Return what tells a file from every other, and from what it was before."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):  # no such file, or no possible name of one
+        return f"{path}\n"
+    # Unpacked from an archive, another file may have the same mtime, but not the ctime.
+    numbers = (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return f"{os.path.abspath(path)}\n{numbers}"
 
 
 def learn_format(headers: list[Header], reading: Reading) -> ImageFormat:

@@ -6,10 +6,12 @@ import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import torch
+from tqdm.auto import tqdm
 
 from sklearn_mfavb.images._decode import RESIZE, Resize
 from sklearn_mfavb.images._format import ImageFormat, Size
@@ -74,6 +76,14 @@ class ImageSource(ABC):
         """Number of channels of every image."""
         return self.format.n_channels
 
+    @cached_property
+    def fingerprint(self) -> str | None:
+        """Hash that other images do not have; None if images may change unnoticed.
+
+        Of arrays their content counts, of files path, size and times of change.
+        """
+        return None
+
     @abstractmethod
     def _load(self, indices: np.ndarray, targets: set[Target]) -> Batches:
         """Load each image once and return the batch for each target."""
@@ -129,17 +139,22 @@ class ImageSource(ABC):
                 "every epoch. Set TMPDIR to a folder with more space."
             )
 
-    def verify(self, size: Size) -> None:
+    def verify(self, size: Size, *, verbose: int = 0) -> None:
         """Read what has not been read yet, so that broken images show now."""
         size = size if self._kept is None else self._kept.shape[2:]
         unread = np.flatnonzero(~self._was_read)
-        for start in range(0, len(unread), VERIFY_BATCH_SIZE):
-            self.read(unread[start : start + VERIFY_BATCH_SIZE], size)
+        bar = tqdm(total=len(unread), desc="reading", unit="image", disable=not verbose)
+        with bar:
+            for start in range(0, len(unread), VERIFY_BATCH_SIZE):
+                batch = unread[start : start + VERIFY_BATCH_SIZE]
+                self.read(batch, size)
+                bar.update(len(batch))
         self._raise_if_none()
 
     def part(self, indices: np.ndarray) -> Self:
         """Return some images as a source of their own, which a worker can be sent."""
         part = copy(self)
+        part.__dict__.pop("fingerprint", None)
         part._numbers = self._numbers[indices]
         part._was_read = self._was_read[indices]
         known = self.unreadable

@@ -10,14 +10,15 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.utils import check_consistent_length, column_or_1d
 
-from sklearn_mfavb.inspection._findings import Display, Findings
+from sklearn_mfavb.estimators import BaseImageClusterer
+from sklearn_mfavb.inspection._findings import Display, Findings, gather_findings
 
 _SHARES = {"true": 1, "pred": 0, "all": None}  # axes that add up to 1
 
 
 @dataclass(eq=False, repr=False)
 class MatchedConfusionDisplay(Display):
-    """Known classes against clusters, each class beside the cluster that matches it.
+    """Known classes and clusters, each class with the cluster that matches it.
 
     Classes and clusters are matched one to one so that as many images as possible
     agree, as in :func:`sklearn_mfavb.metrics.clustering_accuracy`. Matched pairs are on
@@ -83,6 +84,9 @@ class MatchedConfusionDisplay(Display):
         classes = column_or_1d(y)
         if not isinstance(X, str) and hasattr(X, "__len__"):
             check_consistent_length(X, classes)
+        if isinstance(estimator, BaseImageClusterer):
+            found = gather_findings(estimator, X, features=features)
+            return cls.from_findings(found, classes, **options)
         routed = {} if features is None else {"features": features}
         labels = column_or_1d(estimator.predict(X, **routed))
         return cls._from_read(classes, labels, **options)

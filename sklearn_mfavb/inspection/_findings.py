@@ -63,6 +63,9 @@ def gather_findings(
 ) -> Findings:
     """Open and embed images once, for all Displays and the report.
 
+    The images of `fit` are not embedded again, if they are arrays or files that have
+    not changed since: what `fit` found is kept.
+
     `estimator` is a fitted one of this package; `X` and `features` are as for
     `predict`. `with_score` computes the score too, which seeks the neighbors of every
     image.
@@ -70,10 +73,7 @@ def gather_findings(
     check_estimator(estimator)
     check_is_fitted(estimator)
     inputs, runtime = estimator._open(X, features), estimator._runtime()
-    rows = estimator.model_.embed(inputs, runtime)
-    embedding = inputs.expand(rows)
-    probabilities = inputs.expand(estimator.model_.assign(rows, runtime))
-    labels = estimator._label(inputs, rows)
+    labels, probabilities, embedding = estimator._find(inputs)
     if inputs.source is not None and np.isnan(probabilities).all():
         raise ValueError(
             f"None of the {len(labels)} images can be read; the first: "

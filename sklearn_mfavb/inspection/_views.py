@@ -1,4 +1,4 @@
-"""ViewsDisplay: images beside their augmented views."""
+"""ViewsDisplay: images and their augmented views."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from sklearn_mfavb.views import unit_pixels
 
 @dataclass(eq=False, repr=False)
 class ViewsDisplay(MosaicDisplay):
-    """Images beside their augmented views: one row for each.
+    """Images and their augmented views: one row for each.
 
     The first picture of a row is the image as the network would see it. Then come views
     of the first kind and of the second; the contrast of an estimator draws one of each.

@@ -73,7 +73,7 @@ class InstanceContrastiveLoss(nn.Module):
 
 
 class ClusterContrastiveLoss(nn.Module):
-    r"""Make a cluster hold the same images in both views, and other clusters others.
+    r"""Make a cluster have the same images in both views, and clusters differ.
 
     Column :math:`k` of an assignment says which images of the batch belong to cluster
     :math:`k`. The loss is the :func:`paired_contrast` of the :math:`K` columns of both

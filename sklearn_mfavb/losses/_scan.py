@@ -84,7 +84,7 @@ def entropy_of_mean(assignment: Tensor) -> Tensor:
 
 
 class SelfLabelLoss(nn.Module):
-    r"""Learn, under strong augmentation, the clusters that are sure without it.
+    r"""Learn, under strong augmentation, the clusters that are certain without it.
 
     An image is kept if the largest probability of its weak view is above the threshold;
     that cluster is then its label. With :math:`\mathcal{C}` the clusters that have kept
@@ -131,8 +131,8 @@ class SelfLabelLoss(nn.Module):
         kept = confidence > self.threshold
         membership = functional.one_hot(label, weak.shape[1]).float() * kept[:, None]
         size = membership.sum(dim=0)  # (n_clusters,)
-        # Weights of 0 in place of a selection: nothing kept is no special case, and the
-        # device is not waited for.
+        # Weights of 0 in place of a selection: nothing kept is not a special case, and
+        # the device is not waited for.
         weight = membership / size.clamp_min(1)
         n_present = size.count_nonzero().clamp_min(1)
         return -(weight * floored_log(at_least_float32(strong))).sum() / n_present

@@ -170,9 +170,9 @@ class InstanceObjective(nn.Module):
 class AnchorObjective(nn.Module):
     """Sum of the three losses of arXiv 2109.12714.
 
-    Views are told from other images (instance loss); the clean image sharpens its own
-    assignment to the centers (DEC, arXiv 1511.06335); and the assignments of its views
-    follow that (anchor loss).
+    Contrast separates views of different images (instance loss); the clean image
+    sharpens its own assignment to the centers (DEC, arXiv 1511.06335); and the
+    assignments of its views follow that (anchor loss).
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ _ROUNDS = 5  # of k-means, each time from the last centroids
 class CueCoObjective(nn.Module):
     """Scatter images against a queue of past keys, and align those of one cluster.
 
-    Past keys are told from a query by contrast (MoCo, arXiv 1911.05722); spherical
+    Contrast separates a query from past keys (MoCo, arXiv 1911.05722); spherical
     k-means on the queue gives centroids, and a query is drawn to the one nearest to its
     key (the "scatter and align" of arXiv 2507.12359, whose own formulas are not
     available to us).
@@ -24,7 +24,7 @@ class CueCoObjective(nn.Module):
     Parameters
     ----------
     n_centroids : int
-        Clusters of the queue; as long as it holds fewer keys, there is no drawing.
+        Clusters of the queue; while it has fewer keys, no image is drawn to a center.
     queue_size : int
         Keys kept.
     projection_dim : int
@@ -70,7 +70,7 @@ class CueCoObjective(nn.Module):
         )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Return what steps have left behind, for a fit that goes on later."""
+        """Return what steps have left behind, for a fit that resumes later."""
         return {
             "n_steps": self.n_steps,
             "queue": self.queue,

@@ -10,6 +10,7 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+import sklearn_mfavb
 from sklearn_mfavb.backbones import Backbone
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.estimators._model import ClusteringModel
@@ -31,12 +32,18 @@ from sklearn_mfavb.warn import warn_user
 # What fit sets beside the model.
 LEARNED: dict[str, Any] = {
     "labels_": np.ndarray,
+    "embedding_": np.ndarray,
+    "probabilities_": np.ndarray,
+    "features_": np.ndarray | None,
+    "_fingerprint": str | None,
     "history_": list,
     "paths_": list | None,
     "skipped_": dict,
     "max_epochs_": int,
     "n_clusters_": int,
     "n_clusters_scores_": dict | None,
+    "cluster_names_": list,
+    "cluster_features_": np.ndarray,
     "n_features_in_": int,
     "feature_names_in_": np.ndarray,
     "_sklearn_output_config": dict,
@@ -48,7 +55,11 @@ _ALWAYS_LEARNED = (
     "max_epochs_",
     "paths_",
     "skipped_",
+    "cluster_names_",
+    "cluster_features_",
 )
+
+_EMBEDDINGS = {"embedding_", "probabilities_", "features_", "_fingerprint"}
 
 _TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
@@ -63,9 +74,9 @@ def load(
 ) -> BaseImageClusterer:
     """Load a fitted estimator that its method `save` wrote.
 
-    Nothing in the file is run, and nothing is downloaded: an estimator is built anew
-    and given the numbers that were saved. It predicts what it predicted before, and can
-    be fitted again.
+    No code in the file is run, and nothing is downloaded: a new estimator is built and
+    given the numbers that were saved. It predicts what it predicted before, and can be
+    fitted again.
 
     Parameters
     ----------
@@ -82,8 +93,8 @@ def load(
     Returns
     -------
     BaseImageClusterer
-        Fitted, of the class that was saved. A class of your own has to be imported
-        before.
+        The fitted estimator, of the class that was saved. Import or define your own
+        class before.
 
     Raises
     ------
@@ -126,7 +137,7 @@ def _explain(error: Exception, then: Any) -> str:
     if isinstance(error, ModelFileError):
         return str(error)
     cause, now = f"{type(error).__name__}: {error}", library_versions()
-    told = f"it is damaged, cut off or no model that can be built here ({cause})."
+    told = f"it is not a model file, is damaged, or cannot be built here ({cause})."
     return told if then in (None, now) else f"{told} Saved with {then}, here are {now}."
 
 
@@ -146,13 +157,27 @@ def read_estimator(
         for name in (*_ALWAYS_LEARNED, *learned):
             if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
                 raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+        _check_rows(learned)
         vars(estimator).update(learned)  # networks are built by the number of clusters
         model = build_model(document["model"], tensors, estimator, device)
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
+    _check_clusters(estimator)
     return estimator
+
+
+def _check_rows(learned: dict[str, Any]) -> None:
+    """Raise unless all or none is kept, with a row of float32 for each label."""
+    names = _EMBEDDINGS & learned.keys()
+    if names not in (set(), _EMBEDDINGS):
+        raise ValueError(f"{', '.join(sorted(names))} alone are not all that is kept")
+    for name in names:
+        rows, n_labels = learned[name], len(learned["labels_"])
+        is_array = isinstance(rows, np.ndarray)
+        if is_array and (rows.dtype, rows.ndim, len(rows)) != (np.float32, 2, n_labels):
+            raise ValueError(f"{name!r} does not have a row of numbers for each label")
 
 
 def _build_estimator(
@@ -180,14 +205,23 @@ def _build_estimator(
     return estimator
 
 
+def _check_clusters(estimator: BaseImageClusterer) -> None:
+    """Raise unless every cluster has a name and mean features."""
+    names, means = estimator.cluster_names_, estimator.cluster_features_
+    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
+    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
+        raise ValueError("clusters do not have a name and a row of features each")
+
+
 def _find_class(name: str) -> type[BaseImageClusterer]:
     """Return the class that a file speaks of, among those that are imported."""
+    if name in sklearn_mfavb.__all__:
+        getattr(sklearn_mfavb, name)  # which imports it
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
     if name not in imported:
         raise ModelFileError(
-            f"it holds a {name!r}, which is none of {', '.join(sorted(imported))}. A "
-            "class of your own has to be imported, or defined, before its model is "
-            "loaded."
+            f"it holds a {name!r}, not one of {', '.join(sorted(imported))}. "
+            "Import or define your own class before you load its model."
         )
     return imported[name]
 
@@ -199,14 +233,22 @@ def _subclasses(cls: Any) -> Iterator[Any]:
         yield from _subclasses(below)
 
 
-def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) -> None:
+def save_estimator(
+    estimator: BaseImageClusterer,
+    path: str | os.PathLike[str],
+    *,
+    encoder: bool = True,
+    embeddings: bool = True,
+) -> None:
     """Write a fitted estimator to a file, and read it back before that counts."""
     check_is_fitted(estimator)
     params = estimator.get_params(deep=False)
     backbone = params.get("backbone")
     is_code = callable(backbone) and not isinstance(backbone, ParameterGroup)
     function = params.pop("backbone") if is_code else None
-    learned = {k: v for k, v in vars(estimator).items() if k in LEARNED}
+    left_out = set() if embeddings else _EMBEDDINGS
+    kept = LEARNED.keys() - left_out
+    learned = {k: v for k, v in vars(estimator).items() if k in kept}
     writer = Writer()
     document = {
         "class": type(estimator).__name__,
@@ -214,17 +256,20 @@ def save_estimator(estimator: BaseImageClusterer, path: str | os.PathLike[str]) 
         # For people: it is not looked up.
         "backbone_function": function and getattr(function, "__qualname__", "object"),
         "learned": writer.write(learned, "learned"),
-        "model": writer.write(describe_model(estimator.model_, writer), "model"),
+        "model": writer.write(
+            describe_model(estimator.model_, writer, encoder=encoder), "model"
+        ),
     }
     with replace_file(path) as file:
         pack(file, document, writer.tensors)
         file.flush()
         copy = _read_back(estimator, file.name, function)
-        dropped = [*writer.dropped, *sorted(vars(estimator).keys() - vars(copy).keys())]
+        lost = vars(estimator).keys() - vars(copy).keys() - left_out
+        dropped = [*writer.dropped, *sorted(lost)]
         if dropped:
             warn_user(
-                "Not saved, being no plain values or places on this machine: "
-                f"{', '.join(dropped)}. Loaded, the estimator has their defaults; its "
+                "Not saved, because they are code or places on this machine: "
+                f"{', '.join(dropped)}. After loading they have their defaults; "
                 "predictions do not depend on them."
             )
 
@@ -243,7 +288,7 @@ def _read_back(
             copy = read_estimator(*unpack(file), model.device, function)
         pairs = zip(_outputs(copy.model_), _outputs(model), strict=True)
         if any(torch.dist(a, b) > _TOLERANCE * b.norm() for a, b in pairs):
-            raise ValueError("it would predict other than the estimator.")
+            raise ValueError("it would not predict the same as the estimator.")
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"What would be saved cannot be loaded: {error} If parameters were changed "

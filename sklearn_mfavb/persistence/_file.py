@@ -17,7 +17,7 @@ Tensors = dict[str, Tensor]
 
 
 class ModelFileError(ValueError):
-    """A file is no whole model that this version can read."""
+    """A file is not a complete model that this version can read."""
 
 
 def pack(file: BinaryIO, config: dict[str, Any], tensors: Tensors) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.utils._openmp_helpers import _openmp_effective_n_threads
-from torch import nn
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_mfavb.assignment import EstimatorAssigner, MixtureAssigner
@@ -61,14 +61,19 @@ class LimitedMemory(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def describe_model(model: ClusteringModel, writer: Writer) -> dict[str, Any]:
-    """Return a model as values to write, and write its weights."""
+def describe_model(
+    model: ClusteringModel, writer: Writer, *, encoder: bool
+) -> dict[str, Any]:
+    """Return a model as values to write, and write its weights.
+
+    Those of encoders are written if `encoder` is True.
+    """
     writer.write_state(model.network.state_dict(), "network.")
     writer.write_state(model.outliers.state_dict(), "outliers.")
     return {
         "encoders": [
-            _describe_encoder(encoder, f"encoders.{index}.", writer)
-            for index, encoder in enumerate(model.encoders)
+            _describe_encoder(each, f"encoders.{index}.", writer, leave_out=not encoder)
+            for index, each in enumerate(model.encoders)
         ],
         "image_format": model.image_format and asdict(model.image_format),
         "image_size": model.image_size,
@@ -129,11 +134,11 @@ def _check_size(image_format: ImageFormat | None, size: Any) -> None:
     sides = (*(size or (1, 1)), n_channels)
     are_counts = len(sides) == 3 and all(type(n) is int and n > 0 for n in sides)
     if not are_counts or math.prod(sides) > _MOST_PIXELS:
-        raise ValueError(f"{size!r} with {n_channels} channels is no size of images")
+        raise ValueError(f"{size!r} with {n_channels} channels is not a size of images")
 
 
 def _describe_encoder(
-    encoder: FrozenEncoder, prefix: str, writer: Writer
+    encoder: FrozenEncoder, prefix: str, writer: Writer, *, leave_out: bool
 ) -> dict[str, Any]:
     """Describe an encoder, and write its weights unless the user passes features."""
     told = {"name": encoder.name, "mean": encoder.mean, "weight": encoder.weight}
@@ -141,11 +146,20 @@ def _describe_encoder(
         return {**told, "transformer": None}
     if type(encoder.transformer) is not CLIPFeatures:
         raise refusal("encoder", encoder.transformer)
-    state, weights = encoder.transformer.get_state()
-    writer.write_state(weights, prefix)
+    state, weights = encoder.transformer.get_state(leave_out=leave_out)
+    writer.write_state({k: _in_own_precision(w) for k, w in weights.items()}, prefix)
     # Loaded, it runs where the network does, and keeps nothing on disk.
     portable = clone(encoder.transformer).set_params(device="auto", cache_dir=None)
     return {**told, "transformer": portable, "state": state}
+
+
+def _in_own_precision(weights: Tensor) -> Tensor:
+    """Return weights in the half precision that they came in, if they did."""
+    for dtype in (torch.float16, torch.bfloat16):
+        half = weights.to(dtype)
+        if weights.dtype == torch.float32 and half.float().equal(weights):
+            return half
+    return weights
 
 
 def _build_encoder(
@@ -154,11 +168,12 @@ def _build_encoder(
     """Build an encoder with its weights."""
     transformer, mean = told["transformer"], told["mean"]
     if mean.dtype != np.float32 or mean.ndim != 1:
-        raise ValueError("the mean of an encoder is no row of float32")
+        raise ValueError("the mean of an encoder is not a row of float32")
     if transformer is not None:
         transformer.set_params(device=str(device))
         transformer.set_state(told["state"], _take(tensors, prefix))
-        if transformer.encoder_.feature_dim != len(mean):
+        encoder = getattr(transformer, "encoder_", None)  # None: it was left out
+        if encoder is not None and encoder.feature_dim != len(mean):
             raise ValueError("the mean of an encoder has another length than features")
     weight = float(told["weight"])
     return FrozenEncoder(str(told["name"]), transformer, mean, weight)

@@ -40,10 +40,10 @@ _FOR_TRAINING = {
 
 
 def refusal(name: str, value: Any) -> TypeError:
-    """Make the error for a value that is no data."""
+    """Make the error for a value that is not data."""
     return TypeError(
-        f"{name}={value!r} cannot be saved without pickle: it is no plain value, but a "
-        f"{type(value).__name__}. joblib.dump saves any object."
+        f"{name}={value!r} cannot be saved without pickle: it is not a plain value, "
+        f"but a {type(value).__name__}. joblib.dump saves any object."
     )
 
 
@@ -77,7 +77,8 @@ class Writer:
         if isinstance(value, np.ndarray) and value.dtype == object:
             return {"$names": self.write(value.tolist(), name)}
         if isinstance(value, np.ndarray):
-            self.tensors[name] = torch.from_numpy(np.array(value, order="C"))
+            own = np.require(value, requirements=["C", "W"])  # torch warns of others
+            self.tensors[name] = torch.from_numpy(own)
             return {"$array": name}
         if type(value) is _CLASSES.get(type(value).__name__):
             params = self.write_params(value.get_params(deep=False), f"{name}__")

@@ -53,10 +53,10 @@ class FollowQuery(Callback):
 class TimeBudget(Callback):
     """End training when its time is over, as Ctrl-C does.
 
-    An epoch that time cuts off does not count, but every training has one whole epoch
-    at least: however small the budget, a fit that goes on from a checkpoint comes
-    further. Time begins with the first training that the object sees and goes on
-    through all stages of a fit; another fit needs another object.
+    An epoch that is cut off does not count, but every training completes at least one
+    epoch, so that a fit that resumes from a checkpoint makes progress, however small
+    the budget. Time begins with the first training that the object sees and includes
+    all stages of a fit; another fit needs another object.
 
     Parameters
     ----------

@@ -54,9 +54,9 @@ def _describe(name: str, value: Any, *, is_item: bool = False) -> str:
         return f"{kind} {_Hasher('md5').hash(value)}"
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
-            f"checkpoint needs to know {name} again, but {value!r} cannot be told from "
-            "other functions of its kind: define it in a module, or set "
-            "checkpoint=None."
+            f"checkpoint must recognize {name} later, but {value!r} cannot be "
+            "distinguished from other functions of its kind: define it in a module, "
+            "or set checkpoint=None."
         ) from error
 
 

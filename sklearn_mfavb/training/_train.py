@@ -67,7 +67,7 @@ def train(
 
     Returns one dict for each epoch. Stages after an interrupted one are prepared but
     not run, so that the network can be used as it is; KeyboardInterrupt is raised if
-    no epoch was complete. What a checkpoint holds already is taken up. `verbose` 1
+    no epoch was complete. Training resumes from a checkpoint that exists. `verbose` 1
     shows a progress bar, 2 prints a table of all losses.
     """
     resumed = None if checkpoint is None else checkpoint.stage

@@ -1,9 +1,11 @@
-"""Mixtures with and without equal sizes, of which the neighbors choose."""
+"""Mixtures with and without equal sizes, of which one is chosen."""
 
+import networkx
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import multivariate_normal
 
 from sklearn_mfavb.assignment import MixtureAssigner, fit_sizes
 from sklearn_mfavb.assignment import _sizes as sizes_module
@@ -55,6 +57,34 @@ def test_clusters_of_the_features_are_tried_too():
         noisy, _ = draw_blobs([300, 30, 30], distance=0.45, seed=0)
         found.append(accuracy(kinds, fit_sizes(noisy, given, 3, seed=0), noisy))
     assert found[1] >= found[0]
+
+
+def test_assortativity_is_that_of_networkx():
+    """The coefficient of the graph of neighbors, for labels of any sizes."""
+    rng = np.random.default_rng(0)
+    labels = rng.choice(4, size=40, p=[0.5, 0.3, 0.1, 0.1])
+    neighbors = rng.integers(40, size=(40, 5))
+    graph = networkx.MultiGraph()
+    graph.add_nodes_from((i, {"kind": int(kind)}) for i, kind in enumerate(labels))
+    graph.add_edges_from((i, int(j)) for i, row in enumerate(neighbors) for j in row)
+    # networkx takes a loop once and other edges from both ends, which are two here.
+    graph.add_edges_from([(i, i) for i, j in graph.edges() if i == j])
+    expected = networkx.attribute_assortativity_coefficient(graph, "kind")
+    assert_allclose(sizes_module._assortativity(labels, neighbors), expected)
+
+
+def test_likelihood_is_that_of_gaussian_clusters_with_one_covariance():
+    """Up to what is the same for all labels: differences are those of scipy."""
+    rows, kinds = draw_blobs([30, 20, 10], distance=0.3, n_dims=6)
+    rows -= rows.mean(axis=0)
+    expected, found = [], []
+    for labels in (kinds, np.roll(kinds, 7)):
+        means = np.stack([rows[labels == k].mean(axis=0) for k in range(3)])
+        within = rows - means[labels]
+        normal = multivariate_normal(np.zeros(6), within.T @ within / len(rows))
+        expected.append(normal.logpdf(within).mean())
+        found.append(sizes_module._Likelihood(rows, 3)(labels))
+    assert_allclose(np.diff(found), np.diff(expected), rtol=1e-3)
 
 
 def test_the_same_seed_gives_the_same_clusters():

@@ -18,7 +18,7 @@ def test_tables_hold_every_file(photos, clustered, read_table):
     assert [row["path"] for row in rows if row["cluster"] == ""] == ["broken.jpg"]
     [skipped] = read_table(clustered / "skipped.csv")
     assert skipped["path"] == "broken.jpg"
-    assert "cannot identify" in skipped["reason"]
+    assert "no image that Pillow can read" in skipped["reason"]
 
 
 def test_model_gives_what_the_table_says(photos, clustered, read_table):
@@ -82,7 +82,7 @@ def test_files_of_all_kinds_are_in_the_tables(
         (pictures / name).write_bytes((photos / "00.png").read_bytes())
     for name in ("a\nb,c.jpg", "raw.cr2"):
         (pictures / name).write_text("no image", encoding="utf-8")
-    monkeypatch.setattr("sklearn_mfavb.images.list_images", search_and_lose)
+    monkeypatch.setattr("sklearn_mfavb.folders.list_images", search_and_lose)
     run(words(pictures, tmp_path / "out", epochs=1))
     rows = read_table(tmp_path / "out" / "clusters.csv")
     assert {row["path"] for row in rows} == {*names, r"caf\udce9.png", "a\nb,c.jpg"}
@@ -90,7 +90,7 @@ def test_files_of_all_kinds_are_in_the_tables(
     reasons = {row["path"]: row["reason"] for row in skipped}
     assert reasons.keys() == {"2.png", "a\nb,c.jpg", "raw.cr2"}
     assert "FileNotFoundError" in reasons["2.png"]
-    assert "no extension of images" in reasons["raw.cr2"]
+    assert "not an extension of images" in reasons["raw.cr2"]
 
 
 @pytest.mark.parametrize(
@@ -101,20 +101,23 @@ def test_files_of_all_kinds_are_in_the_tables(
             ["--method", "scan", "--balance", "0"],
             2,
             "--balance 0.0 has no",
-            False,
+            True,
         ),
-        (["--encoder", "ViT-B-23"], 2, "--encoder 'ViT-B-23'", True),
+        (["--encoder", "ViT-B-23"], 2, "model called 'ViT-B-23'. Similar", None),
         (["--on-error", "raise"], 2, "broken.jpg", True),
-        (["--device", "gpu"], 2, "--device 'gpu' cannot be used here", True),
+        (["--device", "cuda:99"], 2, "--device 'cuda:99' cannot be used here", True),
     ],
 )
 def test_what_cannot_be_done_is_told(
     photos, words, tmp_path, run, more, code, told, is_made
 ):
-    """In one message, and nothing is left that another run would stumble on."""
+    """In one message, and nothing is left that another run would stumble on.
+
+    Names of encoders are checked before or, where their libraries are loaded, later.
+    """
     out = tmp_path / "out"
     assert told in run(words(photos, out, *more), code).err
-    assert out.exists() == is_made
+    assert is_made is None or out.exists() == is_made
     run(words(photos, out, epochs=1))  # what is left is not in the way
 
 
@@ -142,9 +145,21 @@ def test_features_of_an_encoder_are_kept(
     assert "Not saved" not in printed.err
     assert "CLIPFeatures(" in str(read_summary(out)["settings"])
     assert str(tmp_path).encode() not in (out / "model.mfavb").read_bytes()
-    given = ["predict", out / "model.mfavb", photos, "-o", f"{out}2"]
-    run([*given, "--encoder-cache", cache])
-    assert list(cache.glob("*/*.npz"))
+    for images, are_new in ((photos, False), (next(photos.glob("*.png")), True)):
+        given = ["predict", out / "model.mfavb", images, "-o", f"{out}-{are_new}"]
+        run([*given, "--encoder-cache", cache])
+        assert bool(list(cache.glob("*/*.npz"))) == are_new
+
+
+def test_results_need_no_second_pass(photos, words, tmp_path, monkeypatch, run):
+    """Table, score and report are made of what `fit` has found."""
+    model = "sklearn_mfavb.estimators._model.ClusteringModel"
+    monkeypatch.setattr(f"{model}.embed", None)
+    monkeypatch.setattr(f"{model}.probabilities", None)
+    given = words(photos, tmp_path, epochs=1)
+    given.remove("--no-report")
+    run(given)
+    assert (tmp_path / "report.html").exists()
 
 
 def test_weights_that_cannot_be_downloaded_are_no_bug(
@@ -154,7 +169,7 @@ def test_weights_that_cannot_be_downloaded_are_no_bug(
     monkeypatch.setattr("open_clip.create_model", None)
     printed = run(words(photos, tmp_path, "--encoder", "ViT-B-32"), code=1)
     told = "The weights --encoder-weights 'openai' of --encoder 'ViT-B-32' cannot"
-    assert printed.err.strip().splitlines()[-1].startswith(f"sklearn-mfavb: {told}")
+    assert printed.err.strip().splitlines()[-2].startswith(f"sklearn-mfavb: {told}")
 
 
 def test_number_of_clusters_and_outliers_are_found(

@@ -77,7 +77,7 @@ def test_names_can_be_excluded(patterns, names):
         (["@blank.txt"], [], ValueError, "blank.txt names no file"),
         (["photos.zip"], [], ValueError, "photos.zip: is an archive: unpack it"),
         (["notes.txt"], [], ValueError, "notes.txt: is a text.* write @.*notes.txt"),
-        (["empty"], [], ValueError, "No image"),
+        (["empty"], [], ValueError, "no image"),
         (["a", "b"], ["*"], ValueError, "--exclude leaves none of 5"),
     ],
 )

@@ -50,7 +50,7 @@ def test_report_writes_a_page(given, tmp_path, run):
 
 @pytest.mark.parametrize(
     ("content", "code", "told"),
-    [(None, 1, "There is no model"), (b"no model", 2, "was not loaded")],
+    [(None, 1, "There is no model"), (b"no model", 2, "is not a model file")],
     ids=["missing", "damaged"],
 )
 def test_what_is_no_model_is_told(photos, tmp_path, content, code, told, run):

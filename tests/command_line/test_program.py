@@ -1,17 +1,21 @@
 """Words, exit codes, and what the program needs to answer."""
 
+import io
 import re
 import shlex
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from pathlib import Path
 
 import click
 import pytest
+from tqdm.auto import tqdm
 
 from sklearn_mfavb.command_line import program
-from sklearn_mfavb.command_line._options import duration
+from sklearn_mfavb.command_line._options import duration, working
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "docs" / "command_line.md", ROOT / "README.md"]
@@ -49,19 +53,28 @@ def test_every_help_ends_with_an_example(name, run):
         (["cluster", "missing", "-k", "2", "-o", "new"], 1),
         (["cluster", ".", "-k", "2", "-o", "."], 2),
         (["cluster", "photos.zip", "-k", "2", "-o", "new"], 2),
+        (["cluster", "a", "-k", "9", "-o", "new"], 2),
+        (["cluster", "a", "-k", "2", "-o", "a/new"], 2),
+        (["cluster", "a", "-o", "new", "--encoder", "ViT-B-23"], 2),
+        (["cluster", "a", "-o", "new", "-e", "RN50", "--encoder-weights", "x.pt"], 1),
+        (["suggest", "missing"], 1),
         (["predict", "missing", ".", "-o", "new"], 1),
+        (["predict", "a/1.png", ".", "-o", "new"], 2),
         (["report", "model", ".", "-o", "photos.zip"], 2),
+        (["undo", "missing"], 1),
     ],
     ids=str,
 )
 def test_help_and_refusals_need_no_torch(words, code, tmp_path):
     """What only prints imports nothing that takes seconds."""
     (tmp_path / "photos.zip").write_bytes(b"")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "1.png").write_bytes(b"")
     script = (
         "import sys\n"
         "from sklearn_mfavb.command_line import main\n"
         f"assert main(sys.argv[1:]) == {code}\n"
-        "assert not {'torch', 'sklearn', 'numpy', 'PIL'} & set(sys.modules)\n"
+        "assert not {'torch', 'sklearn', 'numpy'} & set(sys.modules)\n"
     )
     command = [sys.executable, "-c", script, *words]
     subprocess.run(command, check=True, cwd=tmp_path)
@@ -81,7 +94,9 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
         ("cluster p -k 2 -o x --balance=-1", "-1.0 is not in the range x>=0"),
         ("cluster p -k 2 -o x --resume --overwrite", "exclude each other"),
         ("cluster p -k 2 -o x --over", "No such option"),
-        ("cluster p -k 2 -o x --method kmeans", "'kmeans' is not one of"),
+        ("cluster p -k 2 -o x --method dbscan", "'dbscan' is not one of"),
+        ("cluster p -k 2 -o x --device gpu", "'gpu' is not a device"),
+        ("cluster p -k 2 -o x --also parquet,html", "'html' is not one of parquet"),
         ("cluster p -k 2 -o x --encoder-weights x", "needs --encoder"),
         ("demo --seed=4294967296", "--seed"),
     ],
@@ -126,3 +141,26 @@ def test_errors_name_options_and_warnings_are_sentences(
     printed = run(["demo"], code=2).err.splitlines()
     expected = ("Few clusters hold images.", told)
     assert printed == [f"sklearn-mfavb: {text}" for text in expected]
+
+
+def test_long_parts_have_a_name_and_their_time(monkeypatch):
+    """On a terminal a line is there after a second, and gone at the end."""
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr("sys.stderr", Terminal())
+    with working("starting") as show:
+        show("saving the model")
+        until = time.monotonic() + 10
+        while "saving" not in sys.stderr.getvalue() and time.monotonic() < until:
+            time.sleep(0.05)
+    *_, last, blank, end = sys.stderr.getvalue().split("\r")
+    assert last.startswith("saving the model: 00:0")
+    assert blank.isspace() and end == ""
+    with tqdm(total=1, file=io.StringIO()) as bar, working("starting"):
+        is_shown = threading.Event()
+        monkeypatch.setattr(bar, "refresh", is_shown.set)
+        assert is_shown.wait(10)
+        assert "starting" not in sys.stderr.getvalue()  # the bar is enough

@@ -151,7 +151,7 @@ def test_a_checkpoint_of_another_fit_is_refused(build, images, kill, path):
 )
 def test_lambdas_are_refused_in_plain_words(build, images, path, name, value):
     """They could not be known again; without a checkpoint they are welcome."""
-    with pytest.raises(ValueError, match=f"checkpoint needs to know {name}.*lambda"):
+    with pytest.raises(ValueError, match=f"checkpoint must recognize {name}.*lambda"):
         build(VTCCClustering, path).set_params(**{name: value}).fit(images)
     assert not path.exists()
 

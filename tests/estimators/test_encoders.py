@@ -114,9 +114,13 @@ def test_encoders_are_called_once(estimator_class, make, images, calls):
 @pytest.mark.parametrize("use_pixels", [False, True])
 def test_images_pass_our_encoder_once(make, images, tiny, embedded, use_pixels):
     clusterer = make(VTCCClustering, encoder=tiny(), use_pixels=use_pixels)
-    for method in (clusterer.fit_transform, clusterer.predict, clusterer.score):
+    clusterer.fit_transform(images)
+    assert sum(shape[0] for shape in embedded) == 90
+    for method in (clusterer.predict, clusterer.score):
         embedded.clear()
-        method(images)
+        method(images)  # whose features are kept
+        assert embedded == []
+        method(255 - images)
         assert sum(shape[0] for shape in embedded) == 90
 
 

@@ -1,5 +1,7 @@
 """Encoders from names and files: every format, and every way to be wrong."""
 
+from unittest.mock import MagicMock
+
 import huggingface_hub
 import open_clip
 import pytest
@@ -150,16 +152,22 @@ def test_tag_through_open_clip(name, tiny_model, tmp_path, monkeypatch):
 
 
 def test_failed_download(monkeypatch):
-    """The hub is tried once; the error names the tag and what to do without it."""
+    """The hub is tried once; two lines name the tag and what to do without it."""
+    was_offline = []
 
     def download(library, model, tag):
-        assert constants.HF_HUB_OFFLINE
+        was_offline.append(constants.HF_HUB_OFFLINE)
         raise ValueError("gone")
 
     monkeypatch.setattr(huggingface_hub, "get_session", None)
     monkeypatch.setattr(OpenCLIP, "download", download)
-    with pytest.raises(OSError, match=r"'openai' of .*gone .*pass the path of a file"):
+    told = r"'openai' of .*huggingface\.co cannot be reached\.\n.*the path of a file"
+    with pytest.raises(OSError, match=told):
         load_encoder("ViT-B-32", "openai")
+    monkeypatch.setattr(huggingface_hub, "get_session", MagicMock())
+    with pytest.raises(OSError, match=r"'openai' of .*: gone\n"):
+        load_encoder("ViT-B-32", "openai")
+    assert was_offline == [True, False]
     assert not constants.HF_HUB_OFFLINE
 
 

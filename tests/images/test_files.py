@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, JpegImagePlugin
 
+from sklearn_mfavb import folders
 from sklearn_mfavb.images import (
     Reading,
-    _folders,
     list_images,
     open_images,
     summarize_ignored,
@@ -134,7 +134,7 @@ def test_folder(tmp_path):
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
-        ("notes", ValueError, r"No image.*notes.*1 \.txt"),
+        ("notes", ValueError, r"no image.*notes.*1 \.txt"),
         ("nowhere", FileNotFoundError, "no folder .*nowhere"),
         (None, FileNotFoundError, "''"),  # not the working folder
         ("a.png", ValueError, r"pass \[path\]"),
@@ -179,7 +179,7 @@ def test_files_that_are_not_looked_at(tmp_path):
     assert caught[0].filename == __file__
     _, ignored = list_images(tmp_path)
     assert set(ignored) == {str(tmp_path / name) for name in names}
-    assert ignored[str(tmp_path / "b.txt")] == ".txt is no extension of images"
+    assert ignored[str(tmp_path / "b.txt")] == ".txt is not an extension of images"
     assert summarize_ignored({"a.txt": ""}) == "1 file was not looked at: 1 .txt."
 
 
@@ -192,13 +192,13 @@ def test_heic_needs_pillow_heif(tmp_path, monkeypatch):
     calls = []
     fake = SimpleNamespace(register_heif_opener=lambda: calls.append(1))
     monkeypatch.setitem(sys.modules, "pillow_heif", fake)
-    _folders.readable_formats.cache_clear()
+    folders.readable_formats.cache_clear()
     monkeypatch.setitem(Image.OPEN, "HEIF", Image.OPEN["PNG"])
     monkeypatch.setitem(Image.EXTENSION, ".heic", "HEIF")
     try:
         assert list_images(tmp_path) == ([str(path)], {})
     finally:
-        _folders.readable_formats.cache_clear()
+        folders.readable_formats.cache_clear()
     assert calls == [1]
 
 
@@ -225,7 +225,7 @@ def test_a_subfolder_that_cannot_be_opened(tmp_path, monkeypatch):
 
 def test_only_decodable_extensions_are_listed():
     """Documents that Pillow can only write or recognize are no images."""
-    extensions = _folders.readable_formats().keys()
+    extensions = folders.readable_formats().keys()
     assert {".png", ".jpg", ".jpeg", ".webp", ".tif", ".bmp", ".gif"} <= extensions
     assert not {".pdf", ".h5", ".mpg", ".eps"} & extensions
 
@@ -236,7 +236,7 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     paths = [save(tmp_path / "a.png"), tmp_path / "pipe.png"]
     os.mkfifo(paths[1])
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(ValueError, match=r"pipe\.png.*no regular file"):
+    with pytest.raises(ValueError, match=r"pipe\.png.*not a regular file"):
         open_images(paths)
     with pytest.warns(UserWarning, match="1 without an extension"):
         source = open_images(tmp_path, reading=SKIP)

@@ -116,6 +116,12 @@ def test_tensors_on_a_gpu():
     np.testing.assert_array_equal(batch, EXPECTED)
 
 
+def test_a_folder_that_cross_validation_took_apart():
+    """Letters of its path are no files; the error tells what to pass."""
+    with pytest.raises(ValueError, match=r"list_images\(folder\)"):
+        open_images(list("photos"))
+
+
 def test_missing_paths(paths):
     """A missing path is an error that names the row, or skipped."""
     for missing in (None, np.nan, pd.NA):

@@ -130,7 +130,7 @@ def test_functions_as_backbones_must_be_passed(make, images, backbone, tmp_path)
     [
         ({"backbone": ViT(embed_dim=32)}, r"\(.*16.*\)(.|\n)*32"),
         # The same weights, read otherwise.
-        ({"backbone__n_heads": 4}, "it would predict other than"),
+        ({"backbone__n_heads": 4}, "it would not predict the same"),
         ({"max_epochs": -1}, "'max_epochs' parameter"),
     ],
     ids=str,

@@ -111,7 +111,7 @@ def test_names_are_text_and_nothing_else(skipping, hostile_folder, write_page):
     assert set(mapped) == names
     skipped = page.texts["skipped"]
     assert "<b>broken \N{REPLACEMENT CHARACTER}.png" in skipped
-    assert "UnidentifiedImageError" in skipped
+    assert "no image that Pillow can read" in skipped
     assert "shows all 6 images" in " ".join(page.texts["limits"].split())
 
 

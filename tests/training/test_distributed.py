@@ -151,8 +151,8 @@ def on_processes(function, *arguments, folder, n=2):
 
 
 def test_every_estimator_is_compared():
-    names = [name for name in sklearn_mfavb.__all__ if name.endswith("Clustering")]
-    assert sorted(METHODS) == sorted(names)
+    names = {name for name in sklearn_mfavb.__all__ if name.endswith("Clustering")}
+    assert METHODS.keys() == names - {"KMeansClustering"}  # it trains no network
 
 
 @pytest.mark.filterwarnings("ignore:Only:sklearn.exceptions.ConvergenceWarning")

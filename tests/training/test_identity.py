@@ -92,5 +92,5 @@ def test_objects_are_told_apart_by_what_they_were_made_with(first, second, is_sa
 def test_functions_without_a_name_are_refused():
     """Two lambdas cannot be told apart: a checkpoint might be taken up by another."""
     for function in (lambda images: images, (scale, lambda images: images)):
-        with pytest.raises(ValueError, match="checkpoint needs to know augmentation"):
+        with pytest.raises(ValueError, match="checkpoint must recognize augmentation"):
             describe(augmentation=function)

@@ -49,7 +49,7 @@ def list_images(
     paths = [path for path in files if path not in ignored]
     if not paths:
         raise ValueError(
-            f"No image files are below the folder {root!r}: files with the extensions "
+            f"There are no image files in the folder {root!r}: files with extensions "
             f"known to Pillow (.png, .jpg, ...) are read. {summarize_ignored(ignored)}"
         )
     return paths, dict(sorted(ignored.items()))
@@ -104,7 +104,7 @@ def _why_no_image(path: str) -> str | None:
     extension = os.path.splitext(path)[1]
     if extension:
         is_known = extension.lower() in formats
-        return None if is_known else f"{extension} is no extension of images"
+        return None if is_known else f"{extension} is not an extension of images"
     # TGA files have no mark: other files would be taken for one.
     names = sorted(set(formats.values()) - {"TGA", "MPO"})
     # Pillow's readers raise errors of any kind for files that are no images.
@@ -112,7 +112,7 @@ def _why_no_image(path: str) -> str | None:
         if os.path.isfile(path):  # a pipe would be waited for
             Image.open(path, formats=names).close()
             return None
-    return "it has no extension and is no image"
+    return "it has no extension and is not an image"
 
 
 def _kind(path: str) -> str:
