@@ -14,12 +14,14 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
     "decisions": "",
+    "distributed": "",
     "files": "",
     "folders": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
     "naming": "",
+    "parallel": "distributed",
     "parameters": "",
     "views": "",
     "warn": "",
@@ -34,13 +36,13 @@ ALLOWED = {
     "networks": "backbones heads views",
     "assignment": "heads losses neighbors",
     "pairs": "networks views",
-    "objectives": "losses pairs parameters",
-    "training": "files parameters views warn",
-    "features": "files images metrics neighbors parameters training",
+    "objectives": "distributed losses pairs parameters",
+    "training": "distributed files parallel parameters views warn",
+    "features": "files images metrics neighbors parallel parameters training",
     "positives": "images neighbors networks parameters training views",
-    "estimators": "assignment augmentation backbones features heads images losses "
-    "metrics model_selection naming neighbors networks objectives outliers pairs "
-    "parameters positives training views warn words",
+    "estimators": "assignment augmentation backbones distributed features heads images "
+    "losses metrics model_selection naming neighbors networks objectives outliers "
+    "pairs parallel parameters positives training views warn words",
     "baseline": "backbones estimators images networks training views",
     "__init__": "",  # its names are imported when they are used
     "persistence": "__init__ assignment backbones estimators features files heads "

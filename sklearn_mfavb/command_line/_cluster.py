@@ -115,14 +115,19 @@ def cluster(words: list[str], /, **given: Any) -> None:
     check_encoders(options)
     check_words(options)
     images, results = Images(options.paths), ResultFolder(options.out)
-    results.check(overwrite=options.overwrite, resume=options.resume)
-    say(f"looking for images in {images.title}")
+    if _leads():
+        results.check(overwrite=options.overwrite, resume=options.resume)
+        say(f"looking for images in {images.title}")
     images.find(exclude=options.exclude, on_error=options.on_error, out=options.out)
     n_images = count(len(images.paths), "image")
     if options.n_clusters != "auto" and options.n_clusters > len(images.paths):
         raise ValueError(f"--n-clusters {options.n_clusters} is more than {n_images}.")
     if options.dry_run:
         _print_estimate(options, images, results)
+        return
+    if not _leads():
+        estimator = _make_estimator(options, results, lambda doing: None)
+        estimator.set_params(verbose=0).fit(images.paths)
         return
     results.make()
     with working("starting") as show, _advising_resume(results, words):
@@ -154,6 +159,11 @@ def cluster(words: list[str], /, **given: Any) -> None:
     sort_files(images.paths, names, found, results.path, options.sort)
     if not is_complete:
         say(f"training ended early: these are the results so far. {_advice(words)}")
+
+
+def _leads() -> bool:
+    """Whether this process writes: the first of those that a launcher started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _print_estimate(
@@ -198,7 +208,7 @@ def _make_estimator(
     for name in chosen.keys() - inspect.signature(cls).parameters.keys():
         value = chosen[name]
         raise ValueError(f"{name}={value} has no effect on --method {options.method}.")
-    callbacks = [_make_keeper(results, show)]
+    callbacks = [_make_keeper(results, show)] if _leads() else []
     if options.time_budget is not None:
         callbacks.append(TimeBudget(options.time_budget))
     return cls(

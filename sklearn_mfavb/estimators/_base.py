@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mfavb.assignment import balanced_contrast, check_assignment
+from sklearn_mfavb.distributed import agree, joint_fit, rank
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
     Recipe,
@@ -39,6 +40,7 @@ from sklearn_mfavb.estimators._inputs import (
 )
 from sklearn_mfavb.estimators._model import ClusteringModel
 from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._stream import predict_batches
 from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import (
     FeatureTable,
@@ -199,13 +201,14 @@ class BaseImageClusterer(
         """
         return self._fit(X, features)
 
-    def predict(self, X: Any, *, features: Any = None) -> NDArray[np.int64]:
+    def predict(self, X: Any, *, features: Any = None) -> Any:
         """Label images by their most likely cluster.
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
+        X : array-like, path, sequence or iterator
+            Images or features, as for `fit`; or an iterator (a generator, say) of
+            batches of them, of any sizes, of which a few are in memory at a time.
         features : array-like of shape (n_samples, n_features), default=None
             Features of the images, as for `fit`.
 
@@ -213,8 +216,32 @@ class BaseImageClusterer(
         -------
         ndarray of int64 of shape (n_samples,)
             Clusters from 0 to ``n_clusters - 1``; -1 for outliers, and for files that
-            were skipped.
+            were skipped. For an iterator, an iterator of such arrays, one a batch.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be read.
+        ChildProcessError
+            If a worker of joblib is lost; the error names the images that it had.
+
+        Notes
+        -----
+        The images are divided among the workers of `joblib.parallel_config`, if it was
+        called: processes, Dask, Ray or Spark. Labels are those of one process.
+
+        Examples
+        --------
+        >>> from sklearn_mfavb import MFAVBClustering
+        >>> from sklearn_mfavb.datasets import make_shape_images
+        >>> images, _ = make_shape_images(40, n_clusters=2, image_size=8)
+        >>> clusterer = MFAVBClustering(2, max_epochs=2, random_state=0).fit(images)
+        >>> batches = (images[start : start + 16] for start in range(0, 40, 16))
+        >>> [len(labels) for labels in clusterer.predict(batches)]
+        [16, 16, 8]
         """
+        if isinstance(X, Iterator):
+            return predict_batches(self, X, features)
         return self._label(self._open(X, features))
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
@@ -373,7 +400,8 @@ class BaseImageClusterer(
 
         The file holds numbers and plain values (safetensors and JSON) and no code,
         unlike a pickle. It has all that prediction needs, encoders included, and loads
-        without a GPU too.
+        without a GPU too. Of several processes that trained together only the first
+        writes.
 
         Parameters
         ----------
@@ -405,7 +433,8 @@ class BaseImageClusterer(
         """
         from sklearn_mfavb.persistence import save_estimator
 
-        save_estimator(self, path, encoder=encoder, embeddings=embeddings)
+        if rank() == 0:
+            save_estimator(self, path, encoder=encoder, embeddings=embeddings)
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
         """Return the names of the embedding's entries: the class and a number.
@@ -465,7 +494,7 @@ class BaseImageClusterer(
         """Fit, and return the embeddings; a failure leaves everything as it was."""
         before = dict(vars(self))
         try:
-            with torch.inference_mode(mode=False):
+            with torch.inference_mode(mode=False), joint_fit():
                 dataset, encoders = self._read(X, features)
                 self._train(dataset, encoders)
         except BaseException:
@@ -530,7 +559,8 @@ class BaseImageClusterer(
         device = resolve_device(self.device)
         inference = self._runtime(device)
         runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
+        random = check_random_state(self.random_state)
+        seed = agree(random.randint(np.iinfo(np.int32).max))
         checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
         before = getattr(self, "model_", None) if training.warm_start else None
         continues = before is not None

@@ -1,6 +1,5 @@
 """CueCoClustering: momentum contrast with compact clusters."""
 
-import math
 from dataclasses import asdict
 from functools import partial
 from numbers import Integral, Real
@@ -18,7 +17,7 @@ from sklearn_mfavb.networks import ClusteringNetwork, MomentumNetwork
 from sklearn_mfavb.objectives import CueCoObjective
 from sklearn_mfavb.pairs import WithinPair
 from sklearn_mfavb.positives import Neighbors
-from sklearn_mfavb.training import FollowQuery, Stage, Training
+from sklearn_mfavb.training import FollowQuery, Stage, Training, count_batches
 from sklearn_mfavb.views import ViewShape
 
 _COUNT = Interval(Integral, 1, None, closed="left")
@@ -265,7 +264,7 @@ class CueCoClustering(BaseImageClusterer):
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Scatter and align, in one stage."""
         n_epochs, n_samples = setup.epochs(self.max_epochs), len(setup.dataset)
-        n_steps = n_epochs * math.ceil(n_samples / setup.runtime.batch_size)
+        n_steps = n_epochs * count_batches(n_samples, setup.runtime.batch_size)
         queue_size = min(self.queue_size, max(1, n_samples // _PASSES_KEPT))
         n_centroids = self.n_centroids
         if n_centroids == "auto":

@@ -1,6 +1,5 @@
 """A trained network with everything that labels new images."""
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, cast
@@ -8,14 +7,14 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from sklearn_mfavb.features import FeatureTable, FrozenEncoder, apply_encoders
 from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import Runtime, apply_to_views, embed_in, split_evenly
-from sklearn_mfavb.views import View, ViewShape
+from sklearn_mfavb.views import ViewShape
 
 Rows = NDArray[np.float32]
 
@@ -89,7 +88,8 @@ class ClusteringModel:
     def probabilities(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
         """Assign every image of a data set, (n_samples, n_clusters)."""
         embed = embed_in(self.network, runtime)
-        return apply_to_views(_chain(embed, self.assigner), dataset, runtime)
+        chain = nn.Sequential(embed, self.assigner)
+        return apply_to_views(chain, dataset, runtime)
 
     def assign(self, embedding: Rows, runtime: Runtime) -> Rows:
         """Assign embeddings, (n_samples, n_clusters)."""
@@ -133,13 +133,6 @@ class ClusteringModel:
         networks = {name: getattr(self, name) for name in names}
         on_cpu = {name: deepcopy(part).cpu() for name, part in networks.items()}
         return {**vars(self), **on_cpu}
-
-
-def _chain(
-    embed: Callable[[View], Tensor], assign: Callable[[Tensor], Tensor]
-) -> Callable[[View], Tensor]:
-    """Compose two functions."""
-    return lambda view: assign(embed(view))
 
 
 def rows_to_score(dataset: ImageDataset, embedding: Rows | None) -> FeatureTable | Rows:

@@ -79,6 +79,11 @@ class CLIPFeatures(
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Type of the matrix products; "auto" takes bfloat16 for encoders of more than ten
         million weights on devices that are fast with it. Features are float32.
+    n_jobs : int, default=None
+        Number of workers among which `transform` divides the images: processes, or
+        those of the backend that `joblib.parallel_config` names, such as "dask". None
+        takes the number from there, and is else 1; -1 takes all processors. Features
+        are those of one process.
     verbose : int, default=0
         Whether to show a progress bar.
 
@@ -133,6 +138,7 @@ class CLIPFeatures(
         "cache_dir": [str, os.PathLike, None],
         "device": [str, torch.device],
         "precision": [StrOptions({"auto", "float32", "bfloat16"})],
+        "n_jobs": [Integral, None],
         "verbose": ["verbose"],
     }
 
@@ -146,6 +152,7 @@ class CLIPFeatures(
         cache_dir: str | os.PathLike[str] | None = None,
         device: str | torch.device = "auto",
         precision: Precision = "auto",
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.model = model
@@ -155,6 +162,7 @@ class CLIPFeatures(
         self.cache_dir = cache_dir
         self.device = device
         self.precision = precision
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -191,8 +199,9 @@ class CLIPFeatures(
                 "grayscale (1) or RGB (3): pass three of them, such as X[..., :3]."
             )
         store = FeatureStore(self._cache_folder())
-        extraction = Extraction(source, store, self.build_encoder, self.embed)
-        return extraction.run(self.batch_size, verbose=self.verbose)
+        return Extraction(store, self.build_encoder, self.embed).run(
+            source, self.batch_size, n_jobs=self.n_jobs, verbose=self.verbose
+        )
 
     def embed(self, images: Tensor, *, is_resized: bool = False) -> Tensor:
         """Embed a batch of images; see `Encoder.embed`."""

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils import gen_batches
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.files import replace_file
 from sklearn_mfavb.images import ImageSource
+from sklearn_mfavb.parallel import map_parts
 
 KEY_BYTES = 16
 
@@ -45,6 +47,10 @@ class FeatureStore:
             with suppress(*BROKEN), np.load(path, allow_pickle=False) as arrays:
                 keys = map(bytes, arrays["keys"])
                 self.rows.update(zip(keys, arrays["features"], strict=True))
+
+    def __reduce__(self) -> tuple[type, tuple[Any]]:
+        """Pickle the name of the folder: a worker reads it itself."""
+        return type(self), (self.folder,)
 
     def add(self, keys: list[Key], features: Rows) -> None:
         """Keep the rows that are finite and have a key."""
@@ -76,27 +82,30 @@ def hash_file(path: str, kind: str) -> Key:
 
 @dataclass(frozen=True)
 class Extraction:
-    """Features of a source; `embed` makes those that the store does not have."""
+    """Features of images; `embed` makes those that the store does not have."""
 
-    source: ImageSource
     store: FeatureStore
     build_encoder: Callable[[], Encoder]
     embed: Callable[..., Tensor]
 
-    def run(self, batch_size: int, *, verbose: int) -> Rows:
+    def run(
+        self, source: ImageSource, batch_size: int, *, n_jobs: int | None, verbose: int
+    ) -> Rows:
         """Return the features of all images; rows of unreadable ones are NaN."""
-        n_images = len(self.source)
-        features = np.full((n_images, self._feature_dim()), np.nan, dtype=np.float32)
+        n_images = len(source)
+        features = np.empty((n_images, self._feature_dim()), dtype=np.float32)
+        everything = np.arange(n_images)
+        batches = [everything[each] for each in gen_batches(n_images, batch_size)]
+        parts = map_parts(self._find_all, source, batches, n_jobs=n_jobs)
+        n_done = 0
         bar = tqdm(
             total=n_images, desc="encoding images", unit="image", disable=not verbose
         )
         with bar:
-            for start in range(0, n_images, batch_size):
-                batch = np.arange(start, min(start + batch_size, n_images))
-                readable = np.setdiff1d(batch, list(self.source.unreadable))
-                if len(readable):
-                    features[readable] = self._find_or_embed(readable)
-                bar.update(len(batch))
+            for rows in parts:
+                features[n_done : n_done + len(rows)] = rows
+                n_done += len(rows)
+                bar.update(len(rows))
         return features
 
     def _feature_dim(self) -> int:
@@ -104,39 +113,56 @@ class Extraction:
         kept = next(iter(self.store.rows.values()), None)
         return self.build_encoder().feature_dim if kept is None else len(kept)
 
-    def _find_or_embed(self, batch: NDArray[np.int64]) -> list[Rows]:
+    def _find_all(
+        self, source: ImageSource, batches: Sequence[NDArray[np.int64]]
+    ) -> Rows:
+        """Return the features of the images of some batches."""
+        shape = sum(map(len, batches)), self._feature_dim()
+        rows, start = np.full(shape, np.nan, dtype=np.float32), batches[0][0]
+        for batch in batches:
+            readable = np.setdiff1d(batch, list(source.unreadable))
+            if len(readable):
+                rows[readable - start] = self._find_or_embed(source, readable)
+        return rows
+
+    def _find_or_embed(
+        self, source: ImageSource, batch: NDArray[np.int64]
+    ) -> list[Rows]:
         """Return a row for each image, and keep those that are new."""
         images = None
         if self.store.folder is None:
             keys: list[Key] = [None] * len(batch)
-        elif self.source.paths is not None:
-            keys = self._hash_files(batch, self.source.paths)
+        elif source.paths is not None:
+            keys = _hash_files(source, batch, source.paths)
         else:
-            images = self._read(batch)
+            images = self._read(source, batch)
             keys = hash_images(images)
         rows: list[Any] = [self.store.rows.get(key) for key in keys]
         new = [position for position, row in enumerate(rows) if row is None]
         if new:
-            images = self._read(batch[new]) if images is None else images[new]
-            embedded = self.embed(images, is_resized=not self.source.has_one_size)
+            images = self._read(source, batch[new]) if images is None else images[new]
+            embedded = self.embed(images, is_resized=not source.has_one_size)
             made = embedded.cpu().numpy()
             # Reading has shown which images are broken.
-            made[np.isin(batch[new], list(self.source.unreadable))] = np.nan
+            made[np.isin(batch[new], list(source.unreadable))] = np.nan
             self.store.add([keys[position] for position in new], made)
             for position, row in zip(new, made, strict=True):
                 rows[position] = row
         return rows
 
-    def _hash_files(self, batch: NDArray[np.int64], paths: list[str]) -> list[Key]:
-        """Return a key for each file; pixels of more than 8 bits depend on all."""
-        format = self.source.format
-        kind = f"{format.n_channels} {format.pixel_range} {format.deep_range}"
-        return [hash_file(paths[i], kind) for i in batch]
-
-    def _read(self, indices: NDArray[np.int64]) -> Tensor:
+    def _read(self, source: ImageSource, indices: NDArray[np.int64]) -> Tensor:
         """Read images: as they are if they have one size, else resized one by one."""
-        if self.source.has_one_size:
-            return self.source.read(indices, self.source.image_size)
+        if source.has_one_size:
+            return source.read(indices, source.image_size)
         preprocessing = self.build_encoder().preprocessing
         size = preprocessing.input_size[1:]
-        return self.source.read(indices, size, resize=preprocessing.resize)
+        return source.read(indices, size, resize=preprocessing.resize)
+
+
+def _hash_files(
+    source: ImageSource, batch: NDArray[np.int64], paths: list[str]
+) -> list[Key]:
+    """Return a key for each file; pixels of more than 8 bits depend on all."""
+    format = source.format
+    kind = f"{format.n_channels} {format.pixel_range} {format.deep_range}"
+    return [hash_file(paths[i], kind) for i in batch]

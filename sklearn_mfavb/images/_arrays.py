@@ -88,6 +88,12 @@ class ArraySource(ImageSource):
         images = self.format.pixels.scale(self._layout.view(batch))
         return {(size, resize): resize(images, size) for size, resize in targets}
 
+    def _take(self, indices: np.ndarray) -> None:
+        """Keep some of the images only: a view, where they are consecutive."""
+        is_run = len(indices) == indices[-1] - indices[0] + 1
+        run = slice(indices[0], indices[-1] + 1)
+        self.images = take(self.images, run if is_run else indices)
+
 
 def describe_empty(shape: tuple[int, ...]) -> str:
     """Return, in scikit-learn's words, that there are no images or no pixels."""

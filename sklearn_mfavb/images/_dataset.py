@@ -1,6 +1,6 @@
 """Batches for torch's DataLoader: images, features, and those of partners."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +83,33 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         if self.features is not None:
             served[prefix + "features"] = self.features[torch.from_numpy(index)]
         return served
+
+    def part(self, positions: np.ndarray) -> "ImageDataset":
+        """Return some of the images as a data set that a worker can be sent."""
+        source, features = self.source, self.features
+        return ImageDataset(
+            None if source is None else source.part(self.indices[positions]),
+            self.size,
+            None,
+            # Not a view: a pickle would hold all that it is a view of.
+            None if features is None else features[torch.from_numpy(positions)],
+        )
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        """Images of the source that could not be read so far, and why."""
+        return {} if self.source is None else self.source.unreadable
+
+    def note_unreadable(self, positions: np.ndarray, found: Mapping[int, str]) -> None:
+        """Take over what a worker found of the part at these positions."""
+        if self.source is not None:
+            self.source.note_unreadable(self.indices[positions], found)
+
+    def describe(self, first: np.ndarray, last: np.ndarray) -> str:
+        """Name the images from one part to another in an error."""
+        if self.source is None:
+            return f"rows {first[0]} to {last[-1]} of the features"
+        return self.source.describe(self.indices[first], self.indices[last])
 
     def expand(self, rows: np.ndarray) -> np.ndarray:
         """Spread rows over all images of the source; NaN for those that have no row.

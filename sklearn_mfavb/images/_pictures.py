@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from torch.utils.data import Subset
 
 from sklearn_mfavb.folders import readable_formats
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
@@ -31,7 +32,7 @@ from sklearn_mfavb.images._source import Batches, ImageSource, Target
 BYTE = np.dtype(np.uint8)
 
 # Pillow releases the interpreter while it decodes; beyond this, disks are the limit.
-N_THREADS = min(8, os.cpu_count() or 1)
+MOST_THREADS = 8
 
 # Bits of the sensors whose values are stored in 16 bits.
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]
@@ -92,12 +93,18 @@ class PictureSource(ImageSource):
         are_bytes = all(each.is_pil or keeps_bytes(each.dtype) for each in headers)
         self._dtype = torch.uint8 if are_bytes else torch.float32
 
+    def _take(self, indices: np.ndarray) -> None:
+        """Keep some of the images only."""
+        is_list = isinstance(self._items, list)
+        subset = Subset(self._items, indices.tolist())
+        self._items = [self._items[i] for i in indices] if is_list else subset
+
     @cached_property
     def fingerprint(self) -> str | None:
         """Hash of path, size and times of change of every file; None for items."""
         if self.paths is None:
             return None
-        with ThreadPool(N_THREADS) as threads:
+        with ThreadPool(MOST_THREADS) as threads:
             versions = "\0".join(threads.map(describe_version, self.paths))
         text = versions.encode(errors="surrogateescape")
         return hashlib.blake2b(text, digest_size=16).hexdigest()
@@ -184,7 +191,8 @@ class PictureSource(ImageSource):
         read = partial(self._try, function)
         if self.paths is None:
             return list(map(read, indices.tolist()))
-        with ThreadPool(N_THREADS) as threads:
+        # torch's own number, which engines lower where several workers share a machine.
+        with ThreadPool(min(MOST_THREADS, torch.get_num_threads())) as threads:
             return list(threads.imap(read, indices.tolist()))
 
     def _try(self, function: Callable[[int], Any], index: int) -> Any:

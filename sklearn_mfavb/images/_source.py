@@ -4,8 +4,10 @@ import math
 import os
 import tempfile
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 import torch
@@ -62,6 +64,8 @@ class ImageSource(ABC):
         self._kept: np.ndarray | None = None
         #: Which images have been read, and with that kept if images are.
         self._was_read = np.zeros(n_images, dtype=bool)
+        #: What images are called in errors.
+        self._numbers = np.arange(n_images)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -147,6 +151,35 @@ class ImageSource(ABC):
                 bar.update(len(batch))
         self._raise_if_none()
 
+    def part(self, indices: np.ndarray) -> Self:
+        """Return some images as a source of their own, which a worker can be sent."""
+        part = copy(self)
+        part.__dict__.pop("fingerprint", None)
+        part._numbers = self._numbers[indices]
+        part._was_read = self._was_read[indices]
+        known = self.unreadable
+        part.unreadable = {k: known[i] for k, i in enumerate(indices) if i in known}
+        if self.paths is not None:
+            part.paths = [self.paths[i] for i in indices]
+        part._kept = None
+        if self._kept is not None and part._was_read.all():
+            # A copy: the temporary file has no name by which a worker could open it.
+            part._kept = np.array(self._kept[indices])
+        part._take(indices)
+        return part
+
+    @abstractmethod
+    def _take(self, indices: np.ndarray) -> None:
+        """Keep some of the images only."""
+
+    def note_unreadable(self, indices: np.ndarray, found: Mapping[int, str]) -> None:
+        """Take over what a worker found of the part with these indices."""
+        self.unreadable |= {int(indices[i]): reason for i, reason in found.items()}
+
+    def describe(self, first: np.ndarray, last: np.ndarray) -> str:
+        """Name the images from one part to another in an error."""
+        return f"{self._name(first[0])} to {self._name(last[-1])}"
+
     def _raise_if_none(self) -> None:
         """Raise if not one image can be read."""
         if len(self.unreadable) == len(self):
@@ -159,7 +192,7 @@ class ImageSource(ABC):
     def _name(self, index: int) -> str:
         """Return what an image is called in an error."""
         name = "" if self.paths is None else f" ({self.paths[index]})"
-        return f"image {index}{name}"
+        return f"image {self._numbers[index]}{name}"
 
 
 def _allocate(shape: tuple[int, ...], dtype: torch.dtype) -> np.ndarray:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sklearn_mfavb.distributed import agree
 from sklearn_mfavb.losses import CompactnessLoss, QueueContrastiveLoss
 from sklearn_mfavb.pairs import Positives
 
@@ -139,8 +140,8 @@ def cluster_queue(
     torch.Tensor of shape (n_centroids, projection_dim)
         Unit vectors.
     """
-    chosen = torch.randperm(len(queue), device=queue.device)[:n_centroids]
-    spare = queue[chosen]
+    chosen = agree(torch.randperm(len(queue)))[:n_centroids]
+    spare = queue[chosen.to(queue.device)]
     centroids = spare if centroids is None else centroids
     for _ in range(_ROUNDS):
         nearest = (queue @ centroids.T).argmax(dim=1)

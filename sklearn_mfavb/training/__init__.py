@@ -2,7 +2,7 @@
 
 from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBudget
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
+from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
 from sklearn_mfavb.training._runtime import (
     LARGEST_BATCH,
     Runtime,
@@ -10,6 +10,7 @@ from sklearn_mfavb.training._runtime import (
     auto_batch_size,
     auto_epochs,
     autocast,
+    count_batches,
     embed_in,
     isolated,
     resolve_autocast,
@@ -28,7 +29,6 @@ __all__ = [
     "History",
     "Runtime",
     "Stage",
-    "TermAverages",
     "TimeBudget",
     "Training",
     "apply_to_views",
@@ -36,6 +36,7 @@ __all__ = [
     "auto_epochs",
     "autocast",
     "balanced_batches",
+    "count_batches",
     "embed_in",
     "isolated",
     "open_checkpoint",

@@ -7,6 +7,8 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
 
+from sklearn_mfavb.distributed import agree
+
 
 class EpochProgress(Callback):
     """Show a bar over the epochs of a stage with the loss and the time left."""
@@ -98,5 +100,5 @@ class TimeBudget(Callback):
 
     def _stop_in_time(self) -> None:
         """Do what Ctrl-C does, if time is over."""
-        if time.monotonic() >= self.ends_at_:
+        if agree(time.monotonic() >= self.ends_at_):
             raise KeyboardInterrupt

@@ -12,6 +12,7 @@ import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 
+from sklearn_mfavb.distributed import agree, draw_apart, rank
 from sklearn_mfavb.files import replace_file
 from sklearn_mfavb.training._identity import describe_training
 
@@ -57,7 +58,7 @@ class Checkpoint(Callback):
         self.path = path
         self.identity = dict(identity)
         self.device = device
-        self.kept = _read(path)
+        self.kept = agree(None if rank() else _read(path))
         if self.kept is not None:
             _check_identity(path, self.kept["identity"], self.identity)
         self.seed: int = seed if self.kept is None else self.kept["seed"]
@@ -89,7 +90,7 @@ class Checkpoint(Callback):
 
     def close(self) -> None:
         """Remove the file after a complete training."""
-        if self.is_complete and os.path.exists(self.path):
+        if self.is_complete and not rank() and os.path.exists(self.path):
             os.remove(os.path.realpath(self.path))
 
     def on_train_begin(
@@ -108,12 +109,15 @@ class Checkpoint(Callback):
         torch.set_rng_state(random["cpu"])
         if self.device.type == "cuda" and "device" in random:
             torch.cuda.set_rng_state(random["device"], self.device)
+        draw_apart(self.device)
 
     def on_epoch_end(
         self, net: NeuralNet, dataset_train: Any = None, **kwargs: Any
     ) -> None:
         """Keep what was learned, unless writing would take too much time."""
         started_at = time.monotonic()
+        if rank():
+            return
         if self.seconds_to_write > _SHARE_OF_TIME * (started_at - self.written_at):
             return
         random = {"cpu": torch.get_rng_state()}

@@ -13,7 +13,8 @@ from sklearn.utils import gen_batches
 
 # Parameters that do not change the result of a training.
 _WITHOUT_EFFECT = {
-    *("cache_dir", "callbacks", "checkpoint", "device", "on_error", "verbose"),
+    *("cache_dir", "callbacks", "checkpoint", "device", "n_jobs"),
+    *("on_error", "verbose"),
     "encoder__batch_size",
 }
 _SAMPLE = 256  # images whose pixels are compared

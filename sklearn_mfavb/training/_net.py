@@ -4,14 +4,25 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.dataset import get_len
 from skorch.utils import to_device
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 
-from sklearn_mfavb.training._runtime import autocast
+from sklearn_mfavb.distributed import (
+    average_gradients,
+    gather,
+    joint_batch_norm,
+    own_share,
+)
+from sklearn_mfavb.training._runtime import autocast, count_batches
+
+# Steps after which the device is waited for: GPUs are given the next step while they
+# are at one, and a loss that is not finite is not followed for long.
+_MOST_UNREAD = 50
 
 
 class ClusteringNet(NeuralNet):
@@ -58,28 +69,67 @@ class ClusteringNet(NeuralNet):
     def train_step_single(
         self, batch: dict[str, Tensor], **fit_params: Any
     ) -> dict[str, Any]:
-        """Draw views, score them term by term, and add up the gradients.
-
-        A loss that is not finite raises FloatingPointError.
-        """
+        """Draw views, score them term by term, and add up the gradients."""
         if not self.module_.training:  # a callback may have embedded images meanwhile
             self.module_.train()
         views = self.pairs.draw(to_device(batch, self.device))
-        with autocast(torch.device(self.device), self.autocast_dtype):
+        arithmetic = autocast(torch.device(self.device), self.autocast_dtype)
+        with arithmetic, joint_batch_norm():
             outputs = self.module_.forward_views(*views)
-        terms = self.criterion_(self.pairs.positives(*outputs))
+        terms = self.criterion_(gather(self.pairs.positives(*outputs)))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}
-        if not loss.isfinite():
-            values = ", ".join(f"{name}={float(x):g}" for name, x in detached.items())
-            raise FloatingPointError(
-                f"The loss is not finite in epoch {len(self.history)} ({values}). "
-                f"Try a lower learning_rate (now {self.lr:g}), a longer "
-                "warmup_epochs, higher temperatures or precision='float32', and look "
-                "for constant or corrupt images."
-            )
         loss.backward()
+        average_gradients(parameter for _, parameter in self.get_all_learnable_params())
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
+
+    def run_single_epoch(
+        self,
+        iterator: Any,
+        training: bool,
+        prefix: str,
+        step_fn: Any,
+        **fit_params: Any,
+    ) -> None:
+        """Run the steps of an epoch as skorch does, but seldom wait for the device.
+
+        The mean of every term is recorded, too. A loss that is not finite raises
+        FloatingPointError, a few steps late.
+        """
+        if not training:  # there are no images for validation
+            return
+        steps: list[dict[str, Any]] = []
+        terms: list[dict[str, float]] = []
+        for batch in iterator:
+            self.notify("on_batch_begin", batch=batch, training=training)
+            steps.append(step_fn(batch, **fit_params))
+            self.history.record_batch(f"{prefix}_batch_size", get_len(batch))
+            self.notify("on_batch_end", batch=batch, training=training, **steps[-1])
+            if len(steps) - len(terms) == _MOST_UNREAD or len(steps) == len(iterator):
+                terms += self._read_terms(steps[len(terms) :])
+        rows = self.history[-1]["batches"]
+        for row, values in zip(rows, terms, strict=True):
+            row[f"{prefix}_loss"] = sum(values.values())
+        sizes = [row[f"{prefix}_batch_size"] for row in rows]
+        for name in terms[0]:
+            mean = np.average([values[name] for values in terms], weights=sizes)
+            self.history.record(name, float(mean))
+
+    def _read_terms(self, steps: list[dict[str, Any]]) -> list[dict[str, float]]:
+        """Read the terms of steps from the device, and raise if they are not finite."""
+        names = list(steps[0]["terms"])
+        stacked = torch.stack([torch.stack([*s["terms"].values()]) for s in steps])
+        terms = [dict(zip(names, row, strict=True)) for row in stacked.tolist()]
+        for each in terms:
+            if not math.isfinite(sum(each.values())):
+                values = ", ".join(f"{name}={value:g}" for name, value in each.items())
+                raise FloatingPointError(
+                    f"The loss is not finite in epoch {len(self.history)} ({values}). "
+                    f"Try a lower learning_rate (now {self.lr:g}), a longer "
+                    "warmup_epochs, higher temperatures or precision='float32', and "
+                    "look for constant or corrupt images."
+                )
+        return terms
 
 
 class _BalancedBatches(Sampler[list[int]]):
@@ -91,13 +141,14 @@ class _BalancedBatches(Sampler[list[int]]):
 
     def __init__(self, n_samples: int, batch_size: int) -> None:
         self.n_samples = n_samples
-        self.n_batches = math.ceil(n_samples / batch_size)
+        self.n_batches = count_batches(n_samples, batch_size)
 
     def __len__(self) -> int:
         return self.n_batches
 
     def __iter__(self) -> Iterator[list[int]]:
-        for batch in torch.randperm(self.n_samples).tensor_split(self.n_batches):
+        order = own_share(torch.randperm(self.n_samples))
+        for batch in order.tensor_split(self.n_batches):
             yield batch.tolist()
 
 
@@ -105,30 +156,3 @@ def balanced_batches(dataset: Any, batch_size: int, **options: Any) -> DataLoade
     """Iterate over a data set in shuffled batches of nearly equal size."""
     batches = _BalancedBatches(len(dataset), batch_size)
     return DataLoader(dataset, batch_sampler=batches, **options)
-
-
-class TermAverages(Callback):
-    """Record the mean of every loss term once per epoch.
-
-    Batches count by their size, as skorch counts them in the loss. The terms stay on
-    the device until the epoch ends.
-    """
-
-    def on_epoch_begin(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Forget the last epoch."""
-        self.sums_: dict[str, Tensor] = {}
-        self.n_images_ = 0
-
-    def on_batch_end(
-        self, net: NeuralNet, terms: dict[str, Tensor], **kwargs: Any
-    ) -> None:
-        """Add the terms of a batch."""
-        n_images = net.history[-1, "batches", -1, "train_batch_size"]
-        self.n_images_ += n_images
-        for name, term in terms.items():
-            self.sums_[name] = self.sums_.get(name, 0) + n_images * term
-
-    def on_epoch_end(self, net: NeuralNet, **kwargs: Any) -> None:
-        """Write the means into the history."""
-        for name, total in self.sums_.items():
-            net.history.record(name, float(total) / self.n_images_)

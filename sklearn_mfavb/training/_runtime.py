@@ -2,8 +2,9 @@
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,8 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from skorch.utils import to_device
-from torch import Tensor
+from torch import Tensor, nn
 
+from sklearn_mfavb.distributed import n_processes
+from sklearn_mfavb.parallel import map_parts
 from sklearn_mfavb.views import View
 
 _EPOCHS, _LEAST_EPOCHS = 40, 10
@@ -43,8 +46,17 @@ class Runtime:
 
 
 def auto_batch_size(n_samples: int, n_clusters: int) -> int:
-    """Return an eighth of the images, at least 8 per cluster and at most 256."""
-    return min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+    """Return an eighth of the images, at least 8 per cluster and at most 256.
+
+    Several processes share them, so that they train as one does.
+    """
+    size = min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+    return math.ceil(size / n_processes())
+
+
+def count_batches(n_samples: int, batch_size: int) -> int:
+    """Return the number of steps in an epoch, of a batch for each process."""
+    return math.ceil(n_samples / (batch_size * n_processes()))
 
 
 def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:
@@ -52,7 +64,7 @@ def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> i
     if dataset.features is None:
         return _EPOCHS
     wanted = n_steps or _STEPS_WITH_FEATURES[dataset.size is not None]
-    steps_per_epoch = math.ceil(len(dataset) / runtime.batch_size)
+    steps_per_epoch = count_batches(len(dataset), runtime.batch_size)
     enough = math.ceil(_MOST_REPEATS * wanted / steps_per_epoch)
     return max(min(_LEAST_EPOCHS, enough), math.ceil(wanted / steps_per_epoch))
 
@@ -146,34 +158,73 @@ def split_evenly(n_samples: int, batch_size: int) -> list[NDArray[np.int64]]:
     return np.array_split(np.arange(n_samples), n_batches)
 
 
-def embed_in(network: Any, runtime: Runtime) -> Callable[[View], Tensor]:
-    """Make the function that embeds clean views in the arithmetic of training."""
-    network.eval()
+class _Embedding(nn.Module):
+    """Embed clean views in the arithmetic of training."""
 
-    def embed(view: View) -> Tensor:
-        with autocast(runtime.device, runtime.autocast_dtype):
-            return network.embed(view).float()
+    def __init__(self, network: Any, runtime: Runtime) -> None:
+        super().__init__()
+        self.network = network
+        self.runtime = runtime
 
-    return embed
+    def forward(self, view: View) -> Tensor:
+        with autocast(self.runtime.device, self.runtime.autocast_dtype):
+            return self.network.embed(view).float()
 
 
-@torch.no_grad()
+def embed_in(network: Any, runtime: Runtime) -> nn.Module:
+    """Make the module that embeds clean views in the arithmetic of training."""
+    return _Embedding(network.eval(), runtime)
+
+
 def apply_to_views(
     function: Callable[[View], Tensor], dataset: Any, runtime: Runtime
 ) -> NDArray[Any]:
     """Apply a function to a clean view of every image of an `ImageDataset`.
 
-    The function makes a tensor with one row per image of the views of a batch. They are
-    returned together, (n_samples, ...), floats as float32.
+    The function, which may be a module on the device of `runtime`, makes a tensor with
+    one row per image of the views of a batch. They are returned together, (n_samples,
+    ...), floats as float32. Batches are divided among the workers of joblib.
     """
+    batches = split_evenly(len(dataset), runtime.batch_size)
     outputs: Any = None
-    for positions in split_evenly(len(dataset), runtime.batch_size):
-        batch = to_device(dataset.serve(positions), runtime.device)
-        view = View(batch.get("images"), batch.get("features"))
-        output = function(view)
-        output = output.float() if output.is_floating_point() else output
-        rows = output.cpu().numpy()
+    n_done = 0
+    for rows in map_parts(_Application(function, runtime.device), dataset, batches):
         if outputs is None:  # parts that are joined at the end would be there twice
             outputs = np.empty((len(dataset), *rows.shape[1:]), rows.dtype)
-        outputs[positions] = rows
+        outputs[n_done : n_done + len(rows)] = rows
+        n_done += len(rows)
     return outputs
+
+
+@dataclass(frozen=True)
+class _Application:
+    """A function of views, applied to batches of a data set."""
+
+    function: Callable[[View], Tensor]
+    device: torch.device
+
+    @torch.no_grad()
+    def __call__(
+        self, dataset: Any, batches: Sequence[NDArray[np.int64]]
+    ) -> NDArray[Any]:
+        outputs = []
+        for positions in batches:
+            batch = to_device(dataset.serve(positions), self.device)
+            output = self.function(View(batch.get("images"), batch.get("features")))
+            output = output.float() if output.is_floating_point() else output
+            outputs.append(output.cpu().numpy())
+        return np.concatenate(outputs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle networks on the CPU: those that arrive move to a worker's device."""
+        function: Any = self.function
+        if isinstance(function, nn.Module) and self.device.type != "cpu":
+            function = deepcopy(function).cpu()
+        return _on_device, (function, self.device)
+
+
+def _on_device(function: Any, device: torch.device) -> _Application:
+    """Restore what was pickled."""
+    device = resolve_device(device)
+    is_module = isinstance(function, nn.Module)
+    return _Application(function.to(device) if is_module else function, device)

@@ -10,10 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
+from sklearn_mfavb.distributed import agree, agree_on, draw_apart, rank
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, TermAverages, balanced_batches
-from sklearn_mfavb.training._runtime import Runtime
+from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
+from sklearn_mfavb.training._runtime import Runtime, count_batches
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
 
@@ -72,16 +73,24 @@ def train(
     resumed = None if checkpoint is None else checkpoint.stage
     history = [] if checkpoint is None else checkpoint.past_epochs()
     is_interrupted = False
+    if agree(len(dataset)) != len(dataset):
+        raise ValueError(
+            f"X has {len(dataset)} images, but another number in the first process: "
+            "all processes of a launched program must pass the same X to fit."
+        )
+    draw_apart(runtime.device)
     for number, stage in enumerate(stages):
         if resumed is not None and number < resumed:
             continue
         if stage.prepare is not None and number != resumed:
             stage.prepare()
+        agree_on(network)
         if is_interrupted:
             continue
         n_kept = 0 if checkpoint is None else checkpoint.begin_stage(number, history)
         keep = [] if checkpoint is None else [("checkpoint", checkpoint)]
-        net = _make_net(stage, network, dataset, training, runtime, keep, verbose)
+        shown = 0 if rank() else verbose
+        net = _make_net(stage, network, dataset, training, runtime, keep, shown)
         # A checkpoint restores the history at the beginning: only the rest is run.
         net.fit(dataset, None, epochs=stage.max_epochs - n_kept)
         rows = _read_history(net, n_before=len(history), stage=stage.name)
@@ -104,7 +113,7 @@ def _make_net(
     verbose: int,
 ) -> ClusteringNet:
     """Set up skorch's loop for a stage."""
-    steps_per_epoch = math.ceil(len(dataset) / runtime.batch_size)
+    steps_per_epoch = count_batches(len(dataset), runtime.batch_size)
     schedule = make_schedule(
         training.schedule,
         stage.max_epochs * steps_per_epoch,
@@ -129,7 +138,6 @@ def _make_net(
         train_split=None,
         device=runtime.device,
         callbacks=[
-            ("terms", TermAverages()),
             ("schedule", rate),
             *stage.callbacks,
             *keep,

@@ -10,7 +10,7 @@ import pytest
 from sklearn_mfavb.command_line._cluster import _advice
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.objectives import SCANObjective
-from sklearn_mfavb.training import TermAverages
+from sklearn_mfavb.training import EpochProgress
 
 # Ctrl-C, as a terminal sends it, when two epochs are kept.
 PROGRAM = """
@@ -80,7 +80,7 @@ def test_ctrl_c_leaves_results_and_the_way_to_go_on(
 
 def test_ctrl_c_before_the_first_epoch_is_short(photos, words, out, monkeypatch, run):
     """Nothing was learned: the program ends with code 130 and a line."""
-    monkeypatch.setattr(TermAverages, "on_batch_end", press_ctrl_c)
+    monkeypatch.setattr(EpochProgress, "on_batch_end", press_ctrl_c)
     assert "ended by Ctrl-C" in run(words(photos, out), code=130).err
     assert os.listdir(out) == []
 
@@ -134,7 +134,7 @@ def test_training_is_overwritten_only_by_training(
     run(words(photos, out, "--time-budget", "0s"))
     run(words(photos, out, "--overwrite", "-k", "25"), code=2)
     with monkeypatch.context() as patch:
-        patch.setattr(TermAverages, "on_batch_end", press_ctrl_c)
+        patch.setattr(EpochProgress, "on_batch_end", press_ctrl_c)
         run(words(photos, out, "--overwrite", "--seed", "1"), code=130)
     printed = run(words(photos, out, "--resume", "--seed", "1"), code=2).err
     assert "--seed was 0, now 1" in printed
@@ -149,14 +149,14 @@ def test_going_on_is_not_advised_where_it_would_fail_again(
     photos, words, out, monkeypatch, run
 ):
     """A loss that is not finite in a later stage is not finite the next time."""
-    average = TermAverages.on_epoch_end
+    advance = EpochProgress.on_epoch_end
 
     def explode(self, net, **kwargs):
         if isinstance(net.criterion_, SCANObjective):
             raise FloatingPointError("The loss is not finite in epoch 1")
-        average(self, net, **kwargs)
+        advance(self, net, **kwargs)
 
-    monkeypatch.setattr(TermAverages, "on_epoch_end", explode)
+    monkeypatch.setattr(EpochProgress, "on_epoch_end", explode)
     printed = run(words(photos, out, "--method", "scan"), code=1).err
     assert "not finite" in printed
     assert "--resume" not in printed
