@@ -69,7 +69,8 @@ def describe_page(
     thumbnails, pictures, side = _draw_pictures(found.source, rows, large)
     paths, features = found.source.paths, None
     if found.inputs.features is not None:
-        features = found.inputs.expand(found.inputs.features.numpy())[rows]
+        taken = np.searchsorted(found.inputs.indices, rows)
+        features = found.inputs.features[taken].numpy()
     checks = list_checks(
         [positions[row] for row in doubtful.tolist()],
         [positions[row] for row in strange.tolist()],

@@ -17,9 +17,14 @@ import sklearn_mfavb
 from sklearn_mfavb import (
     AnchorClustering,
     Augmentation,
+    C3Clustering,
     CLIPFeatures,
+    ConCURLClustering,
     ContrastiveClustering,
+    CRLCClustering,
     CueCoClustering,
+    GCCClustering,
+    IMCSwAVClustering,
     MFAVBClustering,
     Neighbors,
     SCANClustering,
@@ -79,6 +84,11 @@ METHODS = {
         {"backbone": Convolutions, "pretrain_epochs": 0},
     ),
     "SCANClustering": (NearestOnly, {"encoder": "precomputed"}),
+    "CRLCClustering": (CRLCClustering, CONVOLUTIONS),
+    "IMCSwAVClustering": (IMCSwAVClustering, CONVOLUTIONS),
+    "ConCURLClustering": (ConCURLClustering, CONVOLUTIONS),
+    "GCCClustering": (GCCClustering, CONVOLUTIONS),
+    "C3Clustering": (C3Clustering, {**CONVOLUTIONS, "pretrain_epochs": 0}),
 }
 
 
