@@ -74,15 +74,22 @@ def _load_clip(transformer: CLIPFeatures) -> Any:
     model, pretrained = transformer.model, transformer.pretrained
     if find_library(model) != "open_clip":
         return None
-    if is_file(pretrained):
-        weights = os.fspath(pretrained)  # type: ignore[arg-type]
-        parts = {name.partition(".")[0] for name in read_weights(weights)}
-        if "visual" not in parts or parts <= {"visual", "logit_scale", "logit_bias"}:
-            return None  # an image tower alone
-    else:
-        weights = find_tag(OpenCLIP(), model, pretrained)
-    with isolated(0, CPU), CPU:
-        return download_tower(_BothTowers(), model, weights).float().eval()
+    if not is_file(pretrained):
+        tag = find_tag(OpenCLIP(), model, pretrained)
+        with isolated(0, CPU), CPU:
+            return download_tower(_BothTowers(), model, tag).float().eval()
+    weights = os.fspath(pretrained)  # type: ignore[arg-type]
+    parts = {name.partition(".")[0] for name in read_weights(weights)}
+    if "visual" not in parts or parts <= {"visual", "logit_scale", "logit_bias"}:
+        return None  # an image tower alone
+    try:
+        with isolated(0, CPU), CPU:
+            return OpenCLIP().download_whole(model, weights).float().eval()
+    except RuntimeError as error:  # of torch, about names and shapes
+        raise OSError(
+            f"pretrained={weights!r} does not hold the weights of model={model!r}: "
+            f"{error}"
+        ) from error
 
 
 def _word_embedder(

@@ -192,5 +192,5 @@ def test_number_of_clusters_and_outliers_are_found(
     assert len(outliers) == 2
     assert all(0 < float(row["probability"]) <= 1 for row in outliers)
     page = (tmp_path / "report.html").read_text("utf-8")
-    assert "2 images that" in page
+    assert "2 outliers" in page
     assert len(list((tmp_path / "clusters" / "outliers").iterdir())) == 2

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklearn_mfavb.features import CLIPFeatures, embed_words
 from sklearn_mfavb.features._libraries import OpenCLIP
-from sklearn_mfavb.features._text import TEMPLATES, _BothTowers
+from sklearn_mfavb.features._text import TEMPLATES
 
 NAME = "tiny-clip-with-text"
 WORDS = ["dog", "fire truck", "{}", "Äpfel & Birnen!"]
@@ -36,7 +36,7 @@ def count_built(monkeypatch):
     """Count how often a text tower is built."""
     built, build = [], OpenCLIP.download_whole
     monkeypatch.setattr(
-        _BothTowers, "download", lambda *told: built.append(told) or build(*told)
+        OpenCLIP, "download_whole", lambda *told: built.append(told) or build(*told)
     )
     return built
 
