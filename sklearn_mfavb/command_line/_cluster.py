@@ -63,9 +63,9 @@ HELP = {
     "dry_run": "Only tell how long it may take, after a trial on 128 of the images.",
     "method": "mfavb, one of its relatives, or kmeans as a baseline.",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",
-    "max_epochs": "Passes over the images; for scan and anchor this is the main stage, "
-    "other stages scale with it.  [default: 40; with --encoder, 350 steps, or 900 "
-    "of other methods]",
+    "max_epochs": "Passes over the images; for scan, anchor, gcc and c3 this is the "
+    "main stage, other stages scale with it.  [default: 40; with --encoder, 350 "
+    "steps, or 900 of other methods]",
     "assignment": "What labels images after training.  [default: the method's own]",
     "balance": "How strongly clusters are kept equally large: 0 not at all, 1 fully.  "
     "[default: auto, as the images have it]",

@@ -156,7 +156,7 @@ def read_estimator(
         learned = document["learned"]
         for name in (*_ALWAYS_LEARNED, *learned):
             if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
-                raise ValueError(f"{name!r} is no attribute, or of a wrong type")
+                raise ValueError(f"{name!r} is not an attribute, or has a wrong type")
         _check_rows(learned)
         vars(estimator).update(learned)  # networks are built by the number of clusters
         model = build_model(document["model"], tensors, estimator, device)
@@ -214,7 +214,7 @@ def _check_clusters(estimator: BaseImageClusterer) -> None:
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
-    """Return the class that a file speaks of, among those that are imported."""
+    """Return the class that a file names, among those that are imported."""
     if name in sklearn_mfavb.__all__:
         getattr(sklearn_mfavb, name)  # which imports it
     imported = {cls.__name__: cls for cls in _subclasses(BaseImageClusterer)}
