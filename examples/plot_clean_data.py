@@ -25,10 +25,9 @@ features = images.reshape(len(images), -1)
 
 # %%
 # ``outliers="auto"`` sets aside pictures that are unlike all others. ``score_samples``
-# says how normal each picture is. We know that all digits are about equally frequent,
-# and say so with ``balance=1.0``.
+# says how normal each picture is.
 clusterer = MFAVBClustering(
-    10, encoder="precomputed", balance=1.0, outliers="auto", random_state=0
+    10, encoder="precomputed", outliers="auto", random_state=0
 ).fit(features)
 least_normal = np.argsort(clusterer.score_samples(features))[:12]
 n_outliers = np.sum(clusterer.labels_ == -1)

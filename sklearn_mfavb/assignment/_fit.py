@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from typing import Any, Literal
 
@@ -60,6 +60,21 @@ class Evidence:
     head_loss: HeadLoss
     seed: int
     device: torch.device
+
+    def of(self, positions: NDArray[np.int64]) -> "Evidence":
+        """Return the evidence of some of the images, if there are enough of them.
+
+        Neighbors of one may be another that is left out, so heads need all images.
+        """
+        if not self.n_clusters <= len(positions) < len(self.embedding):
+            return self
+        features: Any = self.features
+        if isinstance(features, np.ndarray):
+            features = features[positions]
+        elif features is not None:  # rows are read when they are needed
+            features = features.take(positions)
+        embedding = self.embedding[positions]
+        return replace(self, embedding=embedding, features=features, neighbors=None)
 
 
 def check_assignment(assignment: Any, n_clusters: int | Literal["auto"]) -> None:

@@ -159,6 +159,8 @@ def fit_model(
             verbose=verbose,
         )
         embedding = apply_to_views(embed_in(network, inference), dataset, inference)
+        scored = rows_to_score(dataset, embedding)
+        outliers = OutlierScorer.fit_rows(scored, outliers=recipe.outliers)
         evidence = Evidence(
             embedding=embedding,
             n_clusters=recipe.n_clusters,
@@ -170,9 +172,10 @@ def fit_model(
             seed=seed,
             device=runtime.device,
         )
+        if recipe.outliers and recipe.assignment != "head":
+            normal = outliers.score_rows(scored) >= float(outliers.threshold)
+            evidence = evidence.of(np.flatnonzero(normal))
         assigner = fit_assigner(recipe.assignment, evidence)
-    rows = rows_to_score(dataset, embedding)
-    outliers = OutlierScorer.fit_rows(rows, outliers=recipe.outliers)
     model = ClusteringModel(
         encoders,
         image_format,

@@ -349,3 +349,21 @@ def test_rows_of_features_pass_an_mlp(precomputed):
     }
     assert kinds["auto"] is FeatureMLP
     assert kinds["ViT"] is kinds["depth"] is FusingAugmentingViT
+
+
+def test_clusters_are_fitted_without_outliers():
+    """What is unlike all others takes no cluster; labels of the rest count."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(2, 0.5, (126, 16)).astype(np.float32)
+    rows[120:] *= -1
+    clusterer = MFAVBClustering(
+        3,
+        encoder="precomputed",
+        assignment=KMeans(3),
+        outliers=6 / 126,
+        max_epochs=2,
+        random_state=0,
+    ).fit(rows)
+    assert set(clusterer.labels_[120:]) == {-1}
+    kmeans = clusterer.model_.assigner.estimator
+    assert_array_equal(kmeans.labels_, clusterer.labels_[:120])
