@@ -141,8 +141,10 @@ class _Likelihood:
 
     def __init__(self, rows: Rows, n_clusters: int) -> None:
         n_components = _COMPONENTS_PER_CLUSTER * n_clusters
-        covariance = np.cov(rows, rowvar=False, dtype=np.float64, bias=True)
-        _, directions = np.linalg.eigh(np.atleast_2d(covariance))
+        covariance = np.atleast_2d(
+            np.cov(rows, rowvar=False, dtype=np.float64, bias=True)
+        )
+        _, directions = np.linalg.eigh(covariance)
         self.components = rows @ directions[:, -n_components:]
         self.floor = _FLOOR * max(float(np.trace(covariance)), 1.0)
         self.n_clusters = n_clusters

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import click
 from sklearn_mfavb.command_line import _options as shared
 from sklearn_mfavb.command_line._options import PATH, count, say
 from sklearn_mfavb.command_line._results import ResultFolder
-from sklearn_mfavb.command_line._sorting import sort_files
+from sklearn_mfavb.command_line._sorting import moved_files, sort_files
 from sklearn_mfavb.command_line._tables import write_table
 from sklearn_mfavb.decisions import (
     Decisions,
@@ -46,7 +47,7 @@ def apply(**given: Any) -> None:
         n_missing = count(len(missing), "moved image")
         say(f"{n_missing} not in {options.earlier}; the first: {min(missing)}")
     results.make()
-    curate(decisions, table, results.path, options.sort)
+    curate(decisions, table, results.path, options.sort, options.earlier)
     print(f"results: {results.path}")
 
 
@@ -57,7 +58,9 @@ class ResultTable:
         with open(folder / "clusters.csv", encoding="utf-8", newline="") as file:
             self.rows = list(csv.DictReader(file))
         summary = json.loads((folder / "result.json").read_text("utf-8"))
-        if not self.rows or not {"path", "cluster", "probability"} <= {*self.rows[0]}:
+        # Curated tables, whose clusters have other numbers, do not have the last.
+        needed = {"path", "cluster", "probability", "second"}
+        if not self.rows or not needed <= {*self.rows[0]}:
             raise ValueError(f"{folder}/clusters.csv is not a table of `cluster`.")
         root = summary["folder"].encode("utf-8", "backslashreplace").decode()
         self.paths = [absolute(root, row["path"]) for row in self.rows]
@@ -67,7 +70,11 @@ class ResultTable:
 
 
 def curate(
-    decisions: Decisions, table: ResultTable, out: Path, how: str | None
+    decisions: Decisions,
+    table: ResultTable,
+    out: Path,
+    how: str | None,
+    earlier: Path | None = None,
 ) -> None:
     """Write the table as people decided, and sort files so; None sorts nothing."""
     import numpy as np
@@ -94,7 +101,12 @@ def curate(
         f"{n_rejected:,} rejected"
     )
     found = SimpleNamespace(labels=labels, is_outlier=was_read & (labels < 0))
-    sort_files(_on_disk(table.paths), list(numbers), found, out, how)
+    moved = {} if earlier is None else moved_files(earlier)
+    paths = [
+        path if os.path.lexists(path) else moved.get(path, path)
+        for path in _on_disk(table.paths)
+    ]
+    sort_files(paths, list(numbers), found, out, how)
 
 
 def _name(assigned: str | None, before: int, row: dict[str, str]) -> str:

@@ -155,8 +155,11 @@ def cluster(words: list[str], /, **given: Any) -> None:
         else:
             write_page(estimator, found, results.report, images.title, options.seed)
         results.forget_replaced_training()
-    names = cluster_names(estimator)
-    sort_files(images.paths, names, found, results.path, options.sort)
+    if is_complete or options.sort != "move":  # training goes on with these files
+        names = cluster_names(estimator)
+        sort_files(images.paths, names, found, results.path, options.sort)
+    else:
+        say("no images were moved, so that training can go on")
     if not is_complete:
         say(f"training ended early: these are the results so far. {_advice(words)}")
 

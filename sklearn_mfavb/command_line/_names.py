@@ -34,5 +34,5 @@ def name_clusters(estimator: Any, words: Path | None) -> None:
     say("naming the clusters")
     try:
         estimator.name_clusters(words)
-    except (OSError, ValueError) as error:
+    except (ImportError, OSError, ValueError) as error:
         say(f"clusters have numbers for names: {error}")

@@ -123,7 +123,7 @@ def undo(log: Path) -> int:
             continue  # it is back, or was never moved
         try:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            if os.path.exists(path) and os.path.samefile(path, copy):
+            if _is_second_name(path, copy):
                 os.unlink(copy)  # a move was cut off between its two steps
             else:
                 _move(copy, path)
@@ -147,6 +147,12 @@ def undo(log: Path) -> int:
     return int(bool(failed))
 
 
+def _is_second_name(path: str, copy: Path) -> bool:
+    """Whether a file has two names: not a link to it, which it would not outlive."""
+    is_same = os.path.exists(path) and os.path.samefile(path, copy)
+    return is_same and os.path.realpath(path) != os.path.realpath(copy)
+
+
 def _read_log(log: Path) -> list[tuple[str, Path]]:
     """Read the moves of a log, the last one first."""
     try:
@@ -155,6 +161,13 @@ def _read_log(log: Path) -> list[tuple[str, Path]]:
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{log} is not a log that --sort move has written.") from error
     return moves[::-1]
+
+
+def moved_files(out: Path) -> dict[str, str]:
+    """Return where the files are that --sort move of earlier runs has moved."""
+    logs = sorted(out.glob(f"clusters*/{LOG}"))
+    moves = [each for log in logs for each in _read_log(log)]
+    return {path: os.path.abspath(copy) for path, copy in moves if copy.exists()}
 
 
 def _bar(pairs: list[tuple[Any, Any]]) -> Any:
@@ -204,6 +217,7 @@ def folder_names(names: Sequence[str]) -> list[str]:
 
 def _link(path: str, target: Path) -> None:
     """Link a file by its path, or by its content where systems allow no other."""
+    os.stat(path)  # a link to nothing would be made too
     try:
         target.symlink_to(path)
     except OSError:

@@ -13,7 +13,10 @@ from sklearn_mfavb.parallel import map_tasks
 from sklearn_mfavb.training import resolve_device
 
 # What grows with the training images; labels of new ones do not need it.
-_OF_TRAINING = ("labels_", "paths_", "skipped_", "history_")
+_OF_TRAINING = (
+    *("labels_", "paths_", "skipped_", "history_"),
+    *("embedding_", "probabilities_", "features_", "_fingerprint"),
+)
 
 
 def predict_batches(

@@ -102,7 +102,8 @@ def describe_page(
     }
     return {
         "data": data,
-        "digest": _digest(names.images),  # decisions are kept under this name
+        # Decisions are kept under this name: those about other clusters are others.
+        "digest": _digest([*names.images, *map(str, found.labels.tolist())]),
         "checks": checks,
         "clusters": members,
         "cluster_names": clusters,
@@ -142,7 +143,7 @@ def name_images(source: ImageSource) -> Names:
         folder = os.path.commonpath([os.path.dirname(path) for path in source.paths])
     except ValueError:  # relative beside absolute paths, or several drives
         folder = ""
-    below = [path[len(folder) :].lstrip(os.sep) for path in source.paths]
+    below = [os.path.relpath(path, folder or os.curdir) for path in source.paths]
     images = [_readable(Path(path).as_posix()) for path in below]
     return Names(images, _readable(folder or os.curdir))
 
