@@ -2,7 +2,7 @@
 
 import hashlib
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,16 @@ def _describe(X: Any) -> str:
     return f"a {type(X).__name__}{shape}"
 
 
+def looks_at_pixels(encoder: Any, use_pixels: bool | Literal["auto"]) -> bool:
+    """Replace ``"auto"``: with an encoder, its features are enough."""
+    if use_pixels != "auto" and not use_pixels and encoder is None:
+        raise ValueError(
+            "use_pixels=False leaves nothing to look at without an encoder: set "
+            "encoder='ViT-B-32', for example, or use_pixels=True."
+        )
+    return encoder is None if use_pixels == "auto" else bool(use_pixels)
+
+
 def resolve_image_size(
     image_size: Any, source: ImageSource | None, looks_at_pixels: bool
 ) -> tuple[int, int] | None:
@@ -133,7 +143,7 @@ def make_dataset(
     source: ImageSource | None,
     size: tuple[int, int] | None,
     features: FeatureTable | None,
-    n_clusters: int,
+    n_clusters: int | None,
     verbose: int = 0,
 ) -> ImageDataset:
     """Make the data set of all images that can be read, if they are enough."""
@@ -145,6 +155,7 @@ def make_dataset(
             source.verify(size, verbose=verbose)
         unreadable = source.unreadable
         indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
+    n_clusters = n_clusters or 1
     if len(indices) < n_clusters:
         broken = f" ({len(unreadable)} more could not be read)" if unreadable else ""
         raise ValueError(
