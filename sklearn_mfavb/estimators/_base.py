@@ -31,10 +31,10 @@ from sklearn_mfavb.estimators._fit import (
     warn_of_empty_clusters,
 )
 from sklearn_mfavb.estimators._inputs import (
+    encode_inputs,
     find_n_clusters,
     fingerprint_inputs,
     looks_at_pixels,
-    make_dataset,
     open_inputs,
     resolve_image_size,
     score_labels,
@@ -47,11 +47,9 @@ from sklearn_mfavb.features import (
     FeatureTable,
     FrozenEncoder,
     as_transformer,
-    fit_encoders,
-    is_precomputed,
     take_places,
 )
-from sklearn_mfavb.images import ImageDataset, ImageSource, Reading
+from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.naming import numbered_names
 from sklearn_mfavb.neighbors import cosine_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -59,6 +57,7 @@ from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
     LARGEST_BATCH,
+    History,
     Runtime,
     Stage,
     Training,
@@ -482,40 +481,34 @@ class BaseImageClusterer(
         X, source, features = open_inputs(self, X, features, image_format=None)
         looks = looks_at_pixels(self.encoder, self.use_pixels)
         check_assignment(self.assignment, self.n_clusters)
-        size = resolve_image_size(self.image_size, source, looks)
-        if source is not None:
-            _ = source.fingerprint  # now, so that files which change later are noticed
-        if source is not None and size is not None:
-            source.keep(size)  # one decoding serves the encoders and the network
-            if is_precomputed(self.encoder):  # features of broken files do not count
-                source.verify(size, verbose=self.verbose)
-        n_clusters = None if self.n_clusters == "auto" else self.n_clusters
-        encoders, rows = fit_encoders(
-            self.encoder,
+        return encode_inputs(
             X,
             source,
             features,
-            n_clusters=n_clusters,
+            resolve_image_size(self.image_size, source, looks),
+            encoder=self.encoder,
+            n_clusters=None if self.n_clusters == "auto" else self.n_clusters,
             device=self.device,
             verbose=self.verbose,
         )
-        return make_dataset(source, size, rows, n_clusters, self.verbose), encoders
 
     def _count_clusters(self, dataset: ImageDataset) -> None:
         """Take over the number of clusters, or look for it."""
         if self.n_clusters != "auto":
             self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
-        elif not (self._group("training").warm_start and hasattr(self, "model_")):
-            # The network of an earlier fit is made for its number.
+        elif self._earlier_fit() is None:  # whose network is made for its number
             runtime = self._runtime(resolve_device(self.device))
-            self.n_clusters_, self.n_clusters_scores_ = find_n_clusters(
-                dataset, runtime
-            )
+            found = find_n_clusters(dataset, runtime)
+            self.n_clusters_, self.n_clusters_scores_ = found
+
+    def _earlier_fit(self) -> tuple[ClusteringModel, History] | None:
+        """Return what is trained on, if the parameters ask for it."""
+        is_continued = self._group("training").warm_start and hasattr(self, "model_")
+        return (self.model_, self.history_) if is_continued else None
 
     def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
         """Train the network of the method, and find out how to label by it."""
-        training, device = self._group("training"), resolve_device(self.device)
-        is_continued = training.warm_start and hasattr(self, "model_")
+        device = resolve_device(self.device)
         inference = self._runtime(device)
         assignment = self._resolve_assignment(dataset)
         is_name = isinstance(assignment, str)
@@ -534,31 +527,31 @@ class BaseImageClusterer(
             recipe,
             dataset,
             encoders,
-            training=training,
+            training=self._group("training"),
             runtime=replace(inference, batch_size=self._resolve_batch_size(dataset)),
             inference=inference,
             seed=seed,
             checkpoint=open_checkpoint(self.get_params(), dataset, seed, device),
-            before=(self.model_, self.history_) if is_continued else None,
+            before=self._earlier_fit(),
             verbose=self.verbose,
         )
 
     def _keep(self, dataset: ImageDataset, result: FitResult) -> None:
         """Set what was learned, and what is known of the training images."""
-        source, precomputed = dataset.source, is_precomputed(self.encoder)
-        rows = None if precomputed else dataset.features
+        source, table = dataset.source, dataset.features
+        is_encoded = table is not None and not table.is_precomputed
         self.model_ = result.model
         self.history_ = result.history
         self.n_iter_ = len(self.history_)
         self.max_epochs_ = result.max_epochs
         self.image_size_ = dataset.size
         self.labels_, self.probabilities_, self.embedding_ = result.found
-        self.features_ = None if rows is None else dataset.expand(rows.columns())
+        self.features_ = dataset.expand(table.columns()) if is_encoded else None
         self.paths_ = None if source is None else source.paths
         self.skipped_ = dict(dataset.unreadable)
         self.cluster_names_ = numbered_names(self.n_clusters_)
         self.cluster_features_ = result.cluster_features
-        self._fingerprint = fingerprint_inputs(source, self._features_of_user(dataset))
+        self._fingerprint = fingerprint_inputs(dataset)
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
         """Read and encode images as `fit` did; those of `fit` are encoded already."""
@@ -567,33 +560,29 @@ class BaseImageClusterer(
         X, source, features = open_inputs(
             self, X, features, image_format=model.image_format, reset=False
         )
-        if kept is not None and features is None and source and self._knows(source):
+        if kept is not None and features is None and len(source or ()) == len(kept):
             table = FeatureTable.of_columns(model.encoders, kept)
-            return ImageDataset(source, self.image_size_, None, table)
+            dataset = ImageDataset(source, self.image_size_, None, table)
+            if self._knows(dataset):
+                return dataset
         take_places(model.encoders, self.encoder)
         return model.encode(X, source, features)
 
     def _find(self, dataset: ImageDataset) -> Found:
         """Label, assign and embed images; what `fit` found is kept."""
-        if self._knows(dataset.source, self._features_of_user(dataset)):
+        if self._knows(dataset):
             return Found(self.labels_, self.probabilities_, self.embedding_)
         return self.model_.find(dataset, self._runtime())
 
-    def _knows(self, source: ImageSource | None, rows: Any = None) -> bool:
+    def _knows(self, dataset: ImageDataset) -> bool:
         """Whether `fit` was given these images and features, and none has changed."""
         known = getattr(self, "_fingerprint", None)
-        n_images = len(rows if source is None else source)
-        if known is None or n_images != len(self.labels_):
+        if known is None or len(dataset) != len(self.labels_):
             return False
-        if fingerprint_inputs(source, rows) != known:
+        if fingerprint_inputs(dataset) != known:
             return False
-        if source is not None:
-            source.unreadable.update(self.skipped_)
+        dataset.unreadable.update(self.skipped_)
         return True
-
-    def _features_of_user(self, dataset: ImageDataset) -> Any:
-        """Return features that were passed, and not computed by an encoder."""
-        return dataset.features if is_precomputed(self.encoder) else None
 
     def _runtime(self, device: torch.device | None = None) -> Runtime:
         """Return how a fitted network is run."""
