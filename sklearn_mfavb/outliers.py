@@ -139,11 +139,6 @@ class OutlierScorer(nn.Module):
             scorer.threshold = _end_of_share(scores, outliers)
         return scorer
 
-    @property
-    def finds_any(self) -> bool:
-        """Whether an image can be an outlier."""
-        return float(self.threshold) > -math.inf
-
     @torch.no_grad()
     def forward(self, features: Tensor) -> Tensor:
         """Score images, each by itself.

@@ -56,15 +56,13 @@ from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
-    LARGEST_BATCH,
     History,
     Runtime,
     Stage,
     Training,
     auto_batch_size,
     open_checkpoint,
-    resolve_autocast,
-    resolve_device,
+    resolve_runtime,
 )
 from sklearn_mfavb.views import ViewShape
 from sklearn_mfavb.words import Words, read_words
@@ -479,8 +477,8 @@ class BaseImageClusterer(
     def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
         """Open and encode what was passed to `fit`."""
         X, source, features = open_inputs(self, X, features, image_format=None)
-        looks = looks_at_pixels(self.encoder, self.use_pixels)
         check_assignment(self.assignment, self.n_clusters)
+        looks = looks_at_pixels(self.encoder, self.use_pixels)
         return encode_inputs(
             X,
             source,
@@ -497,8 +495,7 @@ class BaseImageClusterer(
         if self.n_clusters != "auto":
             self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
         elif self._earlier_fit() is None:  # whose network is made for its number
-            runtime = self._runtime(resolve_device(self.device))
-            found = find_n_clusters(dataset, runtime)
+            found = find_n_clusters(dataset, self._runtime(self.device))
             self.n_clusters_, self.n_clusters_scores_ = found
 
     def _earlier_fit(self) -> tuple[ClusteringModel, History] | None:
@@ -508,8 +505,7 @@ class BaseImageClusterer(
 
     def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
         """Train the network of the method, and find out how to label by it."""
-        device = resolve_device(self.device)
-        inference = self._runtime(device)
+        before, inference = self._earlier_fit(), self._runtime(self.device)
         assignment = self._resolve_assignment(dataset)
         is_name = isinstance(assignment, str)
         recipe = Recipe(
@@ -531,8 +527,10 @@ class BaseImageClusterer(
             runtime=replace(inference, batch_size=self._resolve_batch_size(dataset)),
             inference=inference,
             seed=seed,
-            checkpoint=open_checkpoint(self.get_params(), dataset, seed, device),
-            before=self._earlier_fit(),
+            checkpoint=open_checkpoint(
+                self.get_params(), dataset, seed, inference.device
+            ),
+            before=before,
             verbose=self.verbose,
         )
 
@@ -584,12 +582,11 @@ class BaseImageClusterer(
         dataset.unreadable.update(self.skipped_)
         return True
 
-    def _runtime(self, device: torch.device | None = None) -> Runtime:
-        """Return how a fitted network is run."""
-        device = self.model_.device if device is None else device
-        dtype = resolve_autocast(self._group("training").precision, device)
-        is_auto = self.batch_size == "auto"
-        return Runtime(device, dtype, LARGEST_BATCH if is_auto else self.batch_size)
+    def _runtime(self, device: str | torch.device | None = None) -> Runtime:
+        """Return how a fitted network is run, or one on a device."""
+        place = self.model_.device if device is None else device
+        precision = self._group("training").precision
+        return resolve_runtime(place, precision, self.batch_size)
 
     def _resolve_assignment(self, dataset: ImageDataset) -> Any:
         """Replace ``"auto"`` in a class that has it."""

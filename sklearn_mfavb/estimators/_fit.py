@@ -191,7 +191,7 @@ def fit_model(
     found = model.find(dataset, inference, embedding)
     result = FitResult(
         model,
-        _continue_history(earlier, history),
+        earlier + [{**row, "epoch": len(earlier) + row["epoch"]} for row in history],
         len(earlier) + sum(stage.max_epochs for stage in stages),
         found,
         model.mean_features(dataset, found.labels, recipe.n_clusters),
@@ -222,12 +222,6 @@ def _prepare(
             ) from error
     choose_attention(network, device)
     network.to(device)
-
-
-def _continue_history(earlier: History, history: History) -> History:
-    """Append epochs to those of an earlier fit, and number them."""
-    n_earlier = len(earlier)
-    return earlier + [{**row, "epoch": n_earlier + row["epoch"]} for row in history]
 
 
 def warn_of_empty_clusters(

@@ -120,9 +120,9 @@ class ClusteringModel:
 
     def label(self, dataset: ImageDataset, runtime: Runtime) -> Labels:
         """Return the likeliest cluster of every image; -1 for outliers and skipped."""
-        if self.outliers.finds_any:  # one pass serves labels and scores
-            return self.find(dataset, runtime).labels
-        return _likeliest(dataset, self.probabilities(dataset, runtime))
+        if self.outliers.threshold == -np.inf:
+            return _likeliest(dataset, self.probabilities(dataset, runtime))
+        return self.find(dataset, runtime).labels  # one pass serves scores too
 
     def find(
         self, dataset: ImageDataset, runtime: Runtime, embedding: Rows | None = None
@@ -131,10 +131,9 @@ class ClusteringModel:
         if embedding is None:
             embedding = self.embed(dataset, runtime)
         probabilities = self.assign(embedding, runtime)
-        is_outlier = None
-        if self.outliers.finds_any:
-            scores = self.score_samples(dataset, runtime, embedding)
-            is_outlier = scores < float(self.outliers.threshold)
+        is_outlier, threshold = None, float(self.outliers.threshold)
+        if threshold > -np.inf:
+            is_outlier = self.score_samples(dataset, runtime, embedding) < threshold
         return Found(
             _likeliest(dataset, probabilities, is_outlier),
             dataset.expand(probabilities),
