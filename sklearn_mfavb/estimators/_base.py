@@ -506,13 +506,12 @@ class BaseImageClusterer(
     def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
         """Train the network of the method, and find out how to label by it."""
         before, inference = self._earlier_fit(), self._runtime(self.device)
-        assignment = self._resolve_assignment(dataset)
-        is_name = isinstance(assignment, str)
+        is_name = isinstance(self.assignment, str)
         recipe = Recipe(
             n_clusters=self.n_clusters_,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=clone(assignment, safe=not is_name),
+            assignment=clone(self.assignment, safe=not is_name),
             balance=self.balance,
             outliers=self.outliers,
             head_loss=self._head_loss,
@@ -587,10 +586,6 @@ class BaseImageClusterer(
         place = self.model_.device if device is None else device
         precision = self._group("training").precision
         return resolve_runtime(place, precision, self.batch_size)
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"`` in a class that has it."""
-        return self.assignment
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""

@@ -18,7 +18,7 @@ from sklearn_mfavb.estimators._model import (
     rows_to_score,
     view_shape,
 )
-from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -177,7 +177,8 @@ def fit_model(
             seed=seed,
             device=runtime.device,
         )
-        assigner = fit_assigner(recipe.assignment, evidence)
+        assignment = head_or_mixture(recipe.assignment, dataset)
+        assigner = fit_assigner(assignment, evidence)
     rows = rows_to_score(dataset, embedding)
     outliers = OutlierScorer.fit_rows(rows, outliers=recipe.outliers)
     model = ClusteringModel(
