@@ -241,7 +241,8 @@ class BaseImageClusterer(
         """
         if isinstance(X, Iterator):
             return predict_batches(self, X, features)
-        return self.model_.label(self._open(X, features), self._runtime())
+        dataset = self._open(X, features)
+        return self.model_.label(dataset, self._runtime())
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
         """Return the probability of every cluster for every image.
