@@ -8,7 +8,7 @@ import torch
 from sklearn.neighbors import NearestNeighbors
 from torch.nn.functional import interpolate
 
-import sklearn_mfavb.neighbors as module
+import sklearn_mfavb.neighbors._search as module
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
 
 

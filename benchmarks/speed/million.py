@@ -36,7 +36,7 @@ from benchmarks.speed.neighbor_search import read_processor
 
 # What is timed of a fit, by the name that calls it.
 PARTS = {
-    "reading": "sklearn_mfavb.estimators._base.fit_encoders",
+    "reading": "sklearn_mfavb.estimators._inputs.fit_encoders",
     "neighbors": "sklearn_mfavb.positives.nearest_neighbors",
     "training": "sklearn_mfavb.estimators._fit.train",
     "embedding": "sklearn_mfavb.estimators._fit.apply_to_views",

@@ -11,11 +11,13 @@ from sklearn_mfavb.estimators._gcc import GCCClustering
 from sklearn_mfavb.estimators._imcswav import IMCSwAVClustering
 from sklearn_mfavb.estimators._inputs import (
     comparable_rows,
+    looks_at_pixels,
     open_inputs,
     resolve_image_size,
     score_labels,
 )
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
+from sklearn_mfavb.estimators._model import Found
 from sklearn_mfavb.estimators._scan import SCANClustering
 from sklearn_mfavb.estimators._views import (
     Augmentation,
@@ -33,6 +35,7 @@ __all__ = [
     "ConCURLClustering",
     "ContrastiveClustering",
     "CueCoClustering",
+    "Found",
     "GCCClustering",
     "IMCSwAVClustering",
     "MFAVBClustering",
@@ -41,6 +44,7 @@ __all__ = [
     "as_augmentation",
     "comparable_rows",
     "draw_image_views",
+    "looks_at_pixels",
     "open_inputs",
     "resolve_image_size",
     "score_labels",

@@ -25,20 +25,21 @@ from sklearn_mfavb.assignment import balanced_contrast, check_assignment
 from sklearn_mfavb.distributed import agree, joint_fit, rank
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
+    FitResult,
     Recipe,
-    continue_history,
     fit_model,
     warn_of_empty_clusters,
 )
 from sklearn_mfavb.estimators._inputs import (
+    encode_inputs,
     find_n_clusters,
     fingerprint_inputs,
-    make_dataset,
+    looks_at_pixels,
     open_inputs,
     resolve_image_size,
     score_labels,
 )
-from sklearn_mfavb.estimators._model import ClusteringModel
+from sklearn_mfavb.estimators._model import ClusteringModel, Found
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.estimators._stream import predict_batches
 from sklearn_mfavb.estimators._views import as_augmentation
@@ -46,33 +47,27 @@ from sklearn_mfavb.features import (
     FeatureTable,
     FrozenEncoder,
     as_transformer,
-    embed_words,
-    fit_encoders,
-    is_precomputed,
     take_places,
 )
-from sklearn_mfavb.images import ImageDataset, ImageSource, Reading
+from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.naming import numbered_names
 from sklearn_mfavb.neighbors import cosine_neighbors
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
-    LARGEST_BATCH,
+    History,
     Runtime,
     Stage,
     Training,
     auto_batch_size,
     open_checkpoint,
-    resolve_autocast,
-    resolve_device,
+    resolve_runtime,
 )
 from sklearn_mfavb.views import ViewShape
-from sklearn_mfavb.words import Words, propose_names, read_words
+from sklearn_mfavb.words import Words, read_words
 
 Rows = NDArray[np.float32]
-
-_USUAL_N_CLUSTERS = 10  # of which encoders are compared if their number is not known
 
 
 class BaseImageClusterer(
@@ -178,28 +173,32 @@ class BaseImageClusterer(
         last complete epoch; images are then labeled as usual, with a
         `ConvergenceWarning`.
         """
-        self._fit(X, features)
+        before = dict(vars(self))
+        try:
+            with torch.inference_mode(mode=False), joint_fit():
+                dataset, encoders = self._read(X, features)
+                self._count_clusters(dataset)
+                self._keep(dataset, self._train(dataset, encoders))
+        except BaseException:
+            self.__dict__ = before
+            raise
+        warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
         return self
 
-    @_fit_context(prefer_skip_nested_validation=True)
     def fit_transform(self, X: Any, y: Any = None, *, features: Any = None) -> Rows:
         """Train the network on images, label them, and return their embeddings.
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
-        y : Ignored
-            Not used; present for consistency with scikit-learn.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
+        X, y, features
+            As for `fit`.
 
         Returns
         -------
         ndarray of float32 of shape (n_samples, embed_dim)
             NaN for files that were skipped.
         """
-        return self._fit(X, features)
+        return self.fit(X, features=features).embedding_
 
     def predict(self, X: Any, *, features: Any = None) -> Any:
         """Label images by their most likely cluster.
@@ -210,7 +209,7 @@ class BaseImageClusterer(
             Images or features, as for `fit`; or an iterator (a generator, say) of
             batches of them, of any sizes, of which a few are in memory at a time.
         features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
+            As for `fit`.
 
         Returns
         -------
@@ -242,17 +241,16 @@ class BaseImageClusterer(
         """
         if isinstance(X, Iterator):
             return predict_batches(self, X, features)
-        return self._label(self._open(X, features))
+        dataset = self._open(X, features)
+        return self.model_.label(dataset, self._runtime())
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
         """Return the probability of every cluster for every image.
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
+        X, features
+            As for `fit`.
 
         Returns
         -------
@@ -267,10 +265,8 @@ class BaseImageClusterer(
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
+        X, features
+            As for `fit`.
 
         Returns
         -------
@@ -286,10 +282,8 @@ class BaseImageClusterer(
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
+        X, features
+            As for `fit`.
 
         Returns
         -------
@@ -311,12 +305,10 @@ class BaseImageClusterer(
 
         Parameters
         ----------
-        X : array-like, path or sequence
-            Images or features, as for `fit`.
+        X, features
+            As for `fit`.
         y : Ignored
             Not used. To score against classes use a scorer of `sklearn_mfavb.metrics`.
-        features : array-like of shape (n_samples, n_features), default=None
-            Features of the images, as for `fit`.
 
         Returns
         -------
@@ -324,8 +316,7 @@ class BaseImageClusterer(
             At most 1; higher is better, and 0 is chance.
         """
         dataset = self._open(X, features)
-        labels, _, _ = self._find(dataset)
-        return score_labels(labels, dataset, self._runtime())
+        return score_labels(self._find(dataset).labels, dataset, self._runtime())
 
     def kneighbors(
         self,
@@ -349,7 +340,7 @@ class BaseImageClusterer(
         return_distance : bool, default=True
             Whether to return distances too.
         features : array-like of shape (n_samples, n_features), default=None
-            Features of the images in X, as for `fit`.
+            As for `fit`.
 
         Returns
         -------
@@ -385,7 +376,7 @@ class BaseImageClusterer(
             )
         queries = None
         if X is not None or features is not None:
-            _, _, queries = self._find(self._open(X, features))
+            queries = self._find(self._open(X, features)).embedding
         distances, indices = cosine_neighbors(self.embedding_, n_neighbors, queries)
         return (distances, indices) if return_distance else indices
 
@@ -478,210 +469,124 @@ class BaseImageClusterer(
             If there are no words, one is there twice, or a file is not UTF-8.
         """
         check_is_fitted(self)
-        checked, start = read_words(words), 0
-        names = numbered_names(self.n_clusters_)
-        for each in self.model_.encoders:
-            own = self.cluster_features_[:, start : start + each.feature_dim]
-            rows = embed_words(each.transformer, checked, verbose=self.verbose)
-            if rows is not None:
-                names = propose_names(own, rows, checked)
-                break
-            start += each.feature_dim
-        self.cluster_names_ = names
+        names = self.model_.name_clusters(
+            self.cluster_features_, read_words(words), self.verbose
+        )
+        self.cluster_names_ = names or numbered_names(self.n_clusters_)
         return self
 
-    def _fit(self, X: Any, features: Any) -> Rows:
-        """Fit, and return the embeddings; a failure leaves everything as it was."""
-        before = dict(vars(self))
-        try:
-            with torch.inference_mode(mode=False), joint_fit():
-                dataset, encoders = self._read(X, features)
-                self._train(dataset, encoders)
-        except BaseException:
-            self.__dict__ = before
-            raise
-        warn_of_empty_clusters(self.labels_, self.n_clusters_, self.n_iter_)
-        return self.embedding_
-
     def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
-        """Open and encode what was passed to `fit`, and count the clusters."""
+        """Open and encode what was passed to `fit`."""
         X, source, features = open_inputs(self, X, features, image_format=None)
-        if source is not None:
-            _ = source.fingerprint  # now, so that files which change later are noticed
-        looks = self.encoder is None if self.use_pixels == "auto" else self.use_pixels
-        if self.encoder is None and not looks:
-            raise ValueError(
-                "use_pixels=False leaves nothing to look at without an encoder: set "
-                "encoder='ViT-B-32', for example, or use_pixels=True."
-            )
         check_assignment(self.assignment, self.n_clusters)
-        size = resolve_image_size(self.image_size, source, looks)
-        if source is not None and size is not None:
-            source.keep(size)  # one decoding serves the encoders and the network
-            if is_precomputed(self.encoder):
-                source.verify(
-                    size, verbose=self.verbose
-                )  # features of broken files are not to count
-        asked = None if self.n_clusters == "auto" else self.n_clusters
-        encoders, rows = fit_encoders(
-            self.encoder,
+        looks = looks_at_pixels(self.encoder, self.use_pixels)
+        return encode_inputs(
             X,
             source,
             features,
-            n_clusters=asked or _USUAL_N_CLUSTERS,
+            resolve_image_size(self.image_size, source, looks),
+            encoder=self.encoder,
+            n_clusters=None if self.n_clusters == "auto" else self.n_clusters,
             device=self.device,
             verbose=self.verbose,
         )
-        dataset = make_dataset(source, size, rows, asked or 1, self.verbose)
-        own = self._features_of_user(dataset)
-        self._fingerprint = fingerprint_inputs(source, own)
-        self._count_clusters(dataset)
-        return dataset, encoders
-
-    def _features_of_user(self, dataset: ImageDataset) -> Any:
-        """Return features that were passed, and not computed by an encoder."""
-        return dataset.features if is_precomputed(self.encoder) else None
 
     def _count_clusters(self, dataset: ImageDataset) -> None:
         """Take over the number of clusters, or look for it."""
         if self.n_clusters != "auto":
             self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
-        elif not (self._group("training").warm_start and hasattr(self, "model_")):
-            # The network of an earlier fit is made for its number.
-            runtime = self._runtime(resolve_device(self.device))
-            self.n_clusters_, self.n_clusters_scores_ = find_n_clusters(
-                dataset, runtime
-            )
+        elif self._earlier_fit() is None:  # whose network is made for its number
+            found = find_n_clusters(dataset, self._runtime(self.device))
+            self.n_clusters_, self.n_clusters_scores_ = found
 
-    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> None:
-        """Fit a model, and take over what it learned."""
-        source, training = dataset.source, self._group("training")
-        device = resolve_device(self.device)
-        inference = self._runtime(device)
-        runtime = replace(inference, batch_size=self._resolve_batch_size(dataset))
-        random = check_random_state(self.random_state)
-        seed = agree(random.randint(np.iinfo(np.int32).max))
-        checkpoint = open_checkpoint(self.get_params(), dataset, seed, device)
-        before = getattr(self, "model_", None) if training.warm_start else None
-        continues = before is not None
-        if checkpoint is not None:
-            continues = checkpoint.continues_by(before)
-            before = None if checkpoint.kept else before  # it holds what was learned
-        assignment = self._resolve_assignment(dataset)
-        is_name = isinstance(assignment, str)
+    def _earlier_fit(self) -> tuple[ClusteringModel, History] | None:
+        """Return what is trained on, if the parameters ask for it."""
+        is_continued = self._group("training").warm_start and hasattr(self, "model_")
+        return (self.model_, self.history_) if is_continued else None
+
+    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
+        """Train the network of the method, and find out how to label by it."""
+        before, inference = self._earlier_fit(), self._runtime(self.device)
+        is_name = isinstance(self.assignment, str)
         recipe = Recipe(
             n_clusters=self.n_clusters_,
             make_network=self._make_network,
             plan=self._plan,
-            assignment=assignment if is_name else clone(assignment),
+            assignment=clone(self.assignment, safe=not is_name),
             balance=self.balance,
             outliers=self.outliers,
             head_loss=self._head_loss,
         )
-        result = fit_model(
+        random = check_random_state(self.random_state)
+        seed = agree(random.randint(np.iinfo(np.int32).max))
+        return fit_model(
             recipe,
             dataset,
             encoders,
-            training=training,
-            runtime=runtime,
+            training=self._group("training"),
+            runtime=replace(inference, batch_size=self._resolve_batch_size(dataset)),
             inference=inference,
-            seed=seed if checkpoint is None else checkpoint.seed,
-            checkpoint=checkpoint,
+            seed=seed,
+            checkpoint=open_checkpoint(
+                self.get_params(), dataset, seed, inference.device
+            ),
             before=before,
-            continues=continues,
             verbose=self.verbose,
         )
-        earlier = self.history_ if before else []
+
+    def _keep(self, dataset: ImageDataset, result: FitResult) -> None:
+        """Set what was learned, and what is known of the training images."""
+        source, table = dataset.source, dataset.features
+        is_encoded = table is not None and not table.is_precomputed
         self.model_ = result.model
-        self.history_ = continue_history(earlier, result.history)
+        self.history_ = result.history
         self.n_iter_ = len(self.history_)
-        self.max_epochs_ = len(earlier) + result.max_epochs
+        self.max_epochs_ = result.max_epochs
         self.image_size_ = dataset.size
-        probabilities = self.model_.assign(result.embedding, inference)
-        self.labels_ = self._label(dataset, result.embedding, probabilities)
-        self.embedding_ = dataset.expand(result.embedding)
-        self.probabilities_ = dataset.expand(probabilities)
-        rows = None if is_precomputed(self.encoder) else dataset.features
-        self.features_ = None if rows is None else dataset.expand(rows.columns())
+        self.labels_, self.probabilities_, self.embedding_ = result.found
+        self.features_ = dataset.expand(table.columns()) if is_encoded else None
         self.paths_ = None if source is None else source.paths
-        self.skipped_ = {} if source is None else dict(source.unreadable)
+        self.skipped_ = dict(dataset.unreadable)
         self.cluster_names_ = numbered_names(self.n_clusters_)
-        self.cluster_features_ = self.model_.mean_features(
-            dataset, self.labels_, self.n_clusters_
-        )
-        if checkpoint is not None:
-            checkpoint.close()
+        self.cluster_features_ = result.cluster_features
+        self._fingerprint = fingerprint_inputs(dataset)
 
     def _open(self, X: Any, features: Any = None) -> ImageDataset:
         """Read and encode images as `fit` did; those of `fit` are encoded already."""
         check_is_fitted(self)
-        model = self.model_
+        model, kept = self.model_, getattr(self, "features_", None)
         X, source, features = open_inputs(
             self, X, features, image_format=model.image_format, reset=False
         )
-        kept = getattr(self, "features_", None)
-        if kept is not None and features is None and source and self._knows(source):
-            source.unreadable.update(self.skipped_)
+        if kept is not None and features is None and len(source or ()) == len(kept):
             table = FeatureTable.of_columns(model.encoders, kept)
-            return ImageDataset(source, self.image_size_, None, table)
+            dataset = ImageDataset(source, self.image_size_, None, table)
+            if self._knows(dataset):
+                return dataset
         take_places(model.encoders, self.encoder)
         return model.encode(X, source, features)
 
-    def _knows(self, source: ImageSource | None, rows: Any = None) -> bool:
+    def _find(self, dataset: ImageDataset) -> Found:
+        """Label, assign and embed images; what `fit` found is kept."""
+        if self._knows(dataset):
+            return Found(self.labels_, self.probabilities_, self.embedding_)
+        return self.model_.find(dataset, self._runtime())
+
+    def _knows(self, dataset: ImageDataset) -> bool:
         """Whether `fit` was given these images and features, and none has changed."""
         known = getattr(self, "_fingerprint", None)
-        n_images = len(rows if source is None else source)
-        if known is None or n_images != len(self.labels_):
+        if known is None or len(dataset) != len(self.labels_):
             return False
-        return fingerprint_inputs(source, rows) == known
+        if fingerprint_inputs(dataset) != known:
+            return False
+        dataset.unreadable.update(self.skipped_)
+        return True
 
-    def _find(self, dataset: ImageDataset) -> tuple[NDArray[np.int64], Rows, Rows]:
-        """Return labels, probabilities and embeddings; what `fit` found is kept."""
-        source = dataset.source
-        if self._knows(source, self._features_of_user(dataset)):
-            if source is not None:
-                source.unreadable.update(self.skipped_)
-            return self.labels_, self.probabilities_, self.embedding_
-        model, runtime = self.model_, self._runtime()
-        embedding = model.embed(dataset, runtime)
-        probabilities = model.assign(embedding, runtime)
-        labels = self._label(dataset, embedding, probabilities)
-        return labels, dataset.expand(probabilities), dataset.expand(embedding)
-
-    def _label(
-        self,
-        dataset: ImageDataset,
-        embedding: Rows | None = None,
-        probabilities: Rows | None = None,
-    ) -> NDArray[np.int64]:
-        """Return the likeliest cluster of every image; -1 for outliers and skipped."""
-        model, runtime = self.model_, self._runtime()
-        threshold = float(model.outliers.threshold)
-        has_outliers = threshold > -np.inf
-        if embedding is None and has_outliers:  # one pass serves labels and scores
-            embedding = model.embed(dataset, runtime)
-        if probabilities is None:
-            probabilities = (
-                model.probabilities(dataset, runtime)
-                if embedding is None
-                else model.assign(embedding, runtime)
-            )
-        labels = probabilities.argmax(axis=1).astype(np.float32)
-        if has_outliers:
-            scores = model.score_samples(dataset, runtime, embedding)
-            labels[scores < threshold] = -1
-        return np.nan_to_num(dataset.expand(labels), nan=-1).astype(np.int64)
-
-    def _runtime(self, device: torch.device | None = None) -> Runtime:
-        """Return how a fitted network is run."""
-        device = self.model_.device if device is None else device
-        dtype = resolve_autocast(self._group("training").precision, device)
-        is_auto = self.batch_size == "auto"
-        return Runtime(device, dtype, LARGEST_BATCH if is_auto else self.batch_size)
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"`` in a class that has it."""
-        return self.assignment
+    def _runtime(self, device: str | torch.device | None = None) -> Runtime:
+        """Return how a fitted network is run, or one on a device."""
+        place = self.model_.device if device is None else device
+        precision = self._group("training").precision
+        return resolve_runtime(place, precision, self.batch_size)
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""

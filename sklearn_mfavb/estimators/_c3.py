@@ -13,10 +13,9 @@ from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
     contrastive_stage,
-    head_or_mixture,
 )
 from sklearn_mfavb.heads import two_layer_cluster_head
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms, CrossInstanceObjective
 from sklearn_mfavb.pairs import WithinPair
@@ -291,7 +290,3 @@ class C3Clustering(BaseImageClusterer):
         if setup.continues or not pretrain:
             return [refinement]
         return [replace(contrast, max_epochs=pretrain, name="contrast"), refinement]
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"`` as after Contrastive Clustering."""
-        return head_or_mixture(self.assignment, dataset)

@@ -11,10 +11,9 @@ from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
     contrastive_stage,
-    head_or_mixture,
 )
 from sklearn_mfavb.heads import two_layer_cluster_head
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
 from sklearn_mfavb.pairs import WithinPair
@@ -270,7 +269,3 @@ class ContrastiveClustering(BaseImageClusterer):
             max_epochs=self.max_epochs,
         )
         return [stage]
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"``: the head as in the paper, but not on features."""
-        return head_or_mixture(self.assignment, dataset)

@@ -13,10 +13,12 @@ from sklearn_mfavb.assignment import Evidence, HeadLoss, fit_assigner
 from sklearn_mfavb.backbones import choose_attention
 from sklearn_mfavb.estimators._model import (
     ClusteringModel,
+    Found,
+    Rows,
     rows_to_score,
     view_shape,
 )
-from sklearn_mfavb.estimators._setup import FitSetup
+from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -78,17 +80,20 @@ class FitResult:
     model : ClusteringModel
         Everything that labels new images.
     history : list of dict
-        One for each epoch.
+        One for each epoch, those of an earlier fit included.
     max_epochs : int
-        Epochs that were planned, of all stages.
-    embedding : ndarray of float32 of shape (n_samples, embed_dim)
-        Embeddings of the images.
+        Epochs that were planned, of all stages, and those of an earlier fit.
+    found : Found
+        Labels, probabilities and embeddings of the images.
+    cluster_features : ndarray of float32 of shape (n_clusters, n_features)
+        Mean features of the images of each cluster.
     """
 
     model: ClusteringModel
     history: History
     max_epochs: int
-    embedding: NDArray[np.float32]
+    found: Found
+    cluster_features: Rows
 
 
 def fit_model(
@@ -101,8 +106,7 @@ def fit_model(
     inference: Runtime,
     seed: int,
     checkpoint: Checkpoint | None = None,
-    before: ClusteringModel | None = None,
-    continues: bool = False,
+    before: tuple[ClusteringModel, History] | None = None,
     verbose: int = 0,
 ) -> FitResult:
     """Train a network and find how its embeddings are assigned to clusters.
@@ -122,11 +126,9 @@ def fit_model(
     seed : int
         Seed of everything random.
     checkpoint : Checkpoint, default=None
-        Where training is kept.
-    before : ClusteringModel, default=None
-        An earlier fit whose network is trained on.
-    continues : bool, default=False
-        Whether training continues an earlier fit; a checkpoint may hold its network.
+        Where training is kept, until all is done.
+    before : tuple of ClusteringModel and list of dict, default=None
+        Model and history of an earlier fit whose network is trained on.
     verbose : int, default=0
         1 shows a progress bar, 2 prints all losses.
 
@@ -134,11 +136,16 @@ def fit_model(
     -------
     FitResult
     """
+    continues = before is not None
+    if checkpoint is not None:
+        continues, seed = checkpoint.continues_by(before), checkpoint.seed
+        before = None if checkpoint.kept else before  # it holds what was learned
+    model_before, earlier = before or (None, [])
     image_format = None if dataset.source is None else dataset.source.format
     shape = view_shape(encoders, image_format, dataset.size)
     with isolated(seed, runtime.device):
         network = recipe.make_network(shape)
-        _prepare(network, dataset, runtime.device, before)
+        _prepare(network, dataset, runtime.device, model_before)
         setup = FitSetup(
             network=network,
             dataset=dataset,
@@ -172,10 +179,11 @@ def fit_model(
             seed=seed,
             device=runtime.device,
         )
-        if recipe.outliers and recipe.assignment != "head":
+        assignment = head_or_mixture(recipe.assignment, dataset)
+        if recipe.outliers and assignment != "head":
             normal = outliers.score_rows(scored) >= float(outliers.threshold)
             evidence = evidence.of(np.flatnonzero(normal))
-        assigner = fit_assigner(recipe.assignment, evidence)
+        assigner = fit_assigner(assignment, evidence)
     model = ClusteringModel(
         encoders,
         image_format,
@@ -184,8 +192,17 @@ def fit_model(
         assigner,
         outliers.to(runtime.device),
     )
-    n_planned = sum(stage.max_epochs for stage in stages)
-    return FitResult(model, history, n_planned, embedding)
+    found = model.find(dataset, inference, embedding)
+    result = FitResult(
+        model,
+        earlier + [{**row, "epoch": len(earlier) + row["epoch"]} for row in history],
+        len(earlier) + sum(stage.max_epochs for stage in stages),
+        found,
+        model.mean_features(dataset, found.labels, recipe.n_clusters),
+    )
+    if checkpoint is not None:
+        checkpoint.close()
+    return result
 
 
 def _prepare(
@@ -209,12 +226,6 @@ def _prepare(
             ) from error
     choose_attention(network, device)
     network.to(device)
-
-
-def continue_history(earlier: History, history: History) -> History:
-    """Append epochs to those of an earlier fit, and number them."""
-    n_earlier = len(earlier)
-    return earlier + [{**row, "epoch": n_earlier + row["epoch"]} for row in history]
 
 
 def warn_of_empty_clusters(

@@ -10,9 +10,9 @@ from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.augmentation import AffineCrop, Identity, ViewAugmentation
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._resnet import residual_network
-from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
+from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import detached_cluster_head, linear_instance_head
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import IMCSwAVObjective
 from sklearn_mfavb.pairs import MultiCrop
@@ -270,7 +270,3 @@ class IMCSwAVClustering(BaseImageClusterer):
             self.n_small_crops,
         )
         return [setup.stage(objective, pairs, self.positives, self.max_epochs)]
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"``: on features the classifier needs more passes."""
-        return head_or_mixture(self.assignment, dataset)

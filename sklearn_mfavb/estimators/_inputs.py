@@ -2,7 +2,7 @@
 
 import hashlib
 from numbers import Integral
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +10,13 @@ from sklearn.utils import check_random_state, gen_batches
 from sklearn.utils.validation import validate_data
 from torch import Tensor
 
-from sklearn_mfavb.features import FLOATS, FeatureTable, is_precomputed
+from sklearn_mfavb.features import (
+    FLOATS,
+    FeatureTable,
+    FrozenEncoder,
+    fit_encoders,
+    is_precomputed,
+)
 from sklearn_mfavb.images import (
     ImageDataset,
     ImageFormat,
@@ -96,6 +102,16 @@ def _describe(X: Any) -> str:
     return f"a {type(X).__name__}{shape}"
 
 
+def looks_at_pixels(encoder: Any, use_pixels: bool | Literal["auto"]) -> bool:
+    """Replace ``"auto"``: with an encoder, its features are enough."""
+    if use_pixels != "auto" and not use_pixels and encoder is None:
+        raise ValueError(
+            "use_pixels=False leaves nothing to look at without an encoder: set "
+            "encoder='ViT-B-32', for example, or use_pixels=True."
+        )
+    return encoder is None if use_pixels == "auto" else bool(use_pixels)
+
+
 def resolve_image_size(
     image_size: Any, source: ImageSource | None, looks_at_pixels: bool
 ) -> tuple[int, int] | None:
@@ -129,40 +145,68 @@ def _check_sides(image_size: Any) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def make_dataset(
+def encode_inputs(
+    X: Any,
     source: ImageSource | None,
+    features: Any,
     size: tuple[int, int] | None,
-    features: FeatureTable | None,
-    n_clusters: int,
+    *,
+    encoder: Any,
+    n_clusters: int | None,
+    device: Any = "auto",
     verbose: int = 0,
-) -> ImageDataset:
-    """Make the data set of all images that can be read, if they are enough."""
-    if source is None:
-        indices = np.arange(0 if features is None else len(features))
-        unreadable: dict[int, str] = {}
-    else:
-        if size is not None:
+) -> tuple[ImageDataset, list[FrozenEncoder]]:
+    """Encode what `fit` was passed, and leave out images that cannot be read.
+
+    The inputs are those of `open_inputs`, and `size` that at which the network sees
+    images; the other parameters are the estimator's, with None for an unknown number of
+    clusters.
+
+    Returns
+    -------
+    dataset : ImageDataset
+        All images that can be read; ValueError if they are fewer than the clusters.
+    encoders : list of FrozenEncoder
+    """
+    if source is not None:
+        _ = source.fingerprint  # now, so that files which change later are noticed
+    if source is not None and size is not None:
+        source.keep(size)  # one decoding serves the encoders and the network
+        if is_precomputed(encoder):  # features of broken files do not count
             source.verify(size, verbose=verbose)
-        unreadable = source.unreadable
-        indices = np.setdiff1d(np.arange(len(source)), list(unreadable))
-    if len(indices) < n_clusters:
+    encoders, table = fit_encoders(
+        encoder,
+        X,
+        source,
+        features,
+        n_clusters=n_clusters,
+        device=device,
+        verbose=verbose,
+    )
+    if source is not None and size is not None:
+        source.verify(size, verbose=verbose)
+    unreadable = {} if source is None else source.unreadable
+    n_images = len(table or ()) if source is None else len(source)
+    indices = np.setdiff1d(np.arange(n_images), list(unreadable))
+    if len(indices) < (n_clusters or 1):
         broken = f" ({len(unreadable)} more could not be read)" if unreadable else ""
         raise ValueError(
-            f"n_samples={len(indices)} should be >= n_clusters={n_clusters}{broken}: "
-            "give more images or ask for fewer clusters."
+            f"n_samples={len(indices)} should be >= n_clusters={n_clusters or 1}"
+            f"{broken}: give more images or ask for fewer clusters."
         )
-    table = None if features is None else features.take(indices)
-    return ImageDataset(source, size, indices, table)
+    table = None if table is None else table.take(indices)
+    return ImageDataset(source, size, indices, table), encoders
 
 
-def fingerprint_inputs(source: ImageSource | None, features: Any) -> str | None:
+def fingerprint_inputs(dataset: ImageDataset) -> str | None:
     """Identify images, and features that a user passed; None if images may change."""
+    source, table = dataset.source, dataset.features
     of_images = "" if source is None else source.fingerprint
-    if of_images is None or features is None:
+    if of_images is None or table is None or not table.is_precomputed:
         return of_images or None
     digest = hashlib.blake2b(of_images.encode(), digest_size=16)
-    for block in gen_batches(len(features), _BLOCK_ROWS):
-        rows = features[block]  # NaN stands for files that cannot be read
+    for block in gen_batches(len(table), _BLOCK_ROWS):
+        rows = table[block]  # NaN stands for files that cannot be read
         digest.update(rows[rows[:, 0].isfinite()].numpy().data)
     return digest.hexdigest()
 

@@ -357,7 +357,7 @@ class MFAVBClustering(BaseImageClusterer):
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: two pairs of an image are as many views as two images."""
-        batch_size = super()._resolve_batch_size(dataset)
         is_across = self._resolve_contrast(dataset) == "across_pairs"
+        batch_size = super()._resolve_batch_size(dataset)
         is_auto = self.batch_size == "auto"
         return math.ceil(batch_size / 2) if is_auto and is_across else batch_size

@@ -2,21 +2,36 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sklearn_mfavb.features import FeatureTable, FrozenEncoder, apply_encoders
+from sklearn_mfavb.features import (
+    FeatureTable,
+    FrozenEncoder,
+    apply_encoders,
+    embed_words,
+)
 from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import Runtime, apply_to_views, embed_in, split_evenly
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.words import propose_names
 
 Rows = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+class Found(NamedTuple):
+    """What a model finds in images, one row each; -1 and NaN for skipped files."""
+
+    labels: Labels
+    probabilities: Rows
+    embedding: Rows
 
 
 @dataclass
@@ -103,6 +118,28 @@ class ClusteringModel:
                 assigned[positions] = block
         return assigned
 
+    def label(self, dataset: ImageDataset, runtime: Runtime) -> Labels:
+        """Return the likeliest cluster of every image; -1 for outliers and skipped."""
+        if self.outliers.threshold == -np.inf:
+            return _likeliest(dataset, self.probabilities(dataset, runtime))
+        return self.find(dataset, runtime).labels  # one pass serves scores too
+
+    def find(
+        self, dataset: ImageDataset, runtime: Runtime, embedding: Rows | None = None
+    ) -> Found:
+        """Label, assign and embed every image, whose `embedding` spares a pass."""
+        if embedding is None:
+            embedding = self.embed(dataset, runtime)
+        probabilities = self.assign(embedding, runtime)
+        is_outlier, threshold = None, float(self.outliers.threshold)
+        if threshold > -np.inf:
+            is_outlier = self.score_samples(dataset, runtime, embedding) < threshold
+        return Found(
+            _likeliest(dataset, probabilities, is_outlier),
+            dataset.expand(probabilities),
+            dataset.expand(embedding),
+        )
+
     def score_samples(
         self, dataset: ImageDataset, runtime: Runtime, embedding: Rows | None = None
     ) -> Rows:
@@ -115,7 +152,7 @@ class ClusteringModel:
         return self.outliers.score_rows(rows_to_score(dataset, embedding))
 
     def mean_features(
-        self, dataset: ImageDataset, labels: NDArray[np.int64], n_clusters: int
+        self, dataset: ImageDataset, labels: Labels, n_clusters: int
     ) -> Rows:
         """Average unit features by cluster, (n_clusters, n_features); NaN without."""
         n_features = sum(self.view_shape.feature_dims)
@@ -127,12 +164,37 @@ class ClusteringModel:
                 means[cluster] = members.mean(axis=0)
         return means
 
+    def name_clusters(
+        self, cluster_features: Rows, words: list[str], verbose: int = 0
+    ) -> list[str] | None:
+        """Name clusters by the first encoder that embeds words; None without any."""
+        start = 0
+        for encoder in self.encoders:
+            end = start + encoder.feature_dim
+            of_words = embed_words(encoder.transformer, words, verbose=verbose)
+            if of_words is not None:
+                return propose_names(cluster_features[:, start:end], of_words, words)
+            start = end
+        return None
+
     def __getstate__(self) -> dict[str, Any]:
         """Pickle networks on the CPU, so that a machine without a GPU can load them."""
         names = ("network", "assigner", "outliers")
         networks = {name: getattr(self, name) for name in names}
         on_cpu = {name: deepcopy(part).cpu() for name, part in networks.items()}
         return {**vars(self), **on_cpu}
+
+
+def _likeliest(
+    dataset: ImageDataset,
+    probabilities: Rows,
+    is_outlier: NDArray[np.bool] | None = None,
+) -> Labels:
+    """Return the likeliest cluster of every image; -1 for outliers and skipped."""
+    labels = probabilities.argmax(axis=1).astype(np.float32)  # so that NaN has room
+    if is_outlier is not None:
+        labels[is_outlier] = -1
+    return np.nan_to_num(dataset.expand(labels), nan=-1).astype(np.int64)
 
 
 def rows_to_score(dataset: ImageDataset, embedding: Rows | None) -> FeatureTable | Rows:

@@ -20,10 +20,9 @@ from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
     contrastive_stage,
-    head_or_mixture,
 )
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
-from sklearn_mfavb.images import ImageDataset, Reading
+from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveTerms
 from sklearn_mfavb.pairs import WithinPair
@@ -273,11 +272,7 @@ class VTCCClustering(BaseImageClusterer):
         return ClusteringNetwork(
             backbone,
             InstanceHead(backbone.embed_dim),
-            ClusterHeads(
-                backbone.embed_dim,
-                self.n_clusters_,
-                n_heads,
-            ),
+            ClusterHeads(backbone.embed_dim, self.n_clusters_, n_heads),
             n_channels=shape.n_channels,
         )
 
@@ -313,7 +308,3 @@ class VTCCClustering(BaseImageClusterer):
             max_epochs=self.max_epochs,
         )
         return [stage]
-
-    def _resolve_assignment(self, dataset: ImageDataset) -> Any:
-        """Replace ``"auto"``: the head as in the paper, but not on features."""
-        return head_or_mixture(self.assignment, dataset)

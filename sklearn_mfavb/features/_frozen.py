@@ -26,11 +26,14 @@ _BLOCK_ROWS = 4096
 # at half of it (three seeds); CLIP alone has 0.868.
 OTHERS = 0.5
 _MOST_ROWS = 5000
+_USUAL_N_CLUSTERS = 10  # if their number is not known
 _N_NEIGHBORS = 10
 
 
 def weigh_encoders(
-    encoders: Sequence[FrozenEncoder], blocks: Sequence[Features], n_clusters: int
+    encoders: Sequence[FrozenEncoder],
+    blocks: Sequence[Features],
+    n_clusters: int | None,
 ) -> list[float]:
     """Give the encoder of one block the weight 1 and the others half of it.
 
@@ -44,7 +47,7 @@ def weigh_encoders(
     readable = np.flatnonzero(np.all(finite, axis=0))
     spread = np.linspace(0, len(readable) - 1, min(_MOST_ROWS, len(readable)))
     sample = readable[spread.astype(np.int64)]
-    n_clusters = min(n_clusters, len(sample))
+    n_clusters = min(n_clusters or _USUAL_N_CLUSTERS, len(sample))
     rows = [e.scale(block[sample]) for e, block in zip(encoders, blocks, strict=True)]
     neighbors = [nearest_neighbors(r, _N_NEIGHBORS, metric="cosine") for r in rows]
     confirmed = []
@@ -68,15 +71,15 @@ def fit_encoders(
     source: ImageSource | None,
     features: Any,
     *,
-    n_clusters: int,
+    n_clusters: int | None,
     device: Any = "auto",
     verbose: int = 0,
 ) -> tuple[list[FrozenEncoder], FeatureTable | None]:
     """Embed the training images with every encoder.
 
     `encoder` is the parameter of an estimator; `source` are the images `X`, opened, and
-    `n_clusters` serves to weigh several encoders. `device` and `verbose` are for
-    encoders given by name.
+    `n_clusters`, None if unknown, serves to weigh several encoders. `device` and
+    `verbose` are for encoders given by name.
 
     Returns
     -------

@@ -89,6 +89,11 @@ class FeatureTable:
         return given[:].numpy()
 
     @property
+    def is_precomputed(self) -> bool:
+        """Whether the features were passed by the user."""
+        return all(encoder.transformer is None for encoder in self.encoders)
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
         return len(self), sum(block.shape[1] for block in self.blocks)

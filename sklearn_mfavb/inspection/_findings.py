@@ -12,8 +12,10 @@ from torch import Tensor
 
 from sklearn_mfavb.estimators import (
     BaseImageClusterer,
+    Found,
     as_augmentation,
     draw_image_views,
+    looks_at_pixels,
     open_inputs,
     resolve_image_size,
     score_labels,
@@ -72,15 +74,17 @@ def gather_findings(
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
-    inputs, runtime = estimator._open(X, features), estimator._runtime()
-    labels, probabilities, embedding = estimator._find(inputs)
-    if inputs.source is not None and np.isnan(probabilities).all():
+    inputs = estimator._open(X, features)
+    found: Found = estimator._find(inputs)
+    if inputs.source is not None and np.isnan(found.probabilities).all():
         raise ValueError(
-            f"None of the {len(labels)} images can be read; the first: "
+            f"None of the {len(found.labels)} images can be read; the first: "
             f"{inputs.source.unreadable[0]}"
         )
-    score = score_labels(labels, inputs, runtime) if with_score else None
-    return Findings(inputs, labels, probabilities, embedding, score)
+    score = None
+    if with_score:
+        score = score_labels(found.labels, inputs, estimator._runtime())
+    return Findings(inputs, *found, score=score)
 
 
 def check_estimator(estimator: Any) -> None:
@@ -97,8 +101,8 @@ def open_views(
 ) -> tuple[ImageSource, tuple[int, int], tuple[Callable[[Tensor], Tensor], ...]]:
     """Open images; return the size at which views are drawn, and what draws them."""
     augmentation = as_augmentation(estimator.augmentation)
-    looks_at_pixels = estimator.encoder is None or estimator.use_pixels is True
-    if not looks_at_pixels and not augmentation.encoded_views:
+    looks = looks_at_pixels(estimator.encoder, estimator.use_pixels)
+    if not looks and not augmentation.encoded_views:
         raise ValueError(
             f"With encoder={estimator.encoder!r} the estimator looks at features "
             "alone: its views are perturbed features, which have no picture. Set "

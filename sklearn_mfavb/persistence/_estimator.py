@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
@@ -23,43 +22,17 @@ from sklearn_mfavb.persistence._file import (
     pack,
     unpack,
 )
+from sklearn_mfavb.persistence._learned import (
+    EMBEDDINGS,
+    LEARNED,
+    check_clusters,
+    check_learned,
+)
 from sklearn_mfavb.persistence._model import build_model, describe_model
 from sklearn_mfavb.persistence._values import Writer, make_reader, refuse_places
 from sklearn_mfavb.training import isolated, resolve_device
 from sklearn_mfavb.views import View
 from sklearn_mfavb.warn import warn_user
-
-# What fit sets beside the model.
-LEARNED: dict[str, Any] = {
-    "labels_": np.ndarray,
-    "embedding_": np.ndarray,
-    "probabilities_": np.ndarray,
-    "features_": np.ndarray | None,
-    "_fingerprint": str | None,
-    "history_": list,
-    "paths_": list | None,
-    "skipped_": dict,
-    "max_epochs_": int,
-    "n_clusters_": int,
-    "n_clusters_scores_": dict | None,
-    "cluster_names_": list,
-    "cluster_features_": np.ndarray,
-    "n_features_in_": int,
-    "feature_names_in_": np.ndarray,
-    "_sklearn_output_config": dict,
-}
-_ALWAYS_LEARNED = (
-    "labels_",
-    "n_clusters_",
-    "history_",
-    "max_epochs_",
-    "paths_",
-    "skipped_",
-    "cluster_names_",
-    "cluster_features_",
-)
-
-_EMBEDDINGS = {"embedding_", "probabilities_", "features_", "_fingerprint"}
 
 _TOLERANCE = 1e-3  # of the length of the outputs; equal bit for bit on CPUs
 
@@ -154,30 +127,15 @@ def read_estimator(
         document = json.loads(config, object_hook=make_reader(tensors))
         estimator = _build_estimator(cls, document, backbone)
         learned = document["learned"]
-        for name in (*_ALWAYS_LEARNED, *learned):
-            if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
-                raise ValueError(f"{name!r} is not an attribute, or has a wrong type")
-        _check_rows(learned)
+        check_learned(learned)
         vars(estimator).update(learned)  # networks are built by the number of clusters
         model = build_model(document["model"], tensors, estimator, device)
     if tensors:
         raise ValueError(f"{', '.join(sorted(tensors)[:5])} belong to nothing")
     estimator.model_, estimator.image_size_ = model, model.image_size
     estimator.n_iter_ = len(estimator.history_)
-    _check_clusters(estimator)
+    check_clusters(learned, sum(model.view_shape.feature_dims))
     return estimator
-
-
-def _check_rows(learned: dict[str, Any]) -> None:
-    """Raise unless all or none is kept, with a row of float32 for each label."""
-    names = _EMBEDDINGS & learned.keys()
-    if names not in (set(), _EMBEDDINGS):
-        raise ValueError(f"{', '.join(sorted(names))} alone are not all that is kept")
-    for name in names:
-        rows, n_labels = learned[name], len(learned["labels_"])
-        is_array = isinstance(rows, np.ndarray)
-        if is_array and (rows.dtype, rows.ndim, len(rows)) != (np.float32, 2, n_labels):
-            raise ValueError(f"{name!r} does not have a row of numbers for each label")
 
 
 def _build_estimator(
@@ -203,14 +161,6 @@ def _build_estimator(
     estimator = cls(**params)
     estimator._validate_params()
     return estimator
-
-
-def _check_clusters(estimator: BaseImageClusterer) -> None:
-    """Raise unless every cluster has a name and mean features."""
-    names, means = estimator.cluster_names_, estimator.cluster_features_
-    shape = (estimator.n_clusters_, sum(estimator.model_.view_shape.feature_dims))
-    if [type(name) for name in names] != [str] * shape[0] or means.shape != shape:
-        raise ValueError("clusters do not have a name and a row of features each")
 
 
 def _find_class(name: str) -> type[BaseImageClusterer]:
@@ -246,7 +196,7 @@ def save_estimator(
     backbone = params.get("backbone")
     is_code = callable(backbone) and not isinstance(backbone, ParameterGroup)
     function = params.pop("backbone") if is_code else None
-    left_out = set() if embeddings else _EMBEDDINGS
+    left_out = set() if embeddings else EMBEDDINGS
     kept = LEARNED.keys() - left_out
     learned = {k: v for k, v in vars(estimator).items() if k in kept}
     writer = Writer()

@@ -4,7 +4,6 @@ from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBu
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
 from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
 from sklearn_mfavb.training._runtime import (
-    LARGEST_BATCH,
     Runtime,
     apply_to_views,
     auto_batch_size,
@@ -15,13 +14,13 @@ from sklearn_mfavb.training._runtime import (
     isolated,
     resolve_autocast,
     resolve_device,
+    resolve_runtime,
     split_evenly,
 )
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.training._train import History, Stage, train
 
 __all__ = [
-    "LARGEST_BATCH",
     "Checkpoint",
     "ClusteringNet",
     "EpochProgress",
@@ -42,6 +41,7 @@ __all__ = [
     "open_checkpoint",
     "resolve_autocast",
     "resolve_device",
+    "resolve_runtime",
     "split_evenly",
     "train",
 ]

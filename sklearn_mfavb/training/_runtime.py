@@ -23,7 +23,7 @@ _MOST_REPEATS = 10  # of the steps that are wanted, where ten epochs are more
 # With features, by whether pixels are looked at too. Five seeds of rsscn7 spread over
 # 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
 _STEPS_WITH_FEATURES = {True: 400, False: 900}
-LARGEST_BATCH = 256  # images; ``"auto"`` does not go beyond
+_LARGEST_BATCH = 256  # images; ``"auto"`` does not go beyond
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def auto_batch_size(n_samples: int, n_clusters: int) -> int:
 
     Several processes share them, so that they train as one does.
     """
-    size = min(LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
+    size = min(_LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
     return math.ceil(size / n_processes())
 
 
@@ -67,6 +67,17 @@ def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> i
     steps_per_epoch = count_batches(len(dataset), runtime.batch_size)
     enough = math.ceil(_MOST_REPEATS * wanted / steps_per_epoch)
     return max(min(_LEAST_EPOCHS, enough), math.ceil(wanted / steps_per_epoch))
+
+
+def resolve_runtime(
+    device: str | torch.device,
+    precision: Literal["auto", "float32", "bfloat16"],
+    batch_size: int | Literal["auto"],
+) -> Runtime:
+    """Return how a network is run to embed, from an estimator's parameters."""
+    place = resolve_device(device)
+    n_images = _LARGEST_BATCH if batch_size == "auto" else batch_size
+    return Runtime(place, resolve_autocast(precision, place), n_images)
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

@@ -1,6 +1,5 @@
 """Nearest neighbors, exact or approximate, and pixels as features to find them in."""
 
-import math
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
@@ -12,13 +11,12 @@ import torch
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
-from sklearn.utils import check_scalar, gen_batches
+from sklearn.utils import check_scalar
 from torch import Tensor
 from torch.nn import functional
 
+from sklearn_mfavb.neighbors._approximate import approximate_neighbors
 from sklearn_mfavb.warn import warn_user
-
-__all__ = ["Table", "cosine_neighbors", "nearest_neighbors", "pixel_features"]
 
 Metric = Literal["euclidean", "cosine"]
 Method = Literal["auto", "exact", "approximate"]
@@ -27,12 +25,7 @@ Method = Literal["auto", "exact", "approximate"]
 # and approximate search 6 (benchmarks/speed/neighbor_search.py).
 _MOST_EXACT = {"cpu": 50_000}
 _MOST_EXACT_ON_DEVICE = 1_000_000  # by calculation: 1e15 operations, half a minute
-# With them 0.973 of the 5 nearest of a million rows around CLIP features are found, and
-# 0.991 of 50,000.
-_N_PROBES, _N_REFINED = 16, 4
-_ROWS_PER_CELL = 64  # that k-means sees; faiss warns below 39
 _FEW = 1000  # rows, whose cells would be too small: exact search is as fast
-_BLOCK_ROWS = 4096
 
 
 class Table(Protocol):
@@ -114,7 +107,8 @@ def nearest_neighbors(
     """
     _check_arguments(features, n_neighbors, metric)
     if _is_approximate(method, features.shape[0], torch.device(device)):
-        return _approximate(features, n_neighbors, metric)
+        read = partial(_read_rows, features, metric=metric)
+        return approximate_neighbors(read, features.shape, n_neighbors)
     features = _as_tensor(features[:]).to(device)
     _check_finite(features)
     features = features.to(torch.promote_types(features.dtype, torch.float32))
@@ -250,67 +244,19 @@ def _is_approximate(method: Method, n_samples: int, device: torch.device) -> boo
     return True
 
 
-def _approximate(
-    features: Table, n_neighbors: int, metric: Metric
-) -> NDArray[np.int64]:
-    """Search with an index of cells, whose rows are compressed."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise ImportError(
-            "method='approximate' needs faiss: pip install sklearn-mfavb[large], or "
-            "set method='exact'."
-        ) from error
-    n_samples, n_features = features.shape
-    n_neighbors = min(n_neighbors, n_samples - 1)
-    n_cells = max(1, min(round(2 * math.sqrt(n_samples)), n_samples // _ROWS_PER_CELL))
-    # A code of 4 bits for two entries, and whole bytes of them. With one for four, only
-    # 0.83 of the nearest were found of rows with 30 entries, in place of 0.99.
-    width = 8 * math.ceil(n_features / 8)
-    index: Any = faiss.index_factory(
-        width, f"IVF{n_cells},PQ{width // 2}x4fs,Refine(SQfp16)"
-    )
-    index.k_factor = _N_REFINED
-    faiss.extract_index_ivf(index).nprobe = _N_PROBES
-    read = partial(_read_rows, features, metric=metric, width=width)
-    drawn = np.random.default_rng(0).permutation(n_samples)[: _ROWS_PER_CELL * n_cells]
-    sample = read(np.sort(drawn))
-    center = sample.mean(axis=0)  # from there differences are large beside rounding
-    sample -= center
-    index.train(sample)
-    del sample  # a quarter of a million rows of float16
-    for block in gen_batches(n_samples, _BLOCK_ROWS):
-        index.add(read(block) - center)
-    found = []
-    for block in gen_batches(n_samples, _BLOCK_ROWS):
-        _, nearest = index.search(read(block) - center, n_neighbors + 1)
-        found.append(_others(nearest, np.arange(n_samples)[block, None]))
-    return np.concatenate(found)
-
-
-def _read_rows(
-    features: Table, index: NDArray[np.int64] | slice, metric: Metric, width: int
-) -> NDArray[np.float32]:
-    """Read rows whose distance ranks as the metric does, zeros added up to a width."""
+def _read_rows(features: Table, index: Any, *, metric: Metric) -> NDArray[np.float32]:
+    """Read rows whose distance ranks as the metric does."""
     rows = _as_tensor(features[index]).float().cpu()
     _check_finite(rows)
     if metric == "cosine":
         rows = functional.normalize(rows, dim=1)
-    return functional.pad(rows, (0, width - rows.shape[1])).numpy()
+    return rows.numpy()
 
 
 def _as_tensor(rows: Any) -> Tensor:
     """Return rows as a tensor: what cannot be written, which torch warns of, copied."""
     is_kept = isinstance(rows, np.ndarray) and not rows.flags.writeable
     return torch.tensor(rows) if is_kept else torch.as_tensor(rows)
-
-
-def _others(found: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Leave out each row itself, or the last where it is not found among many alike."""
-    left_out = found == row
-    left_out[:, -1] |= ~left_out.any(axis=1)
-    others = found[~left_out].reshape(len(found), -1)
-    return np.where(others < 0, row, others)
 
 
 def _check_arguments(features: Table, n_neighbors: int, metric: str) -> None:
