@@ -57,11 +57,15 @@ class ResultTable:
     def __init__(self, folder: Path) -> None:
         with open(folder / "clusters.csv", encoding="utf-8", newline="") as file:
             self.rows = list(csv.DictReader(file))
-        summary = json.loads((folder / "result.json").read_text("utf-8"))
-        # Curated tables, whose clusters have other numbers, do not have the last.
-        needed = {"path", "cluster", "probability", "second"}
-        if not self.rows or not needed <= {*self.rows[0]}:
+        columns = {*self.rows[0]} if self.rows else set()
+        if not columns >= {"path", "cluster", "probability"}:
             raise ValueError(f"{folder}/clusters.csv is not a table of `cluster`.")
+        if "second" not in columns:  # its clusters have other numbers
+            raise ValueError(
+                f"{folder}/clusters.csv was already curated: decisions are about the "
+                "results of `cluster`."
+            )
+        summary = json.loads((folder / "result.json").read_text("utf-8"))
         root = summary["folder"].encode("utf-8", "backslashreplace").decode()
         self.paths = [absolute(root, row["path"]) for row in self.rows]
         self.n_clusters: int = summary["n_clusters"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
@@ -141,3 +142,25 @@ def test_decisions_about_others_are_refused(write, clustered, photos, tmp_path, 
     assert not out.exists()
     moved = write(images={"gone.png": "x"})
     assert "1 moved image not in" in run(["apply", moved, clustered, "-o", out]).err
+
+
+def test_curated_tables_are_refused(write, clustered, photos, tmp_path, run):
+    """Their clusters have other numbers than those that were decided on."""
+    decisions = write()
+    run(["apply", decisions, clustered, "-o", tmp_path / "a"])
+    words = ["predict", clustered / "model.mfavb", photos, "--decisions", decisions]
+    run([*words, "-o", tmp_path / "b"])
+    for curated in (tmp_path / "a", tmp_path / "b"):
+        told = run(["apply", decisions, curated, "-o", tmp_path / "out"], 2).err
+        assert "already curated" in told
+
+
+def test_files_that_were_moved_are_found(write, photos, words, tmp_path, run):
+    """The log of `cluster --sort move` tells where they are."""
+    folder, out, curated = tmp_path / "p", tmp_path / "out", tmp_path / "curated"
+    shutil.copytree(photos, folder)
+    run(words(folder, out, "--sort", "move", epochs=1))
+    assert not list(folder.rglob("*.png"))
+    decisions = write(folder=str(folder), model=None)
+    run(["apply", decisions, out, "-o", curated, "--sort", "copy"])
+    assert len(list(curated.glob("clusters/*/*.png"))) == 24

@@ -104,6 +104,15 @@ def test_undo_replaces_nothing_and_can_be_repeated(files, out, run):
     assert (out / "clusters" / "10" / "notes.txt").exists()
 
 
+def test_undo_keeps_files_that_links_lead_to(files, out, run):
+    """A link at the old place of a file is not that file."""
+    sort_files(files, NAMES, FOUND, out, "move")
+    copy = out / "clusters" / "10" / "one.png"
+    os.symlink(copy, files[0])
+    assert "another file is at its old place" in run(["undo", out / "clusters"], 1).err
+    assert Path(files[0]).read_text("utf-8") == copy.read_text("utf-8") == "a/one.png"
+
+
 def test_a_move_that_was_cut_off_is_taken_back(files, out, monkeypatch, run, capsys):
     """Ctrl-C between the two steps of a move leaves a file at both places."""
     unlink = os.unlink
