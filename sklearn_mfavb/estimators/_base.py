@@ -199,7 +199,7 @@ class BaseImageClusterer(
         ndarray of float32 of shape (n_samples, embed_dim)
             NaN for files that were skipped.
         """
-        return self._fit(X, features)
+        return self._fit(X, features).copy()  # what is kept stays as it is
 
     def predict(self, X: Any, *, features: Any = None) -> Any:
         """Label images by their most likely cluster.
@@ -546,7 +546,7 @@ class BaseImageClusterer(
         """Take over the number of clusters, or look for it."""
         if self.n_clusters != "auto":
             self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
-        elif not (self._group("training").warm_start and hasattr(self, "model_")):
+        elif not (self._group("training").warm_start and hasattr(self, "n_clusters_")):
             # The network of an earlier fit is made for its number.
             runtime = self._runtime(resolve_device(self.device))
             self.n_clusters_, self.n_clusters_scores_ = find_n_clusters(
@@ -591,7 +591,7 @@ class BaseImageClusterer(
             continues=continues,
             verbose=self.verbose,
         )
-        earlier = self.history_ if before else []
+        earlier = getattr(self, "history_", []) if before else []
         self.model_ = result.model
         self.history_ = continue_history(earlier, result.history)
         self.n_iter_ = len(self.history_)
