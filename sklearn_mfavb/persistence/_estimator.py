@@ -169,7 +169,21 @@ def read_estimator(
 
 
 def _check_rows(learned: dict[str, Any]) -> None:
-    """Raise unless all or none is kept, with a row of float32 for each label."""
+    """Raise unless labels are clusters, and what is kept fits them.
+
+    All embeddings or none are kept, with a row of float32 for each label.
+    """
+    labels, n_clusters = learned["labels_"], learned["n_clusters_"]
+    if (labels.dtype, labels.ndim) != (np.int64, 1) or not np.all(
+        (labels >= -1) & (labels < n_clusters)
+    ):
+        raise ValueError("'labels_' are not numbers of clusters")
+    for index, why in learned["skipped_"].items():
+        is_known = type(index) is int and 0 <= index < len(labels)
+        if not (is_known and isinstance(why, str)):
+            raise ValueError("'skipped_' does not give reasons for images")
+    if np.shape(learned.get("probabilities_"))[1:] not in ((), (n_clusters,)):
+        raise ValueError("'probabilities_' do not have a column for each cluster")
     names = _EMBEDDINGS & learned.keys()
     if names not in (set(), _EMBEDDINGS):
         raise ValueError(f"{', '.join(sorted(names))} alone are not all that is kept")
