@@ -62,6 +62,7 @@ def predict(words: list[str], /, **given: Any) -> None:
     found = write_results(
         estimator, images, results, also=options.also, words=words, figures=figures
     )
+    results.report.unlink(missing_ok=True)  # a page of other results
     if decisions is None:
         names = cluster_names(estimator)
         sort_files(images.paths, names, found, results.path, options.sort)
