@@ -85,7 +85,12 @@ def curate(
 
     was_read = np.array([row["cluster"] != "" for row in table.rows])
     before = [int(row["cluster"] or -1) for row in table.rows]
-    assigned = decisions.assign(table.paths, before)
+    assigned = [
+        name if is_in else None
+        for name, is_in in zip(
+            decisions.assign(table.paths, before), was_read, strict=True
+        )
+    ]
     numbers = {name: number for number, name in enumerate(decisions.names)}
     labels = np.array([-1 if each is None else numbers[each] for each in assigned])
     names = [

@@ -116,6 +116,18 @@ def test_applying_writes_a_table_and_sorts(write, clustered, tmp_path, run, read
     assert (clustered / "clusters.csv").read_bytes() == whole
 
 
+def test_files_that_could_not_be_read_are_in_no_cluster(
+    write, clustered, tmp_path, run, read_table
+):
+    """Decisions may name them, if they could be read before."""
+    out, decisions = tmp_path / "curated", write(images={"broken.jpg": "beach"})
+    told = run(["apply", decisions, clustered, "-o", out, "--sort", "copy"])
+    assert told.out.startswith("24 images in")
+    [row] = [r for r in read_table(out / "clusters.csv") if r["path"] == "broken.jpg"]
+    assert (row["cluster"], row["name"]) == ("", "")
+    assert not list(out.rglob("broken.jpg"))
+
+
 def test_predicting_by_decisions(write, clustered, photos, tmp_path, run, read_table):
     """The same folder gets the same table from `predict` as from `apply`."""
     decisions = write()
