@@ -9,8 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sklearn_mfavb.command_line._sorting import folder_names, sort_files
+from sklearn_mfavb.command_line._sorting import (
+    _places,
+    folder_names,
+    sort_files,
+)
 from sklearn_mfavb.command_line._tables import tabulate, write_rows, write_table
+from sklearn_mfavb.files import numbered
 
 FOUND = SimpleNamespace(
     labels=np.array([10, 2, 10, 10, -1]),
@@ -58,6 +63,22 @@ def test_every_cluster_has_its_files(files, out, how, capsys):
     }
     is_link = {path.is_symlink() for path in (folder / "10").iterdir()}
     assert is_link == {how == "link"}
+
+
+def test_many_files_of_one_name_try_no_name_again(out, monkeypatch):
+    """Cameras number from 1 in every folder: the time grows as the files do."""
+    tried = []
+
+    def count(name):
+        for each in numbered(name):
+            tried.append(each)
+            yield each
+
+    monkeypatch.setattr("sklearn_mfavb.command_line._sorting.numbered", count)
+    found = SimpleNamespace(labels=np.zeros(200, int), is_outlier=np.zeros(200, bool))
+    paths = [f"/photos/{number}/IMG_1.jpg" for number in range(200)]
+    places = [copy for _, copy in _places(out / "clusters", paths, ["a"], found)]
+    assert len(set(places)) == len(tried) == 200
 
 
 def test_folders_have_names_that_every_system_takes():
