@@ -182,7 +182,8 @@ def _check_rows(learned: dict[str, Any]) -> None:
         is_known = type(index) is int and 0 <= index < len(labels)
         if not (is_known and isinstance(why, str)):
             raise ValueError("'skipped_' does not give reasons for images")
-    if np.shape(learned.get("probabilities_"))[1:] not in ((), (n_clusters,)):
+    probabilities = learned.get("probabilities_")
+    if probabilities is not None and probabilities.shape[1:] != (n_clusters,):
         raise ValueError("'probabilities_' do not have a column for each cluster")
     names = _EMBEDDINGS & learned.keys()
     if names not in (set(), _EMBEDDINGS):
