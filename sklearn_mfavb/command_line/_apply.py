@@ -16,12 +16,7 @@ from sklearn_mfavb.command_line._options import PATH, count, say
 from sklearn_mfavb.command_line._results import ResultFolder
 from sklearn_mfavb.command_line._sorting import moved_files, sort_files
 from sklearn_mfavb.command_line._tables import write_table
-from sklearn_mfavb.decisions import (
-    Decisions,
-    absolute,
-    model_fingerprint,
-    read_decisions,
-)
+from sklearn_mfavb.decisions import Decisions, absolute, read_decisions
 
 _COLUMNS = ("path", "cluster", "name", "probability")
 
@@ -69,8 +64,7 @@ class ResultTable:
         root = summary["folder"].encode("utf-8", "backslashreplace").decode()
         self.paths = [absolute(root, row["path"]) for row in self.rows]
         self.n_clusters: int = summary["n_clusters"]
-        # Results of `predict` have no history: that command checks the model itself.
-        self.model = model_fingerprint(summary.get("history", []))
+        self.model: str | None = summary.get("fingerprint")
 
 
 def curate(

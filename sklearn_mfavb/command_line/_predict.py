@@ -55,7 +55,7 @@ def predict(words: list[str], /, **given: Any) -> None:
     results.make()
     estimator = _load(options)
     if decisions is not None:
-        model = model_fingerprint(estimator.history_)
+        model = model_fingerprint(estimator)
         decisions.check_model(estimator.n_clusters_, model)
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}

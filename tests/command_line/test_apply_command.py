@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from sklearn_mfavb.decisions import FORMAT, model_fingerprint
+from sklearn_mfavb.decisions import FORMAT
 
 # Draw a lasso around the left half of the map, make its images a new cluster, then
 # rename, merge and reject clusters, and export what was decided.
@@ -46,11 +46,11 @@ addEventListener("load", () => setTimeout(() => {
 @pytest.fixture
 def write(clustered, photos, tmp_path):
     """Write decisions about the model of `clustered`."""
-    history = json.loads((clustered / "result.json").read_text("utf-8"))["history"]
+    summary = json.loads((clustered / "result.json").read_text("utf-8"))
     whole = {
         "format": FORMAT,
         "version": 1,
-        "model": model_fingerprint(history),
+        "model": summary["fingerprint"],
         "folder": str(photos),
         "clusters": ["ring", "rest", "rest"],
         "images": {"00.png": None, "ビーチ/07.png": "beach"},
@@ -154,6 +154,23 @@ def test_decisions_about_others_are_refused(write, clustered, photos, tmp_path, 
     assert not out.exists()
     moved = write(images={"gone.png": "x"})
     assert "1 moved image not in" in run(["apply", moved, clustered, "-o", out]).err
+
+
+def test_clusterings_by_kmeans_are_told_apart(
+    write, photos, tmp_path, run, read_summary
+):
+    """They have no losses, but centers; the same images get the same ones again."""
+    outs = [tmp_path / name for name in ("a", "again", "b")]
+    for out, seed in zip(outs, (0, 0, 1), strict=True):
+        more = ["--method", "kmeans", "--no-report", "--seed", str(seed)]
+        run(["cluster", photos, "-o", out, "-k", "3", *more])
+    model, again, other = (read_summary(out)["fingerprint"] for out in outs)
+    assert model == again != other
+    run(["apply", write(model=model), outs[0], "-o", tmp_path / "out"])
+    words = ["apply", write(model=model), outs[2], "-o", tmp_path / "refused"]
+    assert "another model" in run(words, 2).err
+    words = ["predict", outs[2] / "model.mfavb", photos, "--decisions", write()]
+    assert "another model" in run([*words, "-o", tmp_path / "new"], 2).err
 
 
 def test_curated_tables_are_refused(write, clustered, photos, tmp_path, run):
