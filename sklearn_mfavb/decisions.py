@@ -16,7 +16,7 @@ The page of `sklearn_mfavb.report` writes decisions as a JSON file; the commands
 it is rejected. Clusters of one name are merged. ``images`` has those that people moved:
 the name of the cluster they were moved to, which may be a new one, or null if rejected.
 Keys are paths below ``folder``, with slashes. ``folder`` is null where images are no
-files. ``model`` is the fingerprint of the training: decisions about one model say
+files. ``model`` is the fingerprint of the fitted model: decisions about one say
 nothing about the clusters of another.
 """
 
@@ -24,7 +24,7 @@ import hashlib
 import json
 import os
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -132,17 +132,21 @@ def read_decisions(path: str | os.PathLike[str]) -> Decisions:
         raise ValueError(f"{path} holds no decisions: {error} {_REMEDY}") from error
 
 
-def model_fingerprint(history: Sequence[Mapping[str, Any]]) -> str | None:
-    """Return a short text that tells one trained model from others.
+def model_fingerprint(estimator: Any) -> str:
+    """Return a short text that tells one fitted model from others.
 
     It is made of the attribute `history_`: no other training repeats its losses and
-    seconds to the last digit, and it is saved with the model. None if there was no
-    training, as for k-means.
+    seconds to the last digit, and it is saved with the model. Where there was no
+    training, as for k-means, it is made of what assigns images to clusters.
     """
-    if not history:
-        return None
-    text = json.dumps([dict(sorted(row.items())) for row in history], default=float)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    history = [dict(sorted(row.items())) for row in estimator.history_]
+    digest = hashlib.sha256()
+    if history:
+        digest.update(json.dumps(history, default=float).encode())
+    else:
+        for tensor in estimator.model_.assigner.state_dict().values():
+            digest.update(tensor.cpu().numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _parse(document: Any) -> Decisions:

@@ -16,12 +16,7 @@ from sklearn_mfavb.command_line._options import PATH, count, say
 from sklearn_mfavb.command_line._results import ResultFolder
 from sklearn_mfavb.command_line._sorting import moved_files, sort_files
 from sklearn_mfavb.command_line._tables import write_table
-from sklearn_mfavb.decisions import (
-    Decisions,
-    absolute,
-    model_fingerprint,
-    read_decisions,
-)
+from sklearn_mfavb.decisions import Decisions, absolute, read_decisions
 
 _COLUMNS = ("path", "cluster", "name", "probability")
 
@@ -57,16 +52,19 @@ class ResultTable:
     def __init__(self, folder: Path) -> None:
         with open(folder / "clusters.csv", encoding="utf-8", newline="") as file:
             self.rows = list(csv.DictReader(file))
-        summary = json.loads((folder / "result.json").read_text("utf-8"))
-        # Curated tables, whose clusters have other numbers, do not have the last.
-        needed = {"path", "cluster", "probability", "second"}
-        if not self.rows or not needed <= {*self.rows[0]}:
+        columns = {*self.rows[0]} if self.rows else set()
+        if not columns >= {"path", "cluster", "probability"}:
             raise ValueError(f"{folder}/clusters.csv is not a table of `cluster`.")
+        if "second" not in columns:  # its clusters have other numbers
+            raise ValueError(
+                f"{folder}/clusters.csv was already curated: decisions are about the "
+                "results of `cluster`."
+            )
+        summary = json.loads((folder / "result.json").read_text("utf-8"))
         root = summary["folder"].encode("utf-8", "backslashreplace").decode()
         self.paths = [absolute(root, row["path"]) for row in self.rows]
         self.n_clusters: int = summary["n_clusters"]
-        # Results of `predict` have no history: that command checks the model itself.
-        self.model = model_fingerprint(summary.get("history", []))
+        self.model: str | None = summary.get("fingerprint")
 
 
 def curate(
@@ -81,7 +79,12 @@ def curate(
 
     was_read = np.array([row["cluster"] != "" for row in table.rows])
     before = [int(row["cluster"] or -1) for row in table.rows]
-    assigned = decisions.assign(table.paths, before)
+    assigned = [
+        name if is_in else None
+        for name, is_in in zip(
+            decisions.assign(table.paths, before), was_read, strict=True
+        )
+    ]
     numbers = {name: number for number, name in enumerate(decisions.names)}
     labels = np.array([-1 if each is None else numbers[each] for each in assigned])
     names = [

@@ -55,13 +55,14 @@ def predict(words: list[str], /, **given: Any) -> None:
     results.make()
     estimator = _load(options)
     if decisions is not None:
-        model = model_fingerprint(estimator.history_)
+        model = model_fingerprint(estimator)
         decisions.check_model(estimator.n_clusters_, model)
     say(f"reading {count(len(images.paths), 'image')} in {images.title}")
     figures = {"model": os.path.abspath(options.model)}
     found = write_results(
         estimator, images, results, also=options.also, words=words, figures=figures
     )
+    results.report.unlink(missing_ok=True)  # a page of other results
     if decisions is None:
         names = cluster_names(estimator)
         sort_files(images.paths, names, found, results.path, options.sort)

@@ -25,6 +25,7 @@ from sklearn_mfavb.command_line._tables import (
     write_table,
     write_text,
 )
+from sklearn_mfavb.decisions import model_fingerprint
 from sklearn_mfavb.naming import cluster_names
 
 _MOST_COMPARED = 20_000  # images that k-means labels, to compare
@@ -123,6 +124,7 @@ def write_results(
         "command": shlex.join([PROGRAM, *words]),
         "folder": images.root,
         "estimator": type(estimator).__name__,
+        "fingerprint": model_fingerprint(estimator),  # decisions are about one model
         "settings": estimator.get_params(deep=False),
         "n_images": len(labels) - len(unreadable),
         "n_clusters": n_clusters,

@@ -190,10 +190,12 @@ def _places(
     for folder in folders:
         folder.mkdir(parents=True)
     taken: set[tuple[int, str]] = set()
+    choices_of: dict[tuple[int, str], Iterator[str]] = {}  # none is tried again
     in_folders = (found.labels >= 0) | found.is_outlier
     for path, label, is_in in zip(paths, found.labels, in_folders, strict=True):
         if is_in:
-            choices = numbered(os.path.basename(path))
+            wanted = os.path.basename(path)
+            choices = choices_of.setdefault((label, wanted), numbered(wanted))
             name = next(
                 each for each in choices if (label, each.casefold()) not in taken
             )

@@ -198,7 +198,7 @@ class BaseImageClusterer(
         ndarray of float32 of shape (n_samples, embed_dim)
             NaN for files that were skipped.
         """
-        return self.fit(X, features=features).embedding_
+        return self.fit(X, features=features).embedding_.copy()  # users may change it
 
     def predict(self, X: Any, *, features: Any = None) -> Any:
         """Label images by their most likely cluster.
@@ -495,14 +495,16 @@ class BaseImageClusterer(
         """Take over the number of clusters, or look for it."""
         if self.n_clusters != "auto":
             self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
-        elif self._earlier_fit() is None:  # whose network is made for its number
+        elif self._earlier_fit() is None or not hasattr(self, "n_clusters_"):
+            # The network of an earlier fit is made for its number.
             found = find_n_clusters(dataset, self._runtime(self.device))
             self.n_clusters_, self.n_clusters_scores_ = found
 
     def _earlier_fit(self) -> tuple[ClusteringModel, History] | None:
         """Return what is trained on, if the parameters ask for it."""
         is_continued = self._group("training").warm_start and hasattr(self, "model_")
-        return (self.model_, self.history_) if is_continued else None
+        history = getattr(self, "history_", [])  # a model may be given alone
+        return (self.model_, history) if is_continued else None
 
     def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
         """Train the network of the method, and find out how to label by it."""

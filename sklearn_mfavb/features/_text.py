@@ -98,7 +98,13 @@ def _word_embedder(
     """Return a function that embeds some of the words."""
     from open_clip import CLIP, build_zero_shot_classifier, get_tokenizer
 
-    tokenizer, n_tokens = get_tokenizer(model), None
+    try:
+        tokenizer, n_tokens = get_tokenizer(model), None
+    except ImportError as error:
+        raise OSError(
+            f"The tokenizer of model={model!r} cannot be built: {error}. Install what "
+            "it needs with `pip install transformers`."
+        ) from error
     if type(clip) is CLIP and clip.text_pool_type == "argmax":
         # Most of a context is padding, to which the causal mask lets no token attend.
         # Seconds for a prompt, ViT-B-32 on one core: 0.067 whole, 0.011 without

@@ -42,6 +42,7 @@ def check_learned(learned: dict[str, Any]) -> None:
     for name in (*_ALWAYS_LEARNED, *learned):
         if name not in LEARNED or not isinstance(learned[name], LEARNED[name]):
             raise ValueError(f"{name!r} is not an attribute, or has a wrong type")
+    _check_labels(learned)
     names = EMBEDDINGS & learned.keys()
     if names not in (set(), EMBEDDINGS):
         raise ValueError(f"{', '.join(sorted(names))} alone are not all that is kept")
@@ -50,6 +51,22 @@ def check_learned(learned: dict[str, Any]) -> None:
         is_array = isinstance(rows, np.ndarray)
         if is_array and (rows.dtype, rows.ndim, len(rows)) != (np.float32, 2, n_labels):
             raise ValueError(f"{name!r} does not have a row of numbers for each label")
+
+
+def _check_labels(learned: dict[str, Any]) -> None:
+    """Raise unless labels are clusters, and what is kept of images fits them."""
+    labels, n_clusters = learned["labels_"], learned["n_clusters_"]
+    if (labels.dtype, labels.ndim) != (np.int64, 1) or not np.all(
+        (labels >= -1) & (labels < n_clusters)
+    ):
+        raise ValueError("'labels_' are not numbers of clusters")
+    for index, why in learned["skipped_"].items():
+        is_known = type(index) is int and 0 <= index < len(labels)
+        if not (is_known and isinstance(why, str)):
+            raise ValueError("'skipped_' does not give reasons for images")
+    probabilities = learned.get("probabilities_")
+    if probabilities is not None and probabilities.shape[1:] != (n_clusters,):
+        raise ValueError("'probabilities_' do not have a column for each cluster")
 
 
 def check_clusters(learned: dict[str, Any], n_features: int) -> None:

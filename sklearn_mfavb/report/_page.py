@@ -96,7 +96,7 @@ def describe_page(
         "document": {
             "format": FORMAT,
             "version": VERSION,
-            "model": model_fingerprint(estimator.history_),
+            "model": model_fingerprint(estimator),
             "folder": names.folder and os.path.abspath(names.folder),
         },
     }

@@ -21,12 +21,20 @@ def read_words(words: Words = None) -> list[str]:
     ------
     OSError
         If the file cannot be opened.
+    TypeError
+        If the words are no texts.
     ValueError
         If the file is not UTF-8, if there are no words, or if one is there twice.
     """
     if words is None:
         return (files(__package__) / "nouns.txt").read_text("utf-8").splitlines()
     if not isinstance(words, str | os.PathLike):
+        if not isinstance(words, Iterable) or not all(
+            isinstance(word, str) for word in words
+        ):
+            raise TypeError(
+                f"words must be a text file or a list of texts, got {words!r}."
+            )
         return _check(words, "words")
     name = f"The words file {os.fspath(words)!r}"
     try:

@@ -110,10 +110,14 @@ def test_many_images_are_clustered_by_some_and_labeled_all(monkeypatch):
         (np.eye(4, dtype=np.float32), 4),
         (np.eye(2, dtype=np.float32), 2),
         (np.ones((1, 4), np.float32), 1),
+        (np.arange(12, dtype=np.float32)[:, None], 3),
         (np.repeat(np.eye(3, dtype=np.float32), 70, axis=0), 3),
         (np.random.default_rng(0).normal(size=(2300, 4)).astype(np.float32), 2100),
     ],
-    ids=["equal", "zeros", "as many", "two", "one", "duplicates", "many clusters"],
+    ids=[
+        *("equal", "zeros", "as many", "two", "one", "one column", "duplicates"),
+        "many clusters",
+    ],
 )
 def test_little_or_nothing_to_tell_apart_is_no_error(rows, n_clusters):
     """Probabilities are finite and sum to one."""

@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
-from sklearn_mfavb.decisions import FORMAT, model_fingerprint
+from sklearn_mfavb.decisions import FORMAT
 
 # Draw a lasso around the left half of the map, make its images a new cluster, then
 # rename, merge and reject clusters, and export what was decided.
@@ -45,11 +46,11 @@ addEventListener("load", () => setTimeout(() => {
 @pytest.fixture
 def write(clustered, photos, tmp_path):
     """Write decisions about the model of `clustered`."""
-    history = json.loads((clustered / "result.json").read_text("utf-8"))["history"]
+    summary = json.loads((clustered / "result.json").read_text("utf-8"))
     whole = {
         "format": FORMAT,
         "version": 1,
-        "model": model_fingerprint(history),
+        "model": summary["fingerprint"],
         "folder": str(photos),
         "clusters": ["ring", "rest", "rest"],
         "images": {"00.png": None, "ビーチ/07.png": "beach"},
@@ -115,6 +116,18 @@ def test_applying_writes_a_table_and_sorts(write, clustered, tmp_path, run, read
     assert (clustered / "clusters.csv").read_bytes() == whole
 
 
+def test_files_that_could_not_be_read_are_in_no_cluster(
+    write, clustered, tmp_path, run, read_table
+):
+    """Decisions may name them, if they could be read before."""
+    out, decisions = tmp_path / "curated", write(images={"broken.jpg": "beach"})
+    told = run(["apply", decisions, clustered, "-o", out, "--sort", "copy"])
+    assert told.out.startswith("24 images in")
+    [row] = [r for r in read_table(out / "clusters.csv") if r["path"] == "broken.jpg"]
+    assert (row["cluster"], row["name"]) == ("", "")
+    assert not list(out.rglob("broken.jpg"))
+
+
 def test_predicting_by_decisions(write, clustered, photos, tmp_path, run, read_table):
     """The same folder gets the same table from `predict` as from `apply`."""
     decisions = write()
@@ -141,3 +154,42 @@ def test_decisions_about_others_are_refused(write, clustered, photos, tmp_path, 
     assert not out.exists()
     moved = write(images={"gone.png": "x"})
     assert "1 moved image not in" in run(["apply", moved, clustered, "-o", out]).err
+
+
+def test_clusterings_by_kmeans_are_told_apart(
+    write, photos, tmp_path, run, read_summary
+):
+    """They have no losses, but centers; the same images get the same ones again."""
+    outs = [tmp_path / name for name in ("a", "again", "b")]
+    for out, seed in zip(outs, (0, 0, 1), strict=True):
+        more = ["--method", "kmeans", "--no-report", "--seed", str(seed)]
+        run(["cluster", photos, "-o", out, "-k", "3", *more])
+    model, again, other = (read_summary(out)["fingerprint"] for out in outs)
+    assert model == again != other
+    run(["apply", write(model=model), outs[0], "-o", tmp_path / "out"])
+    words = ["apply", write(model=model), outs[2], "-o", tmp_path / "refused"]
+    assert "another model" in run(words, 2).err
+    words = ["predict", outs[2] / "model.mfavb", photos, "--decisions", write()]
+    assert "another model" in run([*words, "-o", tmp_path / "new"], 2).err
+
+
+def test_curated_tables_are_refused(write, clustered, photos, tmp_path, run):
+    """Their clusters have other numbers than those that were decided on."""
+    decisions = write()
+    run(["apply", decisions, clustered, "-o", tmp_path / "a"])
+    words = ["predict", clustered / "model.mfavb", photos, "--decisions", decisions]
+    run([*words, "-o", tmp_path / "b"])
+    for curated in (tmp_path / "a", tmp_path / "b"):
+        told = run(["apply", decisions, curated, "-o", tmp_path / "out"], 2).err
+        assert "already curated" in told
+
+
+def test_files_that_were_moved_are_found(write, photos, words, tmp_path, run):
+    """The log of `cluster --sort move` tells where they are."""
+    folder, out, curated = tmp_path / "p", tmp_path / "out", tmp_path / "curated"
+    shutil.copytree(photos, folder)
+    run(words(folder, out, "--sort", "move", epochs=1))
+    assert not list(folder.rglob("*.png"))
+    decisions = write(folder=str(folder), model=None)
+    run(["apply", decisions, out, "-o", curated, "--sort", "copy"])
+    assert len(list(curated.glob("clusters/*/*.png"))) == 24

@@ -1,8 +1,11 @@
 """The program names clusters where the encoder has a text tower."""
 
+from types import SimpleNamespace
+
 import pytest
 from safetensors.torch import save_file
 
+from sklearn_mfavb.command_line._names import name_clusters
 from sklearn_mfavb.persistence import load
 
 WORDS = ["circle", "cross", "ring", "square"]
@@ -54,3 +57,13 @@ def test_wrong_words_are_refused_before_the_work(with_text, tmp_path, run):
 def test_words_need_an_encoder(photos, words, tmp_path, run):
     printed = run(words(photos, tmp_path / "out", "--words", "words.txt"), code=2)
     assert "--words needs --encoder." in printed.err
+
+
+def test_a_library_that_is_missing_leaves_numbers(capsys):
+    """Training has ended by then, and is not to be lost."""
+
+    def fail(words):
+        raise ImportError("No module named 'transformers'")
+
+    name_clusters(SimpleNamespace(encoder=["ViT-B-32"], name_clusters=fail), None)
+    assert "clusters have numbers for names: No module" in capsys.readouterr().err

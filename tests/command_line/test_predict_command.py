@@ -14,8 +14,9 @@ def test_predicting_gives_the_labels_of_the_fit(
 ):
     """The same folder gets the same tables, sorted too if asked for.
 
-    Replacing tables is no reason to remove a checkpoint.
+    Replacing tables is no reason to remove a checkpoint, but a page of others goes.
     """
+    (tmp_path / "report.html").write_text("of others", encoding="utf-8")
     kept = tmp_path / "training.checkpoint"
     kept.write_bytes(b"hours")
     run(["predict", *given, tmp_path], code=2)
@@ -25,6 +26,7 @@ def test_predicting_gives_the_labels_of_the_fit(
     assert len(list((tmp_path / "clusters").glob("*/*.png"))) == 24
     assert read_summary(tmp_path)["model"] == str(clustered / "model.mfavb")
     assert kept.read_bytes() == b"hours"
+    assert not (tmp_path / "report.html").exists()
 
 
 @pytest.mark.parametrize(

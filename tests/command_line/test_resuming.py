@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -168,3 +169,14 @@ def test_going_on_is_possible_after_two_hyphens():
     advice = _advice(["cluster", "--overwrite", "-k", "3", "--", "-my photos"])
     expected = ["cluster", "--resume", "-k", "3", "--", "-my photos"]
     assert last_command(advice) == expected
+
+
+def test_images_stay_until_training_is_complete(photos, words, out, tmp_path, run):
+    """Training goes on with the files that it began with."""
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    given = words(folder, out, "--sort", "move", epochs=2)
+    assert "no images were moved" in run([*given, "--time-budget", "0s"]).err
+    assert len(list(folder.rglob("*.png"))) == 24
+    run([*given, "--resume"])
+    assert not list(folder.rglob("*.png"))

@@ -9,8 +9,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from sklearn_mfavb.command_line._sorting import folder_names, sort_files
+from sklearn_mfavb.command_line._sorting import (
+    _places,
+    folder_names,
+    sort_files,
+)
 from sklearn_mfavb.command_line._tables import tabulate, write_rows, write_table
+from sklearn_mfavb.files import numbered
 
 FOUND = SimpleNamespace(
     labels=np.array([10, 2, 10, 10, -1]),
@@ -60,6 +65,22 @@ def test_every_cluster_has_its_files(files, out, how, capsys):
     assert is_link == {how == "link"}
 
 
+def test_many_files_of_one_name_try_no_name_again(out, monkeypatch):
+    """Cameras number from 1 in every folder: the time grows as the files do."""
+    tried = []
+
+    def count(name):
+        for each in numbered(name):
+            tried.append(each)
+            yield each
+
+    monkeypatch.setattr("sklearn_mfavb.command_line._sorting.numbered", count)
+    found = SimpleNamespace(labels=np.zeros(200, int), is_outlier=np.zeros(200, bool))
+    paths = [f"/photos/{number}/IMG_1.jpg" for number in range(200)]
+    places = [copy for _, copy in _places(out / "clusters", paths, ["a"], found)]
+    assert len(set(places)) == len(tried) == 200
+
+
 def test_folders_have_names_that_every_system_takes():
     """A cluster that has a name of its own keeps its number in front."""
     names = ["parking lots", "cluster 1", "../a:b", "  ", "CON.", "x" * 300]
@@ -102,6 +123,15 @@ def test_undo_replaces_nothing_and_can_be_repeated(files, out, run):
     assert "moved back: 1 file\n" in run(["undo", log], code=1).out
     assert Path(mine).read_text("utf-8") == "a/one.png"
     assert (out / "clusters" / "10" / "notes.txt").exists()
+
+
+def test_undo_keeps_files_that_links_lead_to(files, out, run):
+    """A link at the old place of a file is not that file."""
+    sort_files(files, NAMES, FOUND, out, "move")
+    copy = out / "clusters" / "10" / "one.png"
+    os.symlink(copy, files[0])
+    assert "another file is at its old place" in run(["undo", out / "clusters"], 1).err
+    assert Path(files[0]).read_text("utf-8") == copy.read_text("utf-8") == "a/one.png"
 
 
 def test_a_move_that_was_cut_off_is_taken_back(files, out, monkeypatch, run, capsys):

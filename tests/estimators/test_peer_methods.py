@@ -160,3 +160,12 @@ def test_c3_goes_on_from_a_contrastive_clustering(make, images):
     assert stages_of(clusterer) == [None] * 2 + ["refinement"] * 2
     refined = clusterer.model_.network.cluster_heads[0].layers[0].weight
     assert_array_equal(refined.detach(), weight.detach())
+
+
+@pytest.mark.parametrize("n_clusters", [3, "auto"])
+def test_c3_needs_a_model_alone_to_go_on(make, images, n_clusters):
+    """Epochs that are not known do not count; the number of clusters is found again."""
+    clusterer = make(C3Clustering, n_clusters, training=Training(warm_start=True))
+    clusterer.model_ = make(ContrastiveClustering, n_clusters).fit(images).model_
+    assert stages_of(clusterer.fit(images)) == ["refinement"] * 2
+    assert clusterer.max_epochs_ == 2

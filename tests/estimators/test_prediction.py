@@ -89,3 +89,10 @@ def test_a_model_of_a_gpu_predicts_the_same_on_the_cpu(make, images, tiny):
     assert_array_equal(copy.predict(images), clusterer.labels_)
     embedding = clusterer.transform(images)
     assert_allclose(copy.transform(images), embedding, rtol=1e-2, atol=1e-2)
+
+
+def test_a_stream_passes_the_encoder(make, images, tiny):
+    """Batches need nothing of the training images."""
+    clusterer = make(VTCCClustering, encoder=tiny(device="cpu")).fit(images)
+    labels = list(clusterer.predict(iter([images[:50], images[50:]])))
+    assert_array_equal(np.concatenate(labels), clusterer.labels_)

@@ -121,6 +121,17 @@ def test_text_tower_that_cannot_be_downloaded(monkeypatch):
         embed_words(CLIPFeatures(), WORDS)
 
 
+def test_tokenizer_whose_library_is_missing(with_text, monkeypatch):
+    """What to install is told, in an OSError."""
+
+    def fail(model):
+        raise ModuleNotFoundError("No module named 'transformers'")
+
+    monkeypatch.setattr("open_clip.get_tokenizer", fail)
+    with pytest.raises(OSError, match=f"{NAME}.*pip install transformers"):
+        embed_words(with_text(), WORDS)
+
+
 def test_global_random_state_is_untouched(with_text):
     before = torch.get_rng_state()
     embed_words(with_text(), WORDS)

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from copy import copy
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.images import open_images
 from sklearn_mfavb.inspection import read_thumbnails
 from sklearn_mfavb.report import write_report
+from sklearn_mfavb.report._page import name_images
 from sklearn_mfavb.report._pictures import choose_side, encode
 from sklearn_mfavb.training import TimeBudget, Training
 
@@ -224,3 +226,10 @@ def test_page_tells_what_auto_became(fitted, shapes, write_page):
     settings = " ".join(write_page(fitted, shapes).texts["settings"].split())
     for told in ("'auto'8 x 8", "'auto'neighbors"):
         assert told in settings
+
+
+@pytest.mark.parametrize("start", ["", "./", "../here/"])
+def test_names_are_paths_below_the_folder(start):
+    """However the folder was written."""
+    paths = [f"{start}photos/a.png", f"{start}photos/b/c.png"]
+    assert name_images(SimpleNamespace(paths=paths)).images == ["a.png", "b/c.png"]

@@ -35,6 +35,9 @@ def test_wrong_files_are_named(tmp_path, content, told):
 def test_wrong_lists_and_missing_files_are_refused(tmp_path):
     with pytest.raises(ValueError, match="words holds no words"):
         read_words([])
+    for wrong in (5, [1, 2], ["dog", None], b"dog"):
+        with pytest.raises(TypeError, match="words must be a text file or a list"):
+            read_words(wrong)
     with pytest.raises(FileNotFoundError, match="none"):
         read_words(tmp_path / "none.txt")
 
