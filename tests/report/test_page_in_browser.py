@@ -139,15 +139,14 @@ UNDO = """
 const titles = document.getElementById("overview").getElementsByTagName("strong");
 const names = () => [...titles].map((each) => each.textContent);
 const states = [names()];
-const input = document.querySelector("#cluster-1 [data-role=name]");
-input.value = "cluster 0";
-input.dispatchEvent(new Event("change"));
+const merge = document.querySelector("#cluster-1 [data-role=merge]");
+merge.value = "=cluster 0";
+merge.dispatchEvent(new Event("change"));
 states.push(names());
 document.querySelector("#cluster-2 [data-role=reject]").click();
 states.push(names());
 document.getElementById("decisions-undo").click();
 states.push(names());
-const merge = document.querySelector("#cluster-1 [data-role=merge]");
 merge.value = "apart";
 merge.dispatchEvent(new Event("change"));
 states.push(names());
@@ -158,11 +157,42 @@ return states;
 
 
 def test_decisions_can_be_taken_back(browse, fitted, shapes, tmp_path):
-    """A name that is taken merges, and merging and rejecting can be undone."""
+    """Merging and rejecting can be undone."""
     out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
     states = read_shown(browse(out, "--dump-dom", script=show(UNDO)))
     whole, merged = ["cluster 0", "cluster 1", "cluster 2"], ["cluster 0", "cluster 2"]
     assert states == [whole, merged, ["cluster 0"], merged, whole, whole]
+
+
+NAMED = """
+const part = (cluster, role) => document.querySelector(`#cluster-${cluster} [data-role=${role}]`);
+const told = () => document.getElementById("announcement").textContent;
+const input = part(1, "name");
+input.value = "cluster 2";
+input.dispatchEvent(new Event("change"));
+const refused = [told(), input.value, part(1, "title").textContent];
+part(1, "merge").value = "=cluster 2";
+part(1, "merge").dispatchEvent(new Event("change"));
+const merged = [part(1, "merged").textContent, part(1, "title").textContent];
+part(0, "reject").click();
+return { refused, merged, told: told() };
+"""
+
+
+def test_only_merging_merges(browse, fitted, shapes, tmp_path):
+    """A name that is taken is refused; counts are those that `apply` prints."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    shown = read_shown(browse(out, "--dump-dom", script=show(NAMED)))
+    told, *names = shown["refused"]
+    assert 'There is a "cluster 2" already' in told
+    assert names == ["cluster 1", "cluster 1"]
+    n_first = (fitted.labels_ == 0).sum()
+    assert shown["merged"] == [
+        "merged from cluster 1 (these images) and cluster 2; "
+        f"{60 - n_first} images together",
+        "cluster 2",
+    ]
+    assert shown["told"] == f"{60 - n_first} images in 1 cluster, {n_first} rejected"
 
 
 PRINT = """

@@ -76,10 +76,16 @@ function colorOf(name) {
   return data.colors[n + (made.indexOf(name) % nNew)];
 }
 
-// Another name for a cluster and all that was merged with it; a name that is taken merges.
+// Another name for a cluster and all that was merged with it.
 function rename(before, after) {
   after = after.trim();
-  if (!after || after === before) return refresh();
+  const isTaken = listGroups().has(after) && after !== before;
+  if (after && after !== before && !isTaken) return merge(before, after);
+  refresh();
+  if (isTaken) announce(`There is a "${after}" already: choose another name, or use "merge with".`);
+}
+
+function merge(before, after) {
   decide(({ clusters, images }) => {
     clusters.forEach((name, cluster) => name === before && (clusters[cluster] = after));
     for (const i in images) if (images[i] === before) images[i] = after;
