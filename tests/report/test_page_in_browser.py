@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sklearn_mfavb import MFAVBClustering, ViT
 from sklearn_mfavb.report import write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+
+QUICK = {"backbone": ViT(embed_dim=16, n_heads=2), "max_epochs": 2, "random_state": 0}
 
 PRESS = """
 addEventListener("load", () => setTimeout(() => {
@@ -165,7 +168,8 @@ def test_decisions_can_be_taken_back(browse, fitted, shapes, tmp_path):
 
 
 NAMED = """
-const part = (cluster, role) => document.querySelector(`#cluster-${cluster} [data-role=${role}]`);
+const part = (cluster, role) =>
+  document.querySelector(`#cluster-${cluster} [data-role=${role}]`);
 const told = () => document.getElementById("announcement").textContent;
 const input = part(1, "name");
 input.value = "cluster 2";
@@ -193,6 +197,45 @@ def test_only_merging_merges(browse, fitted, shapes, tmp_path):
         "cluster 2",
     ]
     assert shown["told"] == f"{60 - n_first} images in 1 cluster, {n_first} rejected"
+
+
+OUTLIERS = """
+const show = document.getElementById("map-cluster");
+show.value = " outliers";
+show.dispatchEvent(new Event("change"));
+const details = document.querySelector("#outliers details");
+details.open = true;
+details.ontoggle();
+const captions = (where) => document.querySelectorAll(`${where} figcaption`);
+const texts = (where) => [...captions(where)].map((each) => each.textContent);
+document.querySelector("#outliers [data-image]").click();
+return {
+  shown: show.selectedOptions[0]?.textContent,
+  summary: document.querySelector("#outliers summary").textContent,
+  members: texts("#outliers"),
+  strangers: texts("#check-1"),
+  large: document.getElementById("large-cluster").textContent,
+};
+"""
+
+
+def test_outliers_are_told_apart(browse, shapes, tmp_path):
+    """They have a figure, a section and a place in lists; their cluster is a guess."""
+    clusterer = MFAVBClustering(3, batch_size=32, outliers=0.1, **QUICK).fit(shapes)
+    out = write_report(clusterer, shapes, tmp_path / "page.html", random_state=0)
+    assert "<dt>Outliers</dt><dd>6</dd>" in out.read_text("utf-8")
+    script = f"""{show(OUTLIERS)}
+    addEventListener("load", () => document.getElementById("tab-1").click());"""
+    shown = read_shown(browse(out, "--dump-dom", script=script))
+    assert shown["shown"] == "outliers"
+    assert shown["summary"] == "show all 6 images"
+    assert len(shown["members"]) == 6
+    strangers = [text for text in shown["strangers"] if text.endswith("outlier")]
+    assert len(strangers) == 6
+    likely = r"nearest cluster \d, (over |under )?\d+ %"
+    for text in [*shown["members"], *strangers]:
+        assert re.search(f"{likely}outlier$", text)
+    assert re.match(rf"outlier, {likely}\. ", shown["large"])
 
 
 PRINT = """

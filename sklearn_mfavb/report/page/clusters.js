@@ -6,6 +6,7 @@ const sections = [...document.querySelectorAll("section.cluster")].filter(isSect
 
 function drawClusters(groups) {
   for (const section of sections) drawCluster(section, Number(section.dataset.cluster), groups);
+  if (byId("outliers")) drawAll(byId("outliers"), listOutliers());
   const made = [...groups.values()].filter((group) => !group.clusters.length);
   byId("made").replaceChildren(...made.map(makeSection));
 }

@@ -42,6 +42,16 @@ function nameOf(i) {
   return i in decisions.images ? decisions.images[i] : decisions.clusters[data.clusters[i]];
 }
 
+// What stands for the name of outliers where names are texts; those are trimmed.
+const OUTLIERS = " outliers";
+const listOutliers = () => everyImage.filter((i) => nameOf(i) === undefined);
+
+// How likely an image's cluster is; that of an outlier is only the nearest.
+function likelihood(i) {
+  const percent = probability(data.percents[i]);
+  return data.clusters[i] < 0 ? `nearest ${data.clusterNames[data.nearest[i]]}, ${percent}` : percent;
+}
+
 // Every cluster as it is now, by name: its original clusters, images on the page, size.
 function listGroups() {
   const groups = new Map();
