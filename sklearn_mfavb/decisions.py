@@ -13,7 +13,7 @@ The page of `sklearn_mfavb.report` writes decisions as a JSON file; the commands
     }
 
 ``clusters`` has one entry for each cluster of the model, in order: its name, or null if
-it is rejected. Clusters of one name are merged. What is left gets new numbers, and so do
+it is rejected. Clusters of one name are merged. What is left gets new numbers, also in
 default names such as "cluster 3". ``images`` has those that people moved: the name of
 the cluster they were moved to, which may be a new one, or null if rejected.
 Keys are paths below ``folder``, with slashes. ``folder`` is null where images are no

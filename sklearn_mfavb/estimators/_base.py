@@ -68,6 +68,7 @@ from sklearn_mfavb.training import (
     resolve_device,
 )
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.warn import warn_user
 from sklearn_mfavb.words import Words, propose_names, read_words
 
 Rows = NDArray[np.float32]
@@ -468,7 +469,8 @@ class BaseImageClusterer(
         -------
         self : object
             With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
-            open_clip, with the weights of its text tower.
+            open_clip, with the weights of its text tower; of `words` that are given, a
+            warning tells so.
 
         Raises
         ------
@@ -487,6 +489,12 @@ class BaseImageClusterer(
                 names = propose_names(own, rows, checked)
                 break
             start += each.feature_dim
+        else:
+            if words is not None:
+                warn_user(
+                    "words name no clusters, which keep their numbers: no encoder is a "
+                    "model of open_clip with the weights of its text tower."
+                )
         self.cluster_names_ = names
         return self
 
