@@ -13,8 +13,9 @@ The page of `sklearn_mfavb.report` writes decisions as a JSON file; the commands
     }
 
 ``clusters`` has one entry for each cluster of the model, in order: its name, or null if
-it is rejected. Clusters of one name are merged. ``images`` has those that people moved:
-the name of the cluster they were moved to, which may be a new one, or null if rejected.
+it is rejected. Clusters of one name are merged. What is left gets new numbers, also in
+default names such as "cluster 3". ``images`` has those that people moved: the name of
+the cluster they were moved to, which may be a new one, or null if rejected.
 Keys are paths below ``folder``, with slashes. ``folder`` is null where images are no
 files. ``model`` is the fingerprint of the fitted model: decisions about one say
 nothing about the clusters of another.
@@ -24,10 +25,13 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sklearn_mfavb.naming import numbered_names
 
 __all__ = [
     "FORMAT",
@@ -75,8 +79,7 @@ class Decisions:
     @property
     def names(self) -> list[str]:
         """Names of the clusters that are left, in the order of their new numbers."""
-        named = [*self.clusters, *self.images.values()]
-        return list(dict.fromkeys(name for name in named if name is not None))
+        return list(self._new_names().values())
 
     def assign(self, paths: Sequence[str], labels: Sequence[int]) -> list[str | None]:
         """Return the name of the cluster of each image; None if it is in none.
@@ -84,10 +87,19 @@ class Decisions:
         `paths` are absolute, and `labels` those of the model, -1 for no cluster.
         """
         of_clusters = [self.clusters[label] if label >= 0 else None for label in labels]
-        return [
-            self.images.get(path, name)
-            for path, name in zip(paths, of_clusters, strict=True)
-        ]
+        decided = map(self.images.get, paths, of_clusters)
+        names = self._new_names()
+        return [None if name is None else names[name] for name in decided]
+
+    def _new_names(self) -> dict[str, str]:
+        """Map names in the decisions to those of the clusters that are left."""
+        named = [*self.clusters, *self.images.values()]
+        left = list(dict.fromkeys(name for name in named if name is not None))
+        defaults = zip(left, numbered_names(len(left)), strict=True)
+        return {
+            name: default if re.fullmatch(r"cluster \d+", name) else name
+            for name, default in defaults
+        }
 
     def check_model(self, n_clusters: int, model: str | None) -> None:
         """Raise ValueError if the decisions are about another model.

@@ -43,6 +43,17 @@ def test_clusters_are_renamed_merged_split_and_rejected(write):
     assert decisions.assign(["/new/a/1.jpg"], [1]) == ["trees"]
 
 
+def test_default_names_have_the_new_numbers():
+    """Names that people gave stay, and no two clusters get one name."""
+    decisions = Decisions(["cluster 2", None, "cluster 2", "cluster 3", "cats"], {})
+    assert decisions.names == ["cluster 0", "cluster 1", "cats"]
+    assigned = decisions.assign(list("abcde"), [0, 1, 2, 3, 4])
+    assert assigned == ["cluster 0", None, "cluster 0", "cluster 1", "cats"]
+    moved = Decisions(["cluster 1", "cluster 0"], {"a": "cluster 7"})
+    assert moved.names == ["cluster 0", "cluster 1", "cluster 2"]
+    assert moved.assign(["a", "b"], [0, 0]) == ["cluster 2", "cluster 0"]
+
+
 @pytest.mark.parametrize(
     ("changed", "told"),
     [

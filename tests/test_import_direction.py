@@ -13,14 +13,14 @@ PACKAGE = Path(sklearn_mfavb.__file__).parent
 
 # From the lowest room to the highest: what each imports stands above it.
 ALLOWED = {
-    "decisions": "",
+    "naming": "",
+    "decisions": "naming",
     "distributed": "",
     "files": "",
     "folders": "",
     "losses": "",
     "metrics": "",
     "model_selection": "",
-    "naming": "",
     "parallel": "distributed",
     "parameters": "",
     "views": "",

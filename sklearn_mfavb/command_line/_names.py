@@ -31,7 +31,6 @@ def name_clusters(estimator: Any, words: Path | None) -> None:
     """Name clusters, if the text tower can be had: without it results are whole."""
     if estimator.encoder is None:
         return
-    say("naming the clusters")
     try:
         estimator.name_clusters(words)
     except (ImportError, OSError, ValueError) as error:

@@ -108,7 +108,12 @@ class OrAuto(click.ParamType):
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read a word."""
-        return value if value == "auto" else self.number.convert(value, param, ctx)
+        if value == "auto":
+            return value
+        try:
+            return self.number.convert(value, param, ctx)
+        except click.BadParameter as error:
+            self.fail(f"{error.message.rstrip('.')}, nor auto.", param, ctx)
 
 
 def check_parquet(context: Any, option: Any, words: tuple[str, ...]) -> Any:

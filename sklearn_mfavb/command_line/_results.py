@@ -29,6 +29,7 @@ from sklearn_mfavb.decisions import model_fingerprint
 from sklearn_mfavb.naming import cluster_names
 
 _MOST_COMPARED = 20_000  # images that k-means labels, to compare
+_FEWEST_JUDGED = 50  # images: of fewer, the ten nearest are not near
 
 
 class ResultFolder:
@@ -178,10 +179,13 @@ def _print_summary(summary: dict[str, Any], space: str) -> None:
     sizes, kmeans = summary["sizes"], summary["kmeans"]
     n_outliers = summary["n_outliers"]
     others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
+    agreement = (
+        f"; neighbor agreement {summary['score']:.2f} (0 = chance, 1 = perfect; by "
+        f"{space})"
+    )
     print(
         f"{count(sum(sizes), 'image')} in {len(sizes):,} clusters of {min(sizes):,} to "
-        f"{max(sizes):,}{others}; neighbor agreement {summary['score']:.2f} "
-        f"(0 = chance, 1 = perfect; by {space})"
+        f"{max(sizes):,}{others}{agreement if sum(sizes) >= _FEWEST_JUDGED else ''}"
     )
     if kmeans is not None:
         print(

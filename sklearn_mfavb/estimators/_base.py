@@ -65,6 +65,7 @@ from sklearn_mfavb.training import (
     resolve_runtime,
 )
 from sklearn_mfavb.views import ViewShape
+from sklearn_mfavb.warn import warn_user
 from sklearn_mfavb.words import Words, read_words
 
 Rows = NDArray[np.float32]
@@ -459,7 +460,8 @@ class BaseImageClusterer(
         -------
         self : object
             With ``cluster_names_``: "cluster 0" and so on if no encoder is a model of
-            open_clip, with the weights of its text tower.
+            open_clip, with the weights of its text tower; of `words` that are given, a
+            warning tells so.
 
         Raises
         ------
@@ -472,6 +474,11 @@ class BaseImageClusterer(
         names = self.model_.name_clusters(
             self.cluster_features_, read_words(words), self.verbose
         )
+        if names is None and words is not None:
+            warn_user(
+                "words name no clusters, which keep their numbers: no encoder is a "
+                "model of open_clip with the weights of its text tower."
+            )
         self.cluster_names_ = names or numbered_names(self.n_clusters_)
         return self
 

@@ -139,6 +139,14 @@ class Extraction:
             keys = hash_images(images)
         rows: list[Any] = [self.store.rows.get(key) for key in keys]
         new = [position for position, row in enumerate(rows) if row is None]
+        if images is None and 0 < len(new) < len(batch):
+            # What earlier runs did not keep may be broken, which shows without an
+            # encoder: building one takes seconds, in every run.
+            source.read(batch[new], source.image_size)
+            nothing = np.full(self._feature_dim(), np.nan, dtype=np.float32)
+            for position in [p for p in new if batch[p] in source.unreadable]:
+                rows[position] = nothing
+                new.remove(position)
         if new:
             images = self._read(source, batch[new]) if images is None else images[new]
             embedded = self.embed(images, is_resized=not source.has_one_size)

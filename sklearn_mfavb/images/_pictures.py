@@ -211,7 +211,7 @@ class PictureSource(ImageSource):
             kind = type(error) if is_telling else ValueError
             raise kind(
                 f"Cannot read {self._name(index)}: {reason}. Remove it, or pass "
-                "on_error='skip'."
+                "reading=Reading(on_error='skip')."
             ) from error
 
 

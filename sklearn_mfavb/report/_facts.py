@@ -49,13 +49,15 @@ def list_facts(estimator: Any, found: Findings) -> Iterator[Fact]:
     yield Fact(
         "Images",
         f"{len(labels) + n_outliers:,}",
-        f"{n_outliers:,} outliers, {unread}; {width} x {height} pixels{median}, {seen}",
+        f"{unread}; {width} x {height} pixels{median}, {seen}",
     )
     yield Fact(
         "Clusters",
         f"{np.count_nonzero(sizes):,} of {len(sizes):,} hold images",
         f"{sizes.min():,} to {sizes.max():,} images each{_tell_choice(estimator)}",
     )
+    if n_outliers:
+        yield Fact("Outliers", f"{n_outliers:,}", "images that are in no cluster")
     if found.score is not None:
         caution = "" if kind == "features" else ", which say little on photographs"
         yield Fact(

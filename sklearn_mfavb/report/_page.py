@@ -112,6 +112,7 @@ def describe_page(
         "positions": positions,
         "pictures": pictures,
         "n_read": np.count_nonzero(is_read),
+        "n_outliers": np.count_nonzero(found.is_outlier),
         "n_labeled": np.count_nonzero(found.labels >= 0),
         "skipped": sorted(found.source.unreadable.items()),
         "space": "pixels" if features is None else "features",
@@ -196,6 +197,7 @@ def _describe_images(
         "names": [names.images[row] for row in rows],
         "clusters": found.labels[rows].tolist(),
         "percents": [round(each[0][1], 1) for each in best],
+        "nearest": [each[0][0] for each in best],
         "others": [cluster for cluster, _ in second],
         "otherPercents": [round(percent, 1) for _, percent in second],
     }

@@ -25,7 +25,7 @@ def with_text(words, photos, tiny_text_model, tmp_path):
 
 def test_names_are_in_the_model_and_words_in_the_cache(with_text, tmp_path, run):
     printed = run(with_text)
-    assert "naming the clusters" in printed.err
+    assert "encoding words" in printed.err
     names = load(tmp_path / "out" / "model.mfavb").cluster_names_
     assert set(names) <= {*WORDS, *NUMBERS}
     assert set(names) & set(WORDS)
@@ -45,6 +45,20 @@ def test_results_are_whole_without_the_text_tower(
     assert "clusters have numbers for names: The weights" in printed.err
     assert load(tmp_path / "out" / "model.mfavb").cluster_names_ == NUMBERS
     assert (tmp_path / "out" / "clusters.csv").exists()
+
+
+def test_words_without_a_text_tower_are_told(
+    words, photos, tiny_weights, tmp_path, run
+):
+    """In a line, and nothing is said to be named."""
+    listed = tmp_path / "words.txt"
+    listed.write_text("\n".join(WORDS), encoding="utf-8")
+    encoder = ["--encoder", "tiny-clip-of-the-tests", "--encoder-weights", tiny_weights]
+    given = words(photos, tmp_path / "out", *encoder, "--words", listed, epochs=1)
+    told = run(given).err
+    assert "sklearn-mfavb: words name no clusters, which keep their numbers" in told
+    assert "naming" not in told
+    assert "name" not in run([*given[:-2], "--overwrite"]).err
 
 
 def test_wrong_words_are_refused_before_the_work(with_text, tmp_path, run):

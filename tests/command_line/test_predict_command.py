@@ -1,6 +1,9 @@
 """New images by a saved model: labels, and a page."""
 
 import pytest
+from PIL import Image
+
+from sklearn_mfavb.datasets import make_shape_images
 
 
 @pytest.fixture
@@ -27,6 +30,19 @@ def test_predicting_gives_the_labels_of_the_fit(
     assert read_summary(tmp_path)["model"] == str(clustered / "model.mfavb")
     assert kept.read_bytes() == b"hours"
     assert not (tmp_path / "report.html").exists()
+
+
+def test_few_images_have_no_agreement(given, tmp_path, run):
+    """Ten neighbors of a handful of images are most of them."""
+    assert "neighbor" not in run(["predict", *given, tmp_path / "few"]).out
+    folder = tmp_path / "more"
+    folder.mkdir()
+    images, _ = make_shape_images(50, n_clusters=3, image_size=8, random_state=0)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(folder / f"{number}.png")
+    model, *_ = given
+    told = run(["predict", model, folder, "-o", tmp_path / "results"]).out
+    assert "; neighbor agreement" in told
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_help_and_refusals_need_no_torch(words, code, tmp_path):
     [
         ("", "Missing command"),
         ("cluster p -k 2", "Missing option '-o' / '--out'"),
-        ("cluster p -k two -o x", "'two' is not a valid integer"),
+        ("cluster p -k two -o x", "'two' is not a valid integer range, nor auto."),
         ("cluster p -o x --outliers 0.6", "0.6 is not in the range 0<=x<=0.5"),
         ("cluster p -k 1 -o x", "1 is not in the range x>=2"),
         ("cluster p -k 2 -o x --max-epochs 0", "0 is not in the range x>=1"),

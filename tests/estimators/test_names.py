@@ -99,6 +99,9 @@ def test_without_a_text_tower_there_is_no_guess(tiny, images):
     tower = VTCCClustering(**settings, encoder=tiny(device="cpu")).fit(images)
     for clusterer in (pixels, features, tower):
         assert clusterer.name_clusters().cluster_names_ == NUMBERS
+        with pytest.warns(UserWarning, match="words name no clusters"):
+            clusterer.name_clusters(list(COLORS))
+        assert clusterer.cluster_names_ == NUMBERS
 
 
 def test_words_are_checked_before_a_tower_is_built(fitted, monkeypatch):

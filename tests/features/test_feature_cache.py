@@ -167,6 +167,17 @@ def test_skipped_files_are_not_kept(cached, pictures):
     assert np.isfinite(cached(reading=SKIP).transform(pictures)).all()
 
 
+def test_broken_files_cost_no_encoder(cached, pictures, monkeypatch):
+    """The good files of a batch are kept; to see that others are broken takes none."""
+    good = (pictures / "2.png").read_bytes()
+    (pictures / "2.png").write_bytes(good[: len(good) // 2])
+    first = cached(reading=SKIP, batch_size=64).transform(pictures)
+    monkeypatch.setattr(_clip_features, "load_encoder", None)
+    again = cached(reading=SKIP, batch_size=64).transform(pictures)
+    assert_array_equal(again, first)
+    assert np.isnan(first).any(axis=1).tolist() == [False, False, True, False, False]
+
+
 def test_two_writers_share_a_folder(tmp_path):
     """Stores that are open at once keep each other's rows, without leftovers."""
     stores = [FeatureStore(tmp_path) for _ in range(2)]

@@ -64,7 +64,9 @@ def test_files_are_gray_or_rgb(tmp_path):
 def test_broken_files_raise(damaged, index, error):
     """A broken file is named, with the reason, before training can begin."""
     name = os.path.basename(damaged[index])
-    with pytest.raises(error, match=f"image 1 .*{name}.*on_error='skip'"):
+    with pytest.raises(
+        error, match=f"image 1 .*{name}.*reading=Reading\\(on_error='skip'\\)"
+    ):
         open_images([damaged[0], damaged[index]]).verify((4, 6))
 
 

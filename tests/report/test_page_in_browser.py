@@ -12,10 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sklearn_mfavb import MFAVBClustering, ViT
 from sklearn_mfavb.report import write_report
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
+
+QUICK = {"backbone": ViT(embed_dim=16, n_heads=2), "max_epochs": 2, "random_state": 0}
 
 PRESS = """
 addEventListener("load", () => setTimeout(() => {
@@ -139,15 +142,14 @@ UNDO = """
 const titles = document.getElementById("overview").getElementsByTagName("strong");
 const names = () => [...titles].map((each) => each.textContent);
 const states = [names()];
-const input = document.querySelector("#cluster-1 [data-role=name]");
-input.value = "cluster 0";
-input.dispatchEvent(new Event("change"));
+const merge = document.querySelector("#cluster-1 [data-role=merge]");
+merge.value = "=cluster 0";
+merge.dispatchEvent(new Event("change"));
 states.push(names());
 document.querySelector("#cluster-2 [data-role=reject]").click();
 states.push(names());
 document.getElementById("decisions-undo").click();
 states.push(names());
-const merge = document.querySelector("#cluster-1 [data-role=merge]");
 merge.value = "apart";
 merge.dispatchEvent(new Event("change"));
 states.push(names());
@@ -158,11 +160,82 @@ return states;
 
 
 def test_decisions_can_be_taken_back(browse, fitted, shapes, tmp_path):
-    """A name that is taken merges, and merging and rejecting can be undone."""
+    """Merging and rejecting can be undone."""
     out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
     states = read_shown(browse(out, "--dump-dom", script=show(UNDO)))
     whole, merged = ["cluster 0", "cluster 1", "cluster 2"], ["cluster 0", "cluster 2"]
     assert states == [whole, merged, ["cluster 0"], merged, whole, whole]
+
+
+NAMED = """
+const part = (cluster, role) =>
+  document.querySelector(`#cluster-${cluster} [data-role=${role}]`);
+const told = () => document.getElementById("announcement").textContent;
+const input = part(1, "name");
+input.value = "cluster 2";
+input.dispatchEvent(new Event("change"));
+const refused = [told(), input.value, part(1, "title").textContent];
+part(1, "merge").value = "=cluster 2";
+part(1, "merge").dispatchEvent(new Event("change"));
+const merged = [part(1, "merged").textContent, part(1, "title").textContent];
+part(0, "reject").click();
+return { refused, merged, told: told() };
+"""
+
+
+def test_only_merging_merges(browse, fitted, shapes, tmp_path):
+    """A name that is taken is refused; counts are those that `apply` prints."""
+    out = write_report(fitted, shapes, tmp_path / "page.html", random_state=0)
+    shown = read_shown(browse(out, "--dump-dom", script=show(NAMED)))
+    told, *names = shown["refused"]
+    assert 'There is a "cluster 2" already' in told
+    assert names == ["cluster 1", "cluster 1"]
+    n_first = (fitted.labels_ == 0).sum()
+    assert shown["merged"] == [
+        "merged from cluster 1 (these images) and cluster 2; "
+        f"{60 - n_first} images together",
+        "cluster 2",
+    ]
+    assert shown["told"] == f"{60 - n_first} images in 1 cluster, {n_first} rejected"
+
+
+OUTLIERS = """
+const show = document.getElementById("map-cluster");
+show.value = " outliers";
+show.dispatchEvent(new Event("change"));
+const details = document.querySelector("#outliers details");
+details.open = true;
+details.ontoggle();
+const captions = (where) => document.querySelectorAll(`${where} figcaption`);
+const texts = (where) => [...captions(where)].map((each) => each.textContent);
+document.querySelector("#outliers [data-image]").click();
+return {
+  shown: show.selectedOptions[0]?.textContent,
+  summary: document.querySelector("#outliers summary").textContent,
+  members: texts("#outliers"),
+  strangers: texts("#check-1"),
+  large: document.getElementById("large-cluster").textContent,
+};
+"""
+
+
+def test_outliers_are_told_apart(browse, shapes, tmp_path):
+    """They have a figure, a section and a place in lists; their cluster is a guess."""
+    clusterer = MFAVBClustering(3, batch_size=32, outliers=0.1, **QUICK).fit(shapes)
+    out = write_report(clusterer, shapes, tmp_path / "page.html", random_state=0)
+    assert "<dt>Outliers</dt><dd>6</dd>" in out.read_text("utf-8")
+    script = f"""{show(OUTLIERS)}
+    addEventListener("load", () => document.getElementById("tab-1").click());"""
+    shown = read_shown(browse(out, "--dump-dom", script=script))
+    assert shown["shown"] == "outliers"
+    assert shown["summary"] == "show all 6 images"
+    assert len(shown["members"]) == 6
+    strangers = [text for text in shown["strangers"] if text.endswith("outlier")]
+    assert len(strangers) == 6
+    likely = r"nearest cluster \d, (over |under )?\d+ %"
+    for text in [*shown["members"], *strangers]:
+        assert re.search(f"{likely}outlier$", text)
+    assert re.match(rf"outlier, {likely}\. ", shown["large"])
 
 
 PRINT = """

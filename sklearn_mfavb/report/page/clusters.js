@@ -6,6 +6,7 @@ const sections = [...document.querySelectorAll("section.cluster")].filter(isSect
 
 function drawClusters(groups) {
   for (const section of sections) drawCluster(section, Number(section.dataset.cluster), groups);
+  if (byId("outliers")) drawAll(byId("outliers"), listOutliers());
   const made = [...groups.values()].filter((group) => !group.clusters.length);
   byId("made").replaceChildren(...made.map(makeSection));
 }
@@ -18,8 +19,9 @@ function drawCluster(section, cluster, groups) {
   section.style.setProperty("--base", colorOf(name) ?? "#808080");
   const part = (role) => section.querySelector(`[data-role=${role}]`);
   part("title").textContent = name ?? `${data.clusterNames[cluster]} (rejected)`;
+  const merged = group?.clusters.map((each) => `${data.clusterNames[each]}${each === cluster ? " (these images)" : ""}`);
   part("merged").textContent = others.length
-    ? `merged with ${others.map((each) => data.clusterNames[each]).join(", ")}; ${count(group.size, "image")} together`
+    ? `merged from ${merged.join(" and ")}; ${count(group.size, "image")} together`
     : "";
   Object.assign(part("name"), { value: name ?? "", disabled: name === null });
   const options = [...groups.keys()].filter((each) => each !== name);
@@ -69,7 +71,7 @@ for (const section of sections) {
   part("name").addEventListener("change", (event) => rename(decisions.clusters[cluster], event.target.value));
   part("merge").addEventListener("change", ({ target }) => {
     if (target.value === "apart") setCluster(cluster, freeName(cluster));
-    else if (target.value) rename(decisions.clusters[cluster], target.value.slice(1));
+    else if (target.value) merge(decisions.clusters[cluster], target.value.slice(1));
   });
   part("reject").addEventListener("click", () => {
     setCluster(cluster, decisions.clusters[cluster] === null ? freeName(cluster) : null);

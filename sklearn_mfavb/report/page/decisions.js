@@ -42,6 +42,16 @@ function nameOf(i) {
   return i in decisions.images ? decisions.images[i] : decisions.clusters[data.clusters[i]];
 }
 
+// What stands for the name of outliers where names are texts; those are trimmed.
+const OUTLIERS = " outliers";
+const listOutliers = () => everyImage.filter((i) => nameOf(i) === undefined);
+
+// How likely an image's cluster is; that of an outlier is only the nearest.
+function likelihood(i) {
+  const percent = probability(data.percents[i]);
+  return data.clusters[i] < 0 ? `nearest ${data.clusterNames[data.nearest[i]]}, ${percent}` : percent;
+}
+
 // Every cluster as it is now, by name: its original clusters, images on the page, size.
 function listGroups() {
   const groups = new Map();
@@ -76,10 +86,16 @@ function colorOf(name) {
   return data.colors[n + (made.indexOf(name) % nNew)];
 }
 
-// Another name for a cluster and all that was merged with it; a name that is taken merges.
+// Another name for a cluster and all that was merged with it.
 function rename(before, after) {
   after = after.trim();
-  if (!after || after === before) return refresh();
+  const isTaken = listGroups().has(after) && after !== before;
+  if (after && after !== before && !isTaken) return merge(before, after);
+  refresh();
+  if (isTaken) announce(`There is a "${after}" already: choose another name, or use "merge with".`);
+}
+
+function merge(before, after) {
   decide(({ clusters, images }) => {
     clusters.forEach((name, cluster) => name === before && (clusters[cluster] = after));
     for (const i in images) if (images[i] === before) images[i] = after;

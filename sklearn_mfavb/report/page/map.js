@@ -17,7 +17,7 @@ let height = 0;
 let zoom = 1;
 let center = [0.5, 0.5];
 let chosen = -1; // image
-let only = ""; // name of a cluster; empty is all
+let only = ""; // name of a cluster, or OUTLIERS; empty is all
 let lasso = []; // corners, in pixels
 
 const scale = () => zoom * MARGIN * Math.min(width, height);
@@ -26,7 +26,7 @@ const toScreen = (x, y) => [
   (y / PLACES - center[1]) * scale() + height / 2,
 ];
 const place = (i) => toScreen(data.x[i], data.y[i]);
-const isShown = (i) => !only || nameOf(i) === only;
+const isShown = (i) => !only || nameOf(i) === (only === OUTLIERS ? undefined : only);
 const isInSight = ([x, y], beyond) =>
   x >= -beyond && y >= -beyond && x <= width + beyond && y <= height + beyond;
 

@@ -10,7 +10,7 @@ function choose(i) {
   byId("shown-name").textContent = data.names[i];
   const name = nameOf(i);
   const known = name === undefined ? "outlier" : (name ?? "rejected");
-  byId("shown-cluster").textContent = `${known}, ${probability(data.percents[i])}`;
+  byId("shown-cluster").textContent = `${known}, ${likelihood(i)}`;
   tip.hidden = false;
   requestDraw(false);
 }
@@ -96,11 +96,13 @@ function showOnMap(i) {
 
 function drawFilter(groups) {
   const options = [...groups.values()].filter((group) => group.images.length);
+  const hasOutliers = listOutliers().length > 0;
   byId("map-cluster").replaceChildren(
     element("option", { value: "" }, "all clusters"),
     ...options.map(({ name }) => element("option", { value: name }, name)),
+    ...(hasOutliers ? [element("option", { value: OUTLIERS }, "outliers")] : []),
   );
-  if (!groups.has(only)) only = "";
+  if (only === OUTLIERS ? !hasOutliers : !groups.has(only)) only = "";
   byId("map-cluster").value = only;
 }
 

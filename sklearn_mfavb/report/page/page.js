@@ -21,11 +21,13 @@ function refresh() {
   requestDraw();
 }
 
+// In the words of `apply`.
 function tellDecisions(groups) {
-  const nLeft = [...groups.values()].filter(isLeft).length;
-  const nMoved = Object.keys(decisions.images).length;
-  const nRejected = decisions.clusters.filter((name) => name === null).length;
-  announce(`${count(nLeft, "cluster")}, ${nRejected} rejected, ${count(nMoved, "image")} moved`);
+  const nIn = [...groups.values()].reduce((sum, { size }) => sum + size, 0);
+  // Outliers that stay so are in no cluster, but nobody rejected them.
+  const nAdded = everyImage.filter((i) => data.clusters[i] < 0 && typeof nameOf(i) === "string").length;
+  const nRejected = data.sizes.reduce((sum, size) => sum + size, nAdded) - nIn;
+  announce(`${count(nIn, "image")} in ${count(groups.size, "cluster")}, ${nRejected.toLocaleString("en")} rejected`);
 }
 
 byId("decisions-export").addEventListener("click", exportDecisions);

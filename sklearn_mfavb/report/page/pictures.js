@@ -2,11 +2,11 @@
 
 function caption(i) {
   const name = nameOf(i);
-  const isMoved = name !== data.clusterNames[data.clusters[i]];
+  const isTold = name === undefined || name !== data.clusterNames[data.clusters[i]];
   return [
     element("span", { className: "name" }, shorten(data.names[i])),
-    probability(data.percents[i]),
-    ...(isMoved ? [element("br"), name === undefined ? "outlier" : (name ?? "rejected")] : []),
+    likelihood(i),
+    ...(isTold ? [element("br"), name === undefined ? "outlier" : (name ?? "rejected")] : []),
   ];
 }
 
@@ -45,7 +45,7 @@ function enlarge(i, neighbors) {
   byId("large-name").textContent = data.names[i];
   const known = typeof name === "string" ? name : name === null ? "rejected" : "outlier";
   const second = data.others.length ? ` Next likely: ${data.clusterNames[data.others[i]]}, ${probability(data.otherPercents[i])}.` : "";
-  byId("large-cluster").textContent = `${known}, ${probability(data.percents[i])}.${second}`;
+  byId("large-cluster").textContent = `${known}, ${likelihood(i)}.${second}`;
   byId("large-original").hidden = address_ === null;
   if (address_ !== null) byId("large-original").href = address_;
   byId("large-select").setAttribute("aria-pressed", selection.has(i));
