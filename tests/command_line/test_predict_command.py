@@ -43,6 +43,7 @@ def test_few_images_have_no_agreement(given, tmp_path, run):
     model, *_ = given
     told = run(["predict", model, folder, "-o", tmp_path / "results"]).out
     assert "; neighbor agreement" in told
+    assert "(0 = chance, 1 = perfect; by pixels)" in told
 
 
 @pytest.mark.parametrize(
