@@ -1,7 +1,7 @@
 """Clusters whose sizes follow the data: several clusterings, and the best of them."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,13 +90,7 @@ def fit_sizes(
         unit = normalize(np.asarray(features[drawn]))
         of_features = _directions(unit)
         spaces += [of_features, unit]
-    found = []
-    for labels in _starts(spaces, n_clusters, seed):
-        mixture = MixtureAssigner(embedding.shape[1], n_clusters, balance=0.0)
-        mixture.fit(sample, random_state=seed, labels=labels)
-        found.append((mixture, mixture.label(sample)))
-    most = max(len(np.unique(labels)) for _, labels in found)
-    found = [each for each in found if len(np.unique(each[1])) == most]
+    found = _fit_free(sample, _starts(spaces, n_clusters, seed), n_clusters, seed)
     likelihood = _Likelihood(of_embedding, n_clusters)
     best, labels = max(found, key=lambda each: likelihood(each[1]))
     if entropy(np.bincount(labels), base=max(2, n_clusters)) >= _EQUAL:
@@ -108,16 +102,29 @@ def fit_sizes(
         likelihood = _Likelihood(of_features, n_clusters)
         n_neighbors = max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8))
         neighbors = nearest_neighbors(of_features, n_neighbors, metric="cosine")
-        best, _ = max(
-            found,
-            key=lambda each: (
-                likelihood(each[1])
-                + _ASSORTATIVITY * _assortativity(each[1], neighbors)
-            ),
-        )
+
+        def score(labels: Labels) -> float:
+            together = _assortativity(labels, neighbors)
+            return likelihood(labels) + _ASSORTATIVITY * together
+
+        best, _ = max(found, key=lambda each: score(each[1]))
     if len(sample) < len(embedding):
         best.fit(embedding, random_state=seed, labels=best.label(embedding))
     return best
+
+
+def _fit_free(
+    sample: Rows, starts: Iterable[Labels], n_clusters: int, seed: int
+) -> list[tuple[MixtureAssigner, Labels]]:
+    """Fit mixtures with free weights; keep those that use the most clusters."""
+    found, n_used = [], []
+    for start in starts:
+        mixture = MixtureAssigner(sample.shape[1], n_clusters, balance=0.0)
+        labels = mixture.fit(sample, random_state=seed, labels=start).label(sample)
+        found.append((mixture, labels))
+        n_used.append(len(np.unique(labels)))
+    most = max(n_used)
+    return [each for each, n in zip(found, n_used, strict=True) if n == most]
 
 
 def _starts(spaces: list[Rows], n_clusters: int, seed: int) -> Iterator[Labels]:
