@@ -95,9 +95,11 @@ def own_share(order: Tensor) -> Tensor:
 
 
 def divide(
-    function: Callable[[Any, Sequence[Any]], Any], images: Any, batches: Sequence[Any]
+    function: Callable[[Any, Sequence[Any]], Iterator[Any]],
+    images: Any,
+    batches: Sequence[Any],
 ) -> Iterator[Any]:
-    """Yield ``function(images, [batch])`` for all batches, each made by one process."""
+    """Yield what a function yields for all batches, each made by one process."""
     n = n_processes()
     for start in range(0, len(batches), n):
         mine = batches[start + rank() : start + rank() + 1]
@@ -105,7 +107,7 @@ def divide(
         outcomes = [outcome] * n
         try:
             if len(mine):
-                outcome = function(images, mine), images.unreadable, None
+                outcome = next(function(images, mine)), images.unreadable, None
         except Exception as error:  # the others wait for an outcome
             outcome = None, {}, error
         distributed.all_gather_object(outcomes, outcome)

@@ -5,7 +5,9 @@ either everything runs in the calling process, and nothing is copied.
 """
 
 import pickle
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice, pairwise
 from typing import Any
@@ -21,13 +23,28 @@ from sklearn_mfavb.distributed import divide, is_joint
 
 Positions = NDArray[np.int64]
 
+# Enough that a reader does not wait for the one who works on what was read.
+_N_AHEAD = 2
 # A lost worker costs its part again, and a part the sending of its images.
 _PARTS_PER_WORKER = 4
 _LARGEST_PART = 1024  # images, or one batch
 
 
+def read_ahead(items: Iterable[Any]) -> Iterator[Any]:
+    """Yield items in order, while a thread makes the next two.
+
+    The iterator is made here, so what it draws at random belongs in its beginning.
+    """
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as thread:
+        ready = deque(thread.submit(next, iterator, end) for _ in range(_N_AHEAD))
+        while (item := ready.popleft().result()) is not end:
+            ready.append(thread.submit(next, iterator, end))
+            yield item
+
+
 def map_parts(
-    function: Callable[[Any, Sequence[Positions]], Any],
+    function: Callable[[Any, Sequence[Positions]], Iterator[Any]],
     images: Any,
     batches: Sequence[Positions],
     *,
@@ -38,7 +55,7 @@ def map_parts(
     Parameters
     ----------
     function : callable
-        From images and batches of positions in them to an output.
+        From images and batches of positions in them to outputs, one for each batch.
     images : ImageSource or ImageDataset
         Has ``part(positions)``, ``note_unreadable`` and ``describe(positions)``.
     batches : sequence of ndarray of int64
@@ -57,7 +74,7 @@ def map_parts(
         yield from divide(function, images, batches)
         return
     if n_workers == 1:
-        yield from (function(images, [batch]) for batch in batches)
+        yield from function(images, batches)
         return
     n_parts = max(_PARTS_PER_WORKER * n_workers, len(images) // _LARGEST_PART)
     ends = np.linspace(0, len(batches), min(n_parts, len(batches)) + 1).astype(int)
@@ -161,5 +178,5 @@ def _call(key: str, cargo: Any, task: bytes) -> tuple[Any, Exception | None]:
 
 
 def _run_part(function: Any, part: Any, batches: Sequence[Positions]) -> Any:
-    """Return the output for a part, and which of its images are unreadable."""
-    return function(part, batches), part.unreadable
+    """Return the outputs for a part, and which of its images are unreadable."""
+    return np.concatenate(list(function(part, batches))), part.unreadable

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from sklearn_mfavb.devices import has_room
 from sklearn_mfavb.views import View, unit_pixels
 
 
@@ -92,11 +93,22 @@ class ViewBank:
 
     def __call__(self, view: View) -> View:
         """Draw a view of every image, uniformly; only `position` is used."""
-        device = cast(Tensor, view.position).device
-        position = cast(Tensor, view.position).cpu()
-        drawn = torch.randint(len(self.features), position.shape)
-        features = self.perturb(self.features[drawn, position].to(device))
+        position = cast(Tensor, view.position)
+        device = position.device
+        self._move_to(device)
+        there = position.to(self.features.device)
+        drawn = torch.randint(len(self.features), there.shape, device=there.device)
+        features = self.perturb(self.features[drawn, there].to(device))
         if self.images is None:
-            return View(None, features, view.position)
-        images = unit_pixels(self.images[drawn, position].to(device))
-        return View(images, features, view.position)
+            return View(None, features, position)
+        images = unit_pixels(self.images[drawn, there].to(device))
+        return View(images, features, position)
+
+    def _move_to(self, device: torch.device) -> None:
+        """Move all views to a device that has room for them."""
+        parts = [each for each in (self.images, self.features) if each is not None]
+        if self.features.device == device:
+            return
+        if has_room(device, sum(each.nbytes for each in parts)):
+            self.features = self.features.to(device)
+            self.images = None if self.images is None else self.images.to(device)

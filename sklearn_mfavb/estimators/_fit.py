@@ -90,6 +90,7 @@ def fit_model(
         continues, seed = checkpoint.continues_by(before), checkpoint.seed
         before = None if checkpoint.kept else before  # it holds what was learned
     model_before, earlier = before or (None, [])
+    dataset.hold_on(runtime.device)
     image_format = None if dataset.source is None else dataset.source.format
     shape = view_shape(encoders, image_format, dataset.size)
     with isolated(seed, device):

@@ -117,7 +117,7 @@ class Encoder(nn.Module):
         self, images: Tensor, *, is_resized: bool = False, precision: Precision = "auto"
     ) -> Tensor:
         """Embed images of any size, or what ``preprocessing.resize`` returned."""
-        images = images.to(self.device)
+        images = images.to(self.device, non_blocking=True)
         if not is_resized:
             images = self.preprocessing.resize(images)
         n_weights = sum(weight.numel() for weight in self.parameters())

@@ -3,7 +3,7 @@
 import hashlib
 import os
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from tqdm.auto import tqdm
 from sklearn_mfavb.features._encoder import Encoder
 from sklearn_mfavb.files import replace_file
 from sklearn_mfavb.images import ImageSource
-from sklearn_mfavb.parallel import map_parts
+from sklearn_mfavb.parallel import map_parts, read_ahead
 
 KEY_BYTES = 16
 
@@ -81,6 +81,21 @@ def hash_file(path: str, kind: str) -> Key:
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What is known of the images of a batch before it is embedded.
+
+    `rows` has a row of the store for each image or None; `images` are those at the
+    positions `new`, which are to be embedded.
+    """
+
+    batch: NDArray[np.int64]
+    keys: list[Key]
+    rows: list[Any]
+    new: list[int]
+    images: Tensor | None
+
+
+@dataclass(frozen=True)
 class Extraction:
     """Features of images; `embed` makes those that the store does not have."""
 
@@ -115,20 +130,14 @@ class Extraction:
 
     def _find_all(
         self, source: ImageSource, batches: Sequence[NDArray[np.int64]]
-    ) -> Rows:
-        """Return the features of the images of some batches."""
-        shape = sum(map(len, batches)), self._feature_dim()
-        rows, start = np.full(shape, np.nan, dtype=np.float32), batches[0][0]
-        for batch in batches:
-            readable = np.setdiff1d(batch, list(source.unreadable))
-            if len(readable):
-                rows[readable - start] = self._find_or_embed(source, readable)
-        return rows
+    ) -> Iterator[Rows]:
+        """Yield the features of the images of each batch."""
+        found = (self._find(source, batch) for batch in batches)
+        for each in read_ahead(found) if source.is_constant else found:
+            yield self._complete(source, each)
 
-    def _find_or_embed(
-        self, source: ImageSource, batch: NDArray[np.int64]
-    ) -> list[Rows]:
-        """Return a row for each image, and keep those that are new."""
+    def _find(self, source: ImageSource, batch: NDArray[np.int64]) -> _Found:
+        """Look images up, and read those that are new."""
         images = None
         if self.store.folder is None:
             keys: list[Key] = [None] * len(batch)
@@ -138,25 +147,31 @@ class Extraction:
             images = self._read(source, batch)
             keys = hash_images(images)
         rows: list[Any] = [self.store.rows.get(key) for key in keys]
-        new = [position for position, row in enumerate(rows) if row is None]
-        if images is None and 0 < len(new) < len(batch):
+        missing = [position for position, row in enumerate(rows) if row is None]
+        new = _readable(source, batch, missing)
+        if new and images is None and len(missing) < len(batch):
             # What earlier runs did not keep may be broken, which shows without an
             # encoder: building one takes seconds, in every run.
             source.read(batch[new], source.image_size)
-            nothing = np.full(self._feature_dim(), np.nan, dtype=np.float32)
-            for position in [p for p in new if batch[p] in source.unreadable]:
-                rows[position] = nothing
-                new.remove(position)
+            new = _readable(source, batch, new)
         if new:
             images = self._read(source, batch[new]) if images is None else images[new]
-            embedded = self.embed(images, is_resized=not source.has_one_size)
+            if self.build_encoder().device.type == "cuda":
+                images = images.pin_memory()  # copied while the next ones are read
+        return _Found(batch, keys, rows, new, images)
+
+    def _complete(self, source: ImageSource, found: _Found) -> Rows:
+        """Embed what is new and keep it; rows of unreadable images are NaN."""
+        if found.new:
+            embedded = self.embed(found.images, is_resized=not source.has_one_size)
             made = embedded.cpu().numpy()
             # Reading has shown which images are broken.
-            made[np.isin(batch[new], list(source.unreadable))] = np.nan
-            self.store.add([keys[position] for position in new], made)
-            for position, row in zip(new, made, strict=True):
-                rows[position] = row
-        return rows
+            made[np.isin(found.batch[found.new], list(source.unreadable))] = np.nan
+            self.store.add([found.keys[position] for position in found.new], made)
+            for position, row in zip(found.new, made, strict=True):
+                found.rows[position] = row
+        nothing = np.full(self._feature_dim(), np.nan, dtype=np.float32)
+        return np.stack([nothing if row is None else row for row in found.rows])
 
     def _read(self, source: ImageSource, indices: NDArray[np.int64]) -> Tensor:
         """Read images: as they are if they have one size, else resized one by one."""
@@ -167,10 +182,17 @@ class Extraction:
         return source.read(indices, size, resize=preprocessing.resize)
 
 
+def _readable(
+    source: ImageSource, batch: NDArray[np.int64], positions: list[int]
+) -> list[int]:
+    """Leave out the positions of images that are known to be unreadable."""
+    return [each for each in positions if int(batch[each]) not in source.unreadable]
+
+
 def _hash_files(
     source: ImageSource, batch: NDArray[np.int64], paths: list[str]
 ) -> list[Key]:
-    """Return a key for each file; pixels of more than 8 bits depend on all."""
-    format = source.format
+    """Return a key for each readable file; pixels of more than 8 bits depend on all."""
+    format, broken = source.format, source.unreadable
     kind = f"{format.n_channels} {format.pixel_range} {format.deep_range}"
-    return [hash_file(paths[i], kind) for i in batch]
+    return [None if i in broken else hash_file(paths[i], kind) for i in batch.tolist()]

@@ -1,5 +1,6 @@
 """Batches for torch's DataLoader: images, features, and those of partners."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,8 +8,11 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from sklearn_mfavb.devices import has_room
 from sklearn_mfavb.images._format import Size
 from sklearn_mfavb.images._source import ImageSource
+
+_BLOCK = 1024  # images that are moved at once
 
 
 class ImageDataset(Dataset[dict[str, torch.Tensor]]):
@@ -16,9 +20,8 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
 
     Without a `source` or a `size` there are features alone. `indices` are the images of
     the source that take part (None: all), with one row of `features` each, of an array
-    or of a table that gives rows as a tensor when it is indexed. If the array
-    `neighbors` (n_samples, n_neighbors) of positions is set, batches also have a
-    partner of each image: one neighbor, drawn with torch's global generator.
+    or of a table that gives rows as a tensor when it is indexed. `neighbors` is None or
+    an array (n_samples, n_neighbors) of positions, from which `add_partners` draws.
 
     Examples
     --------
@@ -54,6 +57,8 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
                 f"{len(self.indices)} images: one row per image is expected."
             )
         self.neighbors: np.ndarray | None = None
+        #: What `serve` returns of all positions, on the device where it is used.
+        self._held: dict[str, torch.Tensor] = {}
 
     def __len__(self) -> int:
         """Return the number of images that take part."""
@@ -64,18 +69,36 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         batch = self.__getitems__([position])
         return {name: values[0] for name, values in batch.items()}
 
-    def __getitems__(self, positions: list[int]) -> dict[str, torch.Tensor]:
-        """Return "index", "images" and "features" of positions, and of partners."""
+    def __getitems__(self, positions: Any) -> dict[str, torch.Tensor]:
+        """Return "index", "images" and "features" of positions (n,).
+
+        Of positions (n, 2), as `add_partners` returns them, also "partner_index" and so
+        on, of the second column.
+        """
         index = np.asarray(positions, dtype=np.int64)
-        batch = self.serve(index)
-        if self.neighbors is not None:
-            shape = (self.neighbors.shape[1], (len(index),))
-            column = torch.randint(*shape, device="cpu").numpy()
-            batch.update(self.serve(self.neighbors[index, column], "partner_"))
+        columns = np.ascontiguousarray(index.reshape(len(index), -1).T)
+        batch = self.serve(columns[0])
+        for partners in columns[1:]:
+            batch.update(self.serve(partners, "partner_"))
         return batch
+
+    def add_partners(self, positions: np.ndarray) -> np.ndarray:
+        """Put a neighbor of each image beside it, if there are neighbors.
+
+        One of all is drawn with torch's global generator.
+        """
+        if self.neighbors is None:
+            return positions
+        shape = (self.neighbors.shape[1], (len(positions),))
+        column = torch.randint(*shape, device="cpu").numpy()
+        return np.stack([positions, self.neighbors[positions, column]], axis=1)
 
     def serve(self, index: np.ndarray, prefix: str = "") -> dict[str, torch.Tensor]:
         """Read images and features of some positions, without partners."""
+        if self._held:
+            device = self._held["index"].device
+            there = torch.from_numpy(index).to(device, non_blocking=True)
+            return {prefix + name: part[there] for name, part in self._held.items()}
         served = {prefix + "index": torch.from_numpy(index)}
         if self.source is not None and self.size is not None:
             images = self.source.read(self.indices[index], self.size)
@@ -83,6 +106,36 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         if self.features is not None:
             served[prefix + "features"] = self.features[torch.from_numpy(index)]
         return served
+
+    def hold_on(self, device: torch.device) -> None:
+        """Keep images and features on a device from now on, if it has room for them.
+
+        Images that are not at hand at the size, or may change, stay where they are.
+        """
+        source, size = self.source, self.size
+        n_bytes = 0 if self.features is None else 4 * math.prod(self.features.shape)
+        if source is not None and size is not None:
+            if not source.is_at_hand(size):
+                return
+            n_bytes += len(self) * source.n_image_bytes(size)
+        if not has_room(device, n_bytes):
+            return
+        blocks = np.array_split(np.arange(len(self)), -(-len(self) // _BLOCK))
+        parts = [
+            {name: part.to(device) for name, part in self.serve(block).items()}
+            for block in blocks
+        ]
+        self._held = {name: torch.cat([p[name] for p in parts]) for name in parts[0]}
+
+    @property
+    def is_held(self) -> bool:
+        """Whether batches come from a device."""
+        return bool(self._held)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether images are the same each time they are read, and by any thread."""
+        return self.source is None or self.size is None or self.source.is_constant
 
     def part(self, positions: np.ndarray) -> "ImageDataset":
         """Return some of the images as a data set that a worker can be sent."""

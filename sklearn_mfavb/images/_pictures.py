@@ -72,7 +72,7 @@ class PictureSource(ImageSource):
         super().__init__(len(items), items if are_paths else None)
         readable_formats()  # registers what Pillow can read
         self._items = items
-        self._is_constant = is_constant
+        self.is_constant = is_constant
         self._reading = reading
         self._learned = format
         rule = learn_rule(reading.pixel_range, BYTE, lambda: UNIT_RANGE)
@@ -114,7 +114,7 @@ class PictureSource(ImageSource):
     def _scan(self) -> list[Header]:
         """Return headers: of a data set those of some items, or of all if need be."""
         indices = np.arange(len(self))
-        step = 1 if self._is_constant else max(1, len(self) // N_PROBES)
+        step = 1 if self.is_constant else max(1, len(self) // N_PROBES)
         headers = self._map(self._read_header, indices[::step])
         learns_range = self._learned is None and self._reading.pixel_range == "data"
         # One color image settles that the images are RGB, but only all can be gray.

@@ -53,8 +53,8 @@ class ImageSource(ABC):
     _dtype: torch.dtype
     #: The size at which images are at hand already.
     _size_at_hand: Size | None = None
-    #: Whether an image is the same each time it is read.
-    _is_constant = True
+    #: Whether an image is the same each time it is read, and whichever thread reads it.
+    is_constant = True
 
     def __init__(self, n_images: int, paths: list[str] | None = None) -> None:
         self.paths = paths
@@ -117,13 +117,22 @@ class ImageSource(ABC):
         self._was_read[wanted] = True
         return loaded[target]
 
+    def is_at_hand(self, size: Size) -> bool:
+        """Whether images at a size are in memory, or will be when they are read."""
+        kept = None if self._kept is None else self._kept.shape[2:]
+        return tuple(size) in (self._size_at_hand, kept)
+
+    def n_image_bytes(self, size: Size) -> int:
+        """Return the bytes of an image at a size."""
+        return self.n_channels * math.prod(size) * self._dtype.itemsize
+
     def keep(self, size: Size) -> None:
         """Keep images at a size from now on, whenever they are read at any size.
 
         Up to 1 GiB is kept in memory, more in a temporary file that is removed with the
         source. Nothing is kept of datasets, whose items may change.
         """
-        if tuple(size) == self._size_at_hand or not self._is_constant:
+        if tuple(size) == self._size_at_hand or not self.is_constant:
             return
         shape = (len(self), self.n_channels, *size)
         if self._kept is not None and self._kept.shape == shape:

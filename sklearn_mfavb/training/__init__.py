@@ -1,15 +1,15 @@
 """Training: stages, run one after the other by skorch's loop."""
 
+from sklearn_mfavb.training._batches import balanced_batches, count_batches
 from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBudget
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, balanced_batches
+from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
     Runtime,
     apply_to_views,
     auto_batch_size,
     auto_epochs,
     autocast,
-    count_batches,
     embed_in,
     isolated,
     resolve_autocast,

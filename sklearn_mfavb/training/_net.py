@@ -1,25 +1,18 @@
 """skorch's network, with the batches and the training step of this package."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.dataset import get_len
-from skorch.utils import to_device
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Sampler
 
-from sklearn_mfavb.distributed import (
-    average_gradients,
-    gather,
-    is_joint,
-    joint_batch_norm,
-    own_share,
-)
-from sklearn_mfavb.training._runtime import autocast, count_batches
+from sklearn_mfavb.distributed import average_gradients, gather, joint_batch_norm
+from sklearn_mfavb.training._batches import to_device
+from sklearn_mfavb.training._runtime import autocast
 
 # Steps after which the device is waited for: GPUs are given the next step while they
 # are at one, and a loss that is not finite is not followed for long.
@@ -152,30 +145,3 @@ class JointNet(ClusteringNet):
         """Return the outputs of all processes, so that losses see the whole batch."""
         with joint_batch_norm():
             return gather(super().infer(x, **fit_params))
-
-
-class _BalancedBatches(Sampler[list[int]]):
-    """Shuffle, then split into the fewest batches within a size, of sizes +-1.
-
-    A short last batch would be noise for the cluster contrast (its columns are as long
-    as the batch) and dropping it would leave images out.
-    """
-
-    def __init__(self, n_samples: int, batch_size: int) -> None:
-        self.n_samples = n_samples
-        self.n_batches = count_batches(n_samples, batch_size)
-
-    def __len__(self) -> int:
-        return self.n_batches
-
-    def __iter__(self) -> Iterator[list[int]]:
-        order = torch.randperm(self.n_samples)
-        order = own_share(order) if is_joint() else order
-        for batch in order.tensor_split(self.n_batches):
-            yield batch.tolist()
-
-
-def balanced_batches(dataset: Any, batch_size: int, **options: Any) -> DataLoader:
-    """Iterate over a data set in shuffled batches of nearly equal size."""
-    batches = _BalancedBatches(len(dataset), batch_size)
-    return DataLoader(dataset, batch_sampler=batches, **options)

@@ -11,11 +11,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from skorch.utils import to_device
 from torch import Tensor, nn
 
 from sklearn_mfavb.distributed import n_processes
 from sklearn_mfavb.parallel import map_parts
+from sklearn_mfavb.training._batches import BatchLoader, count_batches, to_device
 from sklearn_mfavb.views import View
 
 _EPOCHS, _LEAST_EPOCHS = 40, 10
@@ -53,11 +53,6 @@ def auto_batch_size(n_samples: int, n_clusters: int, n_pairs: int = 1) -> int:
     """
     size = min(_LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
     return math.ceil(size / (n_pairs * n_processes()))
-
-
-def count_batches(n_samples: int, batch_size: int) -> int:
-    """Return the number of steps in an epoch, of a batch for each process."""
-    return math.ceil(n_samples / (batch_size * n_processes()))
 
 
 def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:
@@ -218,14 +213,14 @@ class _Application:
     @torch.no_grad()
     def __call__(
         self, dataset: Any, batches: Sequence[NDArray[np.int64]]
-    ) -> NDArray[Any]:
-        outputs = []
-        for positions in batches:
-            batch = to_device(dataset.serve(positions), self.device)
-            output = self.function(View(batch.get("images"), batch.get("features")))
+    ) -> Iterator[NDArray[Any]]:
+        # torch draws seeds of workers that there are not; not from the user's numbers.
+        unused = torch.Generator()
+        for batch in BatchLoader(dataset, batches, self.device, generator=unused):
+            there = to_device(batch, self.device)
+            output = self.function(View(there.get("images"), there.get("features")))
             output = output.float() if output.is_floating_point() else output
-            outputs.append(output.cpu().numpy())
-        return np.concatenate(outputs)
+            yield output.cpu().numpy()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle networks on the CPU: those that arrive move to a worker's device."""

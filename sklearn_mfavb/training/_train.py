@@ -11,10 +11,11 @@ from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
 from sklearn_mfavb.distributed import agree, agree_on, draw_apart, is_joint, rank
+from sklearn_mfavb.training._batches import balanced_batches, count_batches
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, JointNet, balanced_batches
-from sklearn_mfavb.training._runtime import Runtime, count_batches
+from sklearn_mfavb.training._net import ClusteringNet, JointNet
+from sklearn_mfavb.training._runtime import Runtime
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
 
@@ -143,7 +144,7 @@ def _make_net(
         max_epochs=stage.max_epochs,
         batch_size=runtime.batch_size,
         iterator_train=balanced_batches,
-        iterator_train__collate_fn=dataset.collate,
+        iterator_train__device=runtime.device,
         train_split=None,
         device=runtime.device,
         callbacks=[

@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader
 
 from sklearn_mfavb.images import ImageDataset, open_images
 
-ALL = list(range(10))
+ALL = np.arange(10)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_partners_are_neighbors(source):
     dataset.neighbors = (np.arange(10)[:, None] + np.array([1, 2, 3])) % 10
     seen = set()
     for _ in range(20):
-        batch = dataset.__getitems__(ALL)
+        batch = dataset.__getitems__(dataset.add_partners(ALL))
         partners = numbers_of(batch["partner_images"])
         assert batch["partner_features"][:, 0].tolist() == partners
         images = np.array(numbers_of(batch["images"]))
@@ -75,7 +75,7 @@ def test_partners_follow_the_global_seed(source):
     draws = []
     for seed in (1, 1, 2):
         torch.manual_seed(seed)
-        draws.append(numbers_of(dataset.__getitems__(ALL)["partner_images"]))
+        draws.append(dataset.add_partners(ALL).tolist())
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -86,7 +86,7 @@ def test_features_alone(source, monkeypatch, has_source):
     given = source if has_source else None
     dataset = ImageDataset(given, None, features=torch.arange(10.0)[:, None])
     dataset.neighbors = np.roll(np.arange(10), 1)[:, None]
-    batch = dataset.__getitems__([3, 4])
+    batch = dataset.__getitems__(dataset.add_partners(np.array([3, 4])))
     assert len(dataset) == 10
     assert not {"images", "partner_images"} & set(batch)
     assert batch["features"][:, 0].tolist() == [3, 4]
