@@ -17,16 +17,7 @@ def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
     Batch normalization is not an ornament: with layer normalization in its place the
     digits reached 0.64 ACC instead of 0.93 after 20 epochs (mean of five seeds).
 
-    Parameters
-    ----------
-    widths : list of int
-        Widths from input to output.
-    batch_norm : bool, default=True
-        Whether there is batch normalization.
-
-    Returns
-    -------
-    torch.nn.Sequential
+    `widths` go from input to output.
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths[:-1]):
@@ -192,37 +183,13 @@ class ClusterHeads(nn.ModuleList):
 
 
 def two_layer_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
-    """Build the instance head of CC (arXiv 2009.09687): two layers, as they are.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Width of the embedding, and of the hidden layer.
-    projection_dim : int, default=128
-        Width of the projection.
-
-    Returns
-    -------
-    InstanceHead
-    """
+    """Build the instance head of CC (arXiv 2009.09687): two layers, as they are."""
     layers = make_mlp([embed_dim, embed_dim, projection_dim], batch_norm=False)
     return InstanceHead(embed_dim, projection_dim, layers)
 
 
 def two_layer_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
-    """Build a cluster head of CC (arXiv 2009.09687): two layers, as they are.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Width of the embedding, and of the hidden layer.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    ClusterHead
-    """
+    """Build a cluster head of CC (arXiv 2009.09687): two layers, as they are."""
     layers = make_mlp([embed_dim, embed_dim, n_clusters], batch_norm=False)
     return ClusterHead(embed_dim, n_clusters, layers)
 
@@ -240,19 +207,7 @@ def small_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
 
 
 def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
-    """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Width of the embedding.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    ClusterHead
-    """
+    """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer."""
     return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
 
 

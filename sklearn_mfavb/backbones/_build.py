@@ -58,8 +58,8 @@ class ViTSize:
 
     Parameters
     ----------
-    image_size : tuple of int or None
-        Height and width of the images in pixels; None if there are no pixels.
+    grid_size : tuple of int or None
+        Rows and columns of patch tokens; None if there are no pixels.
     patch_size : int
         Side in pixels of the square behind one token.
     embed_dim : int
@@ -74,21 +74,13 @@ class ViTSize:
         Layers of every block that see both views of a pair.
     """
 
-    image_size: tuple[int, int] | None
+    grid_size: tuple[int, int] | None
     patch_size: int
     embed_dim: int
     n_heads: int
     n_blocks: int
     shared_depth: int
     fused_depth: int
-
-    @property
-    def grid_size(self) -> tuple[int, int] | None:
-        """Rows and columns of patch tokens; None if there are no pixels."""
-        if self.image_size is None:
-            return None
-        height, width = self.image_size
-        return math.ceil(height / self.patch_size), math.ceil(width / self.patch_size)
 
 
 class _Preset(NamedTuple):
@@ -117,14 +109,19 @@ _MOST_TOKENS, _MOST_TOKENS_BESIDE_FEATURES = 64, 16
 
 def _auto_patch_size(image_size: tuple[int, int], most_tokens: int) -> int:
     """Find the smallest patch that makes at most `most_tokens` of an image."""
-    height, width = image_size
     patch_size = 2
-    while (
-        math.ceil(height / patch_size) * math.ceil(width / patch_size) > most_tokens
-        and patch_size < _LARGEST_PATCH
-    ):
+    while patch_size < _LARGEST_PATCH:
+        rows, columns = _make_grid(image_size, patch_size)
+        if rows * columns <= most_tokens:
+            break
         patch_size *= 2
     return patch_size
+
+
+def _make_grid(image_size: tuple[int, int], patch_size: int) -> tuple[int, int]:
+    """Count the rows and columns of the patches that cover an image."""
+    height, width = image_size
+    return math.ceil(height / patch_size), math.ceil(width / patch_size)
 
 
 def _auto_n_heads(embed_dim: int) -> int:
@@ -181,9 +178,10 @@ def resolve_vit_size(
         patch_size = _auto_patch_size(image_size, most)
     embed_dim = preset.embed_dim if sizes.embed_dim == "auto" else sizes.embed_dim
     n_heads = _auto_n_heads(embed_dim) if sizes.n_heads == "auto" else sizes.n_heads
+    patch_size = patch_size if sizes.patch_size == "auto" else sizes.patch_size
     size = ViTSize(
-        image_size=image_size,
-        patch_size=patch_size if sizes.patch_size == "auto" else sizes.patch_size,
+        grid_size=None if image_size is None else _make_grid(image_size, patch_size),
+        patch_size=patch_size,
         embed_dim=embed_dim,
         n_heads=n_heads,
         n_blocks=n_blocks,

@@ -174,7 +174,7 @@ class BaseImageClusterer(
         return self
 
     def fit_transform(self, X: Any, y: Any = None, *, features: Any = None) -> Rows:
-        """Train the network on images, label them, and return their embeddings.
+        """Train the network on images, and return their embeddings, ``embedding_``.
 
         Parameters
         ----------

@@ -1,11 +1,11 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
+from dataclasses import asdict
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklearn_mfavb.backbones import (
     Backbone,
@@ -17,6 +17,7 @@ from sklearn_mfavb.backbones import (
     sizes_of,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import COUNT, EPOCHS
 from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
 from sklearn_mfavb.heads import (
     ClusterHead,
@@ -32,8 +33,6 @@ from sklearn_mfavb.pairs import PAIRS
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
-
-_AUTO_DEPTH = [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")]
 
 
 class MFAVBClustering(BaseImageClusterer):
@@ -222,9 +221,9 @@ class MFAVBClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "n_blocks": [Interval(Integral, 1, None, closed="left")],
-        "shared_depth": _AUTO_DEPTH,
-        "fused_depth": _AUTO_DEPTH,
+        "n_blocks": COUNT,
+        "shared_depth": EPOCHS,
+        "fused_depth": EPOCHS,
         "contrast": [StrOptions({"auto", *PAIRS})],
         "objective": [ContrastiveTerms, None],
     }
@@ -294,12 +293,7 @@ class MFAVBClustering(BaseImageClusterer):
         return ClusteringNetwork(
             backbone,
             instance_head(width),
-            ClusterHeads(
-                width,
-                self.n_clusters_,
-                n_heads,
-                make_head,
-            ),
+            ClusterHeads(width, self.n_clusters_, n_heads, make_head),
             n_channels=shape.n_channels,
         )
 
@@ -319,14 +313,8 @@ class MFAVBClustering(BaseImageClusterer):
             has_features=bool(shape.feature_dims),
         )
         return FusingAugmentingViT(
-            size.grid_size,
+            **asdict(size),
             n_channels=shape.n_channels,
-            patch_size=size.patch_size,
-            embed_dim=size.embed_dim,
-            n_heads=size.n_heads,
-            n_blocks=size.n_blocks,
-            shared_depth=size.shared_depth,
-            fused_depth=size.fused_depth,
             feature_dims=shape.feature_dims,
         )
 

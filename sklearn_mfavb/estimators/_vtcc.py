@@ -1,13 +1,10 @@
 """VTCCClustering: contrastive clustering with a vision transformer."""
 
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.backbones import (
     ConvStemViT,
     ViT,
@@ -17,10 +14,8 @@ from sklearn_mfavb.backbones import (
     sizes_of,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._setup import (
-    FitSetup,
-    contrastive_stage,
-)
+from sklearn_mfavb.estimators._constraints import ASSIGNMENT_OR_AUTO, COUNT_OR_AUTO
+from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -214,11 +209,8 @@ class VTCCClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "assignment": [
-            StrOptions({"auto", *ASSIGNMENTS}),
-            HasMethods(["fit", "predict"]),
-        ],
+        "depth": COUNT_OR_AUTO,
+        "assignment": ASSIGNMENT_OR_AUTO,
         "objective": [ContrastiveTerms, None],
     }
 

@@ -1,4 +1,8 @@
-"""What a method minimizes: which loss reads which output, with which weight."""
+"""What a method minimizes: which loss reads which output, with which weight.
+
+An objective is called with the outputs that must agree, as `positives` of the pairs
+names them, and returns weighted terms by name. Their sum is the loss.
+"""
 
 from sklearn_mfavb.objectives._concurl import ConCURLObjective
 from sklearn_mfavb.objectives._contrastive import (
