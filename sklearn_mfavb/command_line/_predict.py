@@ -73,6 +73,7 @@ def predict(words: list[str], /, **given: Any) -> None:
     write_summary(estimator, images, results, tables.progress, words, figures)
     results.report.unlink(missing_ok=True)  # a page of other results
     if decisions is not None:
+        tables.clear()  # what is curated cannot be continued
         curate(decisions, ResultTable(results.path), results.path, options.sort)
     elif options.sort is not None:
         names, found = cluster_names(estimator), ResultTable(results.path).found
@@ -114,7 +115,8 @@ def _label(
             bar = tqdm(total=n_images, initial=tables.n_done, desc="labeling")
             with bar:
                 while tables.n_done < n_images:
-                    block = images.paths[tables.n_done :][:_IMAGES_OF_BLOCK]
+                    start = tables.n_done
+                    block = images.paths[start : start + _IMAGES_OF_BLOCK]
                     inputs = estimator._open(block)
                     found = Findings(inputs, *estimator._find(inputs))
                     paths = list(map(images.name, block))
