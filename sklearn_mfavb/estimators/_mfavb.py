@@ -1,6 +1,5 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
-from dataclasses import asdict
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -10,10 +9,9 @@ from sklearn.utils._param_validation import StrOptions
 from sklearn_mfavb.backbones import (
     Backbone,
     FeatureMLP,
-    FusingAugmentingViT,
     ViT,
     build_backbone,
-    resolve_vit_size,
+    build_fusing_vit,
     sizes_of,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
@@ -286,8 +284,15 @@ class MFAVBClustering(BaseImageClusterer):
             backbone: Backbone = FeatureMLP(shape.feature_dims)
             instance_head, make_head = small_instance_head, small_cluster_head
         else:
-            own = partial(self._blocks, shape)
-            backbone = build_backbone(self.backbone, shape, own)
+            blocks = partial(
+                build_fusing_vit,
+                shape,
+                self.backbone if isinstance(self.backbone, ViT) else None,
+                n_blocks=self.n_blocks,
+                shared_depth=self.shared_depth,
+                fused_depth=self.fused_depth,
+            )
+            backbone = build_backbone(self.backbone, shape, blocks)
             instance_head, make_head = InstanceHead, ClusterHead
         width, n_heads = backbone.embed_dim, self._group("objective").n_cluster_heads
         return ClusteringNetwork(
@@ -301,22 +306,6 @@ class MFAVBClustering(BaseImageClusterer):
         """Whether the network is an MLP: without pixels there is nothing to fuse."""
         depths = self.shared_depth, self.fused_depth
         return without_pixels and self.backbone == "auto" and depths == ("auto",) * 2
-
-    def _blocks(self, shape: ViewShape) -> FusingAugmentingViT:
-        """Build the fusing-augmenting blocks."""
-        size = resolve_vit_size(
-            shape.image_size,
-            self.backbone if isinstance(self.backbone, ViT) else None,
-            n_blocks=self.n_blocks,
-            shared_depth=self.shared_depth,
-            fused_depth=self.fused_depth,
-            has_features=bool(shape.feature_dims),
-        )
-        return FusingAugmentingViT(
-            **asdict(size),
-            n_channels=shape.n_channels,
-            feature_dims=shape.feature_dims,
-        )
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Contrast images and clusters, across two fused pairs or within one."""

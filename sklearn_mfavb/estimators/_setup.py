@@ -128,15 +128,3 @@ def training_weight(balance: float | Literal["auto"]) -> float:
     Training without it, and only the mixture free of it, was no better on long tails.
     """
     return 1.0 if balance == "auto" else balance
-
-
-def head_or_mixture(assignment: Any, dataset: ImageDataset) -> Any:
-    """Replace ``"auto"`` by what labels best after the contrast of CC and VTCC.
-
-    Of ten classes that k-means finds in features with 0.994 ACC the head of CC made
-    0.932 after 140 steps and a mixture on its embeddings 0.992, mean of five seeds;
-    VTCC made 0.934 and 0.963.
-    """
-    if isinstance(assignment, str) and assignment == "auto":
-        return "head" if dataset.features is None else "mixture"
-    return assignment
