@@ -113,11 +113,11 @@ class ClusteringNetwork(nn.Module):
         image still has two rows.
         """
         if second is None:
-            return (self.read(self.backbone(self.normalize(first))),)
+            return (self.apply_heads(self.backbone(self.normalize(first))),)
         pair = self.normalize(first), self.normalize(second)
-        return self.read(torch.cat(self.backbone.forward_pair(*pair))).split()
+        return self.apply_heads(torch.cat(self.backbone.forward_pair(*pair))).split()
 
-    def read(self, embedding: Tensor) -> ViewOutput:
+    def apply_heads(self, embedding: Tensor) -> ViewOutput:
         """Pass embeddings, of shape (batch_size, embed_dim), through all heads."""
         return ViewOutput(
             embedding, self.instance_head(embedding), self.cluster_heads(embedding)

@@ -9,7 +9,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.augmentation import AUGMENTATIONS
 from sklearn_mfavb.backbones import ViT
-from sklearn_mfavb.estimators._views import Augmentation
+from sklearn_mfavb.estimators._augmentations import Augmentation
 from sklearn_mfavb.images import Reading
 from sklearn_mfavb.outliers import OUTLIERS
 from sklearn_mfavb.positives import Neighbors

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from sklearn_mfavb.backbones import FeatureMLP
-from sklearn_mfavb.estimators._views import make_augmentations
+from sklearn_mfavb.estimators._augmentations import make_augmentations
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
