@@ -92,7 +92,7 @@ def balanced_batches(
     Images that may change, which are read anew in every epoch, are read by as many
     processes as `joblib.parallel_config` says.
     """
-    n_jobs = 1 if dataset.is_constant else effective_n_jobs()
+    n_jobs = 1 if dataset.is_constant else effective_n_jobs(None)
     # Workers live for one epoch: others would change what is drawn for the next.
     n_workers = n_jobs if n_jobs > 1 else 0
     batches = _BalancedBatches(dataset, batch_size)
