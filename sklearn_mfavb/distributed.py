@@ -1,13 +1,13 @@
 """Training on several processes, on one machine or many: one fit, its images divided.
 
 ``accelerate launch`` starts the processes, which all run one program; `fit` connects
-them. On one process every function here is the identity. Weights and losses are the
+them. Weights and losses are the
 same in all processes; batches, augmentations and dropout are each one's own.
 """
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import Tensor, distributed, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-# Whether this is a fit, of which all processes run the same steps.
 _is_joint: ContextVar[bool] = ContextVar("_is_joint", default=False)
 
 
@@ -37,6 +36,11 @@ def joint_fit() -> Iterator[None]:
         yield
     finally:
         _is_joint.reset(token)
+
+
+def is_joint() -> bool:
+    """Whether this is a fit, of which several processes run the same steps."""
+    return _is_joint.get()
 
 
 def n_processes() -> int:
@@ -65,11 +69,10 @@ def agree(value: Any) -> Any:
 
 def agree_on(network: nn.Module) -> None:
     """Take over the weights of the first process."""
-    if _is_joint.get():
-        state = network.state_dict()
-        for values in state.values():
-            distributed.broadcast(values, 0)
-        network.load_state_dict(state)
+    state = network.state_dict()
+    for values in state.values():
+        distributed.broadcast(values, 0)
+    network.load_state_dict(state)
 
 
 def draw_apart(device: torch.device) -> None:
@@ -86,8 +89,6 @@ def own_share(order: Tensor) -> Tensor:
 
     A few positions are repeated if they cannot be divided evenly.
     """
-    if not _is_joint.get():
-        return order
     order, n = agree(order), n_processes()
     turns = torch.arange(rank(), len(order) + -len(order) % n, n)
     return order[turns % len(order)]
@@ -99,9 +100,6 @@ def divide(
     batches: Sequence[Any],
 ) -> Iterator[Any]:
     """Yield what a function yields for all batches, each made by one process."""
-    if not _is_joint.get():
-        yield from function(images, batches)
-        return
     n = n_processes()
     for start in range(0, len(batches), n):
         mine = batches[start + rank() : start + rank() + 1]
@@ -137,8 +135,6 @@ class _Gather(torch.autograd.Function):
 
 def gather(positives: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
     """Stack the outputs of all processes, so that losses see the whole batch."""
-    if not _is_joint.get():
-        return positives
     return [
         tuple(output._make(map(_Gather.apply, output)) for output in outputs)
         for outputs in positives
@@ -147,8 +143,6 @@ def gather(positives: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
     """Average the gradients of all processes, in one message."""
-    if not _is_joint.get():
-        return
     gradients = [each.grad for each in parameters if each.grad is not None]
     flat = torch.cat([gradient.flatten() for gradient in gradients])
     distributed.all_reduce(flat)
@@ -172,17 +166,16 @@ class _Sum(torch.autograd.Function):
         return _Sum.forward(ctx, gradients[0])
 
 
-def joint_batch_norm() -> AbstractContextManager[Any]:
-    """Let batch normalization of any class see the images of all processes."""
-    return _JointBatchNorm() if _is_joint.get() else nullcontext()
+class joint_batch_norm(TorchFunctionMode):
+    """Let batch normalization of any class see the images of all processes.
 
-
-class _JointBatchNorm(TorchFunctionMode):
-    """Replace torch's function, as its SyncBatchNorm knows no CPU and not timm's."""
+    It replaces torch's function, as SyncBatchNorm knows no CPU and not timm's layers.
+    """
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        """Call a function of torch, or ours in place of batch normalization."""
         kwargs = kwargs or {}
         if function is functional.batch_norm and kwargs["training"]:
             return _normalize(*args, **kwargs)

@@ -88,14 +88,6 @@ class ClusteringNetwork(nn.Module):
                 part.eval()
         return self
 
-    def no_weight_decay(self) -> set[str]:
-        """Name the parameters that weight decay spares, besides biases and norms."""
-        names: set[str] = set()
-        for module in self.modules():
-            if module is not self:
-                names |= getattr(module, "no_weight_decay", set)()
-        return names
-
     def normalize(self, view: View) -> View:
         """Standardize the images of a view by the statistics of the training images.
 

@@ -19,7 +19,7 @@ from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from joblib.parallel import get_active_backend
 from numpy.typing import NDArray
 
-from sklearn_mfavb.distributed import divide
+from sklearn_mfavb.distributed import divide, is_joint
 
 Positions = NDArray[np.int64]
 
@@ -73,8 +73,11 @@ def map_parts(
         If a worker is lost. The images that it had are named.
     """
     n_workers = effective_n_jobs(n_jobs)
-    if n_workers == 1:
+    if n_workers == 1 and is_joint():
         yield from divide(function, images, batches)
+        return
+    if n_workers == 1:
+        yield from function(images, batches)
         return
     n_parts = max(_PARTS_PER_WORKER * n_workers, len(images) // _LARGEST_PART)
     ends = np.linspace(0, len(batches), min(n_parts, len(batches)) + 1).astype(int)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import normalize
 
+from benchmarks.accuracy.budget import count_passes
 from benchmarks.accuracy.data import Data, load
 from benchmarks.accuracy.methods import PROFILE_SETTINGS, is_ours, make
 from benchmarks.accuracy.optional import compile_umap
@@ -40,33 +41,43 @@ def measure(run: Record, data_dir: Path | None, encoders: list[str]) -> Record:
     if profile.n_fitted:
         order = np.random.default_rng(seed).permutation(len(data.classes))
         fitted, scored = map(data.take, np.split(order, [profile.n_fitted]))
-    seconds, labels = fit(estimator, fitted, run)
+    if profile.cpu_seconds and ours:
+        arguments, keywords = inputs(fitted, method)
+        n_passes = count_passes(estimator, profile.cpu_seconds, *arguments, **keywords)
+        settings = {**settings, "max_epochs": n_passes}
+        estimator.set_params(max_epochs=n_passes)
+    taken, labels = fit(estimator, fitted, run)
     return {
         **run,
         "n_images": len(data.classes),
         "image_size": name_size(data),
         "n_clusters": data.n_clusters,
-        "seconds": round(seconds, 3),
+        **taken,
         "peak_mib": round(read_peak(), 1),
         "device": name_device(estimator) if ours else "cpu",
         "n_threads": torch.get_num_threads(),
         "settings": json_safe(settings),
         "params": json_safe(estimator.get_params(deep=ours)),
+        **({"n_epochs": estimator.n_iter_} if ours else {}),
         "history": json_safe(getattr(estimator, "history_", [])),
         **evaluate(estimator, labels, fitted, scored, method),
     }
 
 
-def fit(estimator: Any, data: Data, run: Record) -> tuple[float, NDArray | None]:
-    """Fit; return the seconds it took, and labels if there are any."""
+def fit(estimator: Any, data: Data, run: Record) -> tuple[Record, NDArray | None]:
+    """Fit; return the time it took, and labels if there are any."""
     arguments, keywords = inputs(data, run["method"])
     if run["method"].startswith("UMAP"):
         compile_umap(arguments[0])
-    start = time.perf_counter()
+    start, cpu_start = time.perf_counter(), time.process_time()
     # A mixture has labels from here alone, and UMAP runs anew to predict.
     fits = "fit_predict" if hasattr(estimator, "fit_predict") else "fit"
     found = getattr(estimator, fits)(*arguments, **keywords)
-    return time.perf_counter() - start, None if fits == "fit" else found
+    taken = {
+        "seconds": round(time.perf_counter() - start, 3),
+        "cpu_seconds": round(time.process_time() - cpu_start, 3),
+    }
+    return taken, None if fits == "fit" else found
 
 
 def choose_settings(run: Record, data: Data) -> Record:

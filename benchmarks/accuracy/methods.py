@@ -138,6 +138,10 @@ PROFILE_SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
         name: {**CPU[name], "batch_size": 128}
         for name in ("VTCCClustering", "ContrastiveClustering")
     },
+    # Networks as in "cpu"; how many passes is for the CPU time to say.
+    "from_scratch": {
+        name: RESNET for name, settings in CPU.items() if "backbone" in settings
+    },
     # A class's REFERENCE goes before this.
     "paper": {
         name: {

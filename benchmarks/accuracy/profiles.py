@@ -33,6 +33,8 @@ class Profile:
     sample_sizes: Mapping[str, int] = field(default_factory=dict)
     # So many images, drawn by the seed, are fitted; the others are predicted and score.
     n_fitted: int | None = None
+    # Estimators of the package train for so much CPU time (see budget.py).
+    cpu_seconds: float | None = None
     # Whether methods are told the number of classes.
     tells_n_clusters: bool = True
 
@@ -62,6 +64,14 @@ PROFILES: dict[str, Profile] = {
         methods=("VTCCClustering", "ContrastiveClustering"),
         longest_side=16,
         sample_sizes=SAMPLES,
+    ),
+    "from_scratch": Profile(
+        purpose="pixels alone, two minutes of CPU time for every method",
+        datasets=("digits", *SAMPLES),
+        methods=("k-means", *FAMILY, "MFAVBClustering, no fusion"),
+        longest_side=16,
+        sample_sizes=SAMPLES,
+        cpu_seconds=120,
     ),
     "paper": Profile(
         purpose="the classes' REFERENCE settings at 224 pixels, for GPUs",

@@ -66,6 +66,16 @@ class ResultTable:
         self.n_clusters: int = summary["n_clusters"]
         self.model: str | None = summary.get("fingerprint")
 
+    @property
+    def found(self) -> Any:
+        """Labels, and which images are outliers, as `gather_findings` has them."""
+        import numpy as np
+
+        clusters = [row["cluster"] for row in self.rows]
+        labels = np.array([int(each or -1) for each in clusters])
+        is_outlier = np.array([each == "-1" for each in clusters])
+        return SimpleNamespace(labels=labels, is_outlier=is_outlier)
+
 
 def curate(
     decisions: Decisions,

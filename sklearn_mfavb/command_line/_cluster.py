@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import shlex
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -27,7 +26,6 @@ from sklearn_mfavb.command_line._names import (
     words_option,
 )
 from sklearn_mfavb.command_line._options import (
-    PROGRAM,
     OrAuto,
     count,
     duration,
@@ -37,6 +35,7 @@ from sklearn_mfavb.command_line._options import (
 )
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
+    advice,
     write_page,
     write_results,
 )
@@ -161,7 +160,7 @@ def cluster(words: list[str], /, **given: Any) -> None:
     else:
         say("no images were moved, so that training can go on")
     if not is_complete:
-        say(f"training ended early: these are the results so far. {_advice(words)}")
+        say(f"training ended early: these are the results so far. {advice(words)}")
 
 
 def _leads() -> bool:
@@ -265,18 +264,10 @@ def _advising_resume(results: ResultFolder, words: Sequence[str]) -> Iterator[No
         is_lasting = isinstance(error, ValueError | FloatingPointError)
         is_after = results.last_checkpoint.exists()
         if is_after or (results.has_training and not is_lasting):
-            error.add_note(f"Training is kept in {results.path}. {_advice(words)}")
+            error.add_note(f"Training is kept in {results.path}. {advice(words)}")
         elif results.checkpoint.name in str(error):
             error.add_note(
                 "To resume, repeat the original options. To start over, choose another "
                 "--out or add --overwrite."
             )
         raise
-
-
-def _advice(words: Sequence[str]) -> str:
-    """Write the command line, for a shell, that continues that of these words."""
-    command, *rest = words
-    kept = [word for word in rest if word not in ("--overwrite", "--resume")]
-    again = [PROGRAM, command, "--resume", *kept]  # the option before a "--"
-    return f"Continue with:\n  {shlex.join(again)}"

@@ -1,6 +1,8 @@
 """The commands `predict` and `report`, which apply a saved model to images."""
 
 import os
+from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,21 +12,26 @@ import click
 
 from sklearn_mfavb.command_line import _options as shared
 from sklearn_mfavb.command_line._apply import ResultTable, curate
+from sklearn_mfavb.command_line._growing import GrowingTables
 from sklearn_mfavb.command_line._images import Images
 from sklearn_mfavb.command_line._options import PATH, count, say, together, working
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
+    advice,
     write_page,
-    write_results,
+    write_summary,
 )
 from sklearn_mfavb.command_line._sorting import sort_files
 from sklearn_mfavb.decisions import model_fingerprint, read_decisions
 from sklearn_mfavb.naming import cluster_names
 
+CACHE = "Folder for encoders' features.  [default: features beside MODEL, if any]"
+_IMAGES_OF_BLOCK = 512  # some ten seconds of an encoder on a CPU with many cores
+
 _model_and_images = together(
     click.argument("model", type=PATH),
     shared.images,
-    click.option("--encoder-cache", type=PATH, help="Folder for encoders' features."),
+    click.option("--encoder-cache", type=PATH, help=CACHE),
 )
 
 
@@ -34,6 +41,7 @@ _model_and_images = together(
 @_model_and_images
 @shared.results
 @shared.also
+@click.option("--resume", is_flag=True, help="Continue the table in --out, if any.")
 @click.option("--decisions", type=PATH, help="A decisions.json that a report exported.")
 @click.pass_obj
 def predict(words: list[str], /, **given: Any) -> None:
@@ -43,8 +51,10 @@ def predict(words: list[str], /, **given: Any) -> None:
     @LIST, a text file with one path a line.
     """
     options = SimpleNamespace(**given)
+    if options.resume and options.overwrite:
+        raise click.UsageError("--resume and --overwrite exclude each other.")
     images, results = Images(options.paths), ResultFolder(options.out)
-    results.check(overwrite=options.overwrite)
+    results.check(overwrite=options.overwrite, resume=options.resume, begun="table")
     _check_model(options.model)
     decisions = None
     if options.decisions is not None:
@@ -57,17 +67,71 @@ def predict(words: list[str], /, **given: Any) -> None:
     if decisions is not None:
         model = model_fingerprint(estimator)
         decisions.check_model(estimator.n_clusters_, model)
-    say(f"reading {count(len(images.paths), 'image')} in {images.title}")
+    tables = GrowingTables(results.path, options.also, len(images.paths))
+    _label(estimator, images, tables, options, words)
     figures = {"model": os.path.abspath(options.model)}
-    found = write_results(
-        estimator, images, results, also=options.also, words=words, figures=figures
-    )
+    write_summary(estimator, images, results, tables.progress, words, figures)
     results.report.unlink(missing_ok=True)  # a page of other results
-    if decisions is None:
-        names = cluster_names(estimator)
-        sort_files(images.paths, names, found, results.path, options.sort)
-    else:
+    if decisions is not None:
+        tables.clear()  # what is curated cannot be continued
         curate(decisions, ResultTable(results.path), results.path, options.sort)
+    elif options.sort is not None:
+        names, found = cluster_names(estimator), ResultTable(results.path).found
+        sort_files(images.paths, names, found, results.path, options.sort)
+    tables.clear()
+
+
+def _label(
+    estimator: Any,
+    images: Images,
+    tables: GrowingTables,
+    options: SimpleNamespace,
+    words: Sequence[str],
+) -> None:
+    """Label images block by block; those that have a row already are left out."""
+    names, n_images = cluster_names(estimator), len(images.paths)
+    for encoder in estimator.model_.encoders:
+        if encoder.transformer:
+            encoder.transformer.set_params(verbose=0)  # one bar is enough
+    listed = "\n".join(map(images.name, images.paths))
+    digest = sha256(listed.encode(errors="surrogateescape")).hexdigest()
+    settings = {
+        "model": f"{model_fingerprint(estimator)} with the clusters {', '.join(names)}",
+        "images": f"{n_images:,} with the fingerprint {digest[:16]}",
+        "--also": ",".join(sorted(options.also)) or "nothing",
+    }
+    if options.resume and tables.is_begun:
+        tables.resume(settings)
+    else:
+        tables.begin(settings)
+    rest = count(n_images - tables.n_done, "image")
+    say(f"labeling {rest} in {images.title}")
+    try:
+        with working("labeling the images"):
+            from tqdm.auto import tqdm
+
+            from sklearn_mfavb.inspection import Findings
+
+            bar = tqdm(total=n_images, initial=tables.n_done, desc="labeling")
+            with bar:
+                while tables.n_done < n_images:
+                    start = tables.n_done
+                    block = images.paths[start : start + _IMAGES_OF_BLOCK]
+                    inputs = estimator._open(block)
+                    found = Findings(inputs, *estimator._find(inputs))
+                    paths = list(map(images.name, block))
+                    tables.add(found, inputs.unreadable, paths, names)
+                    bar.update(len(block))
+        if len(unreadable := tables.progress["unreadable"]) < n_images:
+            tables.finish()
+    except BaseException as error:
+        done = f"{tables.n_done:,} of {count(n_images, 'image')} are labeled."
+        error.add_note(f"{done} {advice(words)}")
+        raise
+    if len(unreadable) == n_images:
+        tables.clear()
+        name, why = next(iter(unreadable.items()))
+        raise ValueError(f"None of the {n_images:,} images can be read: {name}: {why}")
 
 
 @click.command(
@@ -115,11 +179,11 @@ def _load(options: SimpleNamespace) -> Any:
 
         estimator = load(options.model, device=options.device)
     estimator.set_params(reading__on_error=options.on_error)
-    if options.encoder_cache is not None:
-        encoders = estimator.model_.encoders
-        transformers = [each.transformer for each in encoders if each.transformer]
-        if not transformers:
-            raise ValueError(f"{options.model} has no encoder: omit --encoder-cache.")
-        for transformer in transformers:
-            transformer.set_params(cache_dir=os.path.abspath(options.encoder_cache))
+    encoders = [e.transformer for e in estimator.model_.encoders if e.transformer]
+    if options.encoder_cache is not None and not encoders:
+        raise ValueError(f"{options.model} has no encoder: omit --encoder-cache.")
+    beside = options.model.parent / "features"  # where `cluster` keeps them
+    cache = options.encoder_cache or beside
+    for encoder in encoders if options.encoder_cache or beside.is_dir() else []:
+        encoder.set_params(cache_dir=os.path.abspath(cache)).hold_cache()
     return estimator

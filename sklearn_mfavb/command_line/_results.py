@@ -6,10 +6,11 @@ import platform
 import shlex
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sklearn_mfavb.command_line._growing import FOLDER, GrowingTables
 from sklearn_mfavb.command_line._images import Images
 from sklearn_mfavb.command_line._options import (
     PROGRAM,
@@ -18,13 +19,7 @@ from sklearn_mfavb.command_line._options import (
     say_of_files,
     working,
 )
-from sklearn_mfavb.command_line._tables import (
-    tabulate,
-    write_also,
-    write_rows,
-    write_table,
-    write_text,
-)
+from sklearn_mfavb.command_line._tables import write_table, write_text
 from sklearn_mfavb.decisions import model_fingerprint
 from sklearn_mfavb.naming import cluster_names
 
@@ -52,15 +47,21 @@ class ResultFolder:
         """Whether there is training of this run to continue."""
         return self.checkpoint.exists() or self.last_checkpoint.exists()
 
-    def check(self, *, overwrite: bool, resume: bool | None = None) -> None:
-        """Raise if results may not be written here. None: it cannot be resumed."""
+    def check(
+        self, *, overwrite: bool, resume: bool | None = None, begun: str = "training"
+    ) -> None:
+        """Raise if results may not be written here. None: it cannot be resumed.
+
+        `begun` names what is resumed.
+        """
         names = os.listdir(self.path) if self.path.is_dir() else []
         # Features, and what a killed process was writing, do not count.
         is_new = all(n == self.features.name or n.startswith(".mfavb-") for n in names)
-        can_resume = resume is not None and bool(self._kept())
+        kept = self._kept() if begun == "training" else (self.path / FOLDER).exists()
+        can_resume = resume is not None and bool(kept)
         if is_new or overwrite or (resume and can_resume):
             return
-        lacking = ", and holds no training to --resume" if resume else ""
+        lacking = f", and holds no {begun} to --resume" if resume else ""
         advice = ", or --resume to continue it" if can_resume else ""
         raise ValueError(
             f"--out {self.path} is not empty{lacking}. Choose another folder, or add "
@@ -108,33 +109,51 @@ def write_results(
     """Label images, write tables and figures, print them in short, return findings."""
     with working("labeling the images"):
         from sklearn_mfavb.inspection import gather_findings
-        from sklearn_mfavb.persistence import library_versions
 
         found = gather_findings(estimator, images.paths, with_score=True)
         figures = {**figures, "kmeans": compare_with_kmeans(estimator, found)}
-    names = [images.name(path) for path in images.paths]
-    unreadable = {names[row]: why for row, why in found.source.unreadable.items()}
+    tables = GrowingTables(results.path, also, len(images.paths))
+    tables.begin({})
+    paths = [images.name(path) for path in images.paths]
+    tables.add(found, found.source.unreadable, paths, cluster_names(estimator))
+    tables.finish()
+    figures["score"] = found.score
+    write_summary(estimator, images, results, tables.progress, words, figures)
+    tables.clear()
+    return found
+
+
+def write_summary(
+    estimator: Any,
+    images: Images,
+    results: ResultFolder,
+    progress: Mapping[str, Any],
+    words: Sequence[str],
+    figures: dict[str, Any],
+) -> None:
+    """Write figures and skipped files, and print them in short."""
+    from sklearn_mfavb.persistence import library_versions
+
+    unreadable = progress["unreadable"]
     ignored = {images.name(path): why for path, why in images.ignored.items()}
-    rows = tabulate(found, names, cluster_names(estimator))
-    write_rows(results.path / "clusters.csv", rows)
-    write_also(results.path, also, rows, found)
     left_out = sorted({**unreadable, **ignored}.items())
     write_table(results.path / "skipped.csv", ("path", "reason"), left_out)
-    labels, n_clusters = found.labels.tolist(), found.probabilities.shape[1]
+    n_clusters, sizes = estimator.n_clusters_, progress["sizes"]
     summary = {
         "command": shlex.join([PROGRAM, *words]),
         "folder": images.root,
         "estimator": type(estimator).__name__,
         "fingerprint": model_fingerprint(estimator),  # decisions are about one model
         "settings": estimator.get_params(deep=False),
-        "n_images": len(labels) - len(unreadable),
+        "n_images": progress["n_done"] - len(unreadable),
         "n_clusters": n_clusters,
         "n_clusters_scores": estimator.n_clusters_scores_,
-        "n_outliers": int(found.is_outlier.sum()),
+        "n_outliers": sizes.get("-1", 0),
         "n_skipped": len(unreadable),
         "n_ignored": len(ignored),
-        "sizes": [labels.count(cluster) for cluster in range(n_clusters)],
-        "score": found.score,
+        "sizes": [sizes.get(str(cluster), 0) for cluster in range(n_clusters)],
+        "score": None,
+        "kmeans": None,
         "seconds": time.monotonic() - results.began_at,
         **figures,
         "versions": {"python": platform.python_version(), **library_versions()},
@@ -145,7 +164,6 @@ def write_results(
     say_of_files("skipped", unreadable, rest=": see skipped.csv")
     _print_summary(summary, "pixels" if estimator.encoder is None else "features")
     print(f"results: {results.path}")
-    return found
 
 
 def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
@@ -179,13 +197,12 @@ def _print_summary(summary: dict[str, Any], space: str) -> None:
     sizes, kmeans = summary["sizes"], summary["kmeans"]
     n_outliers = summary["n_outliers"]
     others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
-    agreement = (
-        f"; neighbor agreement {summary['score']:.2f} (0 = chance, 1 = perfect; by "
-        f"{space})"
-    )
+    score = summary["score"] if sum(sizes) >= _FEWEST_JUDGED else None
+    agreement = "" if score is None else f"; neighbor agreement {score:.2f} "
+    agreement += f"(0 = chance, 1 = perfect; by {space})" if agreement else ""
     print(
         f"{count(sum(sizes), 'image')} in {len(sizes):,} clusters of {min(sizes):,} to "
-        f"{max(sizes):,}{others}{agreement if sum(sizes) >= _FEWEST_JUDGED else ''}"
+        f"{max(sizes):,}{others}{agreement}"
     )
     if kmeans is not None:
         print(
@@ -204,3 +221,11 @@ def write_page(estimator: Any, X: Any, page: Path, name: str, seed: int) -> None
     with working("writing the report"):
         write_report(estimator, X, page, title=title, random_state=seed)
     print(f"report: {page}")
+
+
+def advice(words: Sequence[str]) -> str:
+    """Write the command line, for a shell, that continues that of these words."""
+    command, *rest = words
+    kept = [word for word in rest if word not in ("--overwrite", "--resume")]
+    again = [PROGRAM, command, "--resume", *kept]  # the option before a "--"
+    return f"Continue with:\n  {shlex.join(again)}"

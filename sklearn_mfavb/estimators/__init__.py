@@ -14,10 +14,9 @@ from sklearn_mfavb.estimators._inputs import (
     looks_at_pixels,
     open_inputs,
     resolve_image_size,
-    score_labels,
 )
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
-from sklearn_mfavb.estimators._model import Found
+from sklearn_mfavb.estimators._prediction import Prediction
 from sklearn_mfavb.estimators._scan import SCANClustering
 from sklearn_mfavb.estimators._views import (
     Augmentation,
@@ -35,10 +34,10 @@ __all__ = [
     "ConCURLClustering",
     "ContrastiveClustering",
     "CueCoClustering",
-    "Found",
     "GCCClustering",
     "IMCSwAVClustering",
     "MFAVBClustering",
+    "Prediction",
     "SCANClustering",
     "VTCCClustering",
     "as_augmentation",
@@ -47,5 +46,4 @@ __all__ = [
     "looks_at_pixels",
     "open_inputs",
     "resolve_image_size",
-    "score_labels",
 ]

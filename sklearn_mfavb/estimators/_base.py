@@ -3,7 +3,6 @@
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -14,41 +13,30 @@ from sklearn.base import (
     ClusterMixin,
     TransformerMixin,
     _fit_context,
-    clone,
 )
 from sklearn.exceptions import NotFittedError
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from sklearn_mfavb.assignment import balanced_contrast, check_assignment
-from sklearn_mfavb.distributed import agree, joint_fit, rank
+from sklearn_mfavb.distributed import joint_fit, rank
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
     FitResult,
-    Recipe,
     fit_model,
     warn_of_empty_clusters,
 )
 from sklearn_mfavb.estimators._inputs import (
-    encode_inputs,
-    find_n_clusters,
+    count_clusters,
     fingerprint_inputs,
-    looks_at_pixels,
-    open_inputs,
-    resolve_image_size,
-    score_labels,
+    read_inputs,
 )
-from sklearn_mfavb.estimators._model import ClusteringModel, Found
+from sklearn_mfavb.estimators._model import ClusteringModel, Rows
+from sklearn_mfavb.estimators._prediction import Prediction, predict_batches
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.estimators._stream import predict_batches
 from sklearn_mfavb.estimators._views import as_augmentation
-from sklearn_mfavb.features import (
-    FeatureTable,
-    FrozenEncoder,
-    as_transformer,
-    take_places,
-)
+from sklearn_mfavb.features import as_transformer
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.naming import numbered_names
 from sklearn_mfavb.neighbors import cosine_neighbors
@@ -56,19 +44,15 @@ from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import GroupedParameters
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import (
-    History,
     Runtime,
     Stage,
     Training,
     auto_batch_size,
-    open_checkpoint,
     resolve_runtime,
 )
 from sklearn_mfavb.views import ViewShape
 from sklearn_mfavb.warn import warn_user
 from sklearn_mfavb.words import Words, read_words
-
-Rows = NDArray[np.float32]
 
 
 class BaseImageClusterer(
@@ -177,9 +161,12 @@ class BaseImageClusterer(
         before = dict(vars(self))
         try:
             with torch.inference_mode(mode=False), joint_fit():
-                dataset, encoders = self._read(X, features)
-                self._count_clusters(dataset)
-                self._keep(dataset, self._train(dataset, encoders))
+                check_assignment(self.assignment, self.n_clusters)
+                dataset, encoders = read_inputs(self, X, features)
+                self.n_clusters_, self.n_clusters_scores_ = count_clusters(
+                    self, dataset
+                )
+                self._keep(dataset, fit_model(self, dataset, encoders))
         except BaseException:
             self.__dict__ = before
             raise
@@ -242,8 +229,7 @@ class BaseImageClusterer(
         """
         if isinstance(X, Iterator):
             return predict_batches(self, X, features)
-        dataset = self._open(X, features)
-        return self.model_.label(dataset, self._runtime())
+        return Prediction(self, X, features).labels()
 
     def predict_proba(self, X: Any, *, features: Any = None) -> Rows:
         """Return the probability of every cluster for every image.
@@ -258,8 +244,7 @@ class BaseImageClusterer(
         ndarray of float32 of shape (n_samples, n_clusters)
             Rows sum to one; NaN for files that were skipped.
         """
-        dataset = self._open(X, features)
-        return dataset.expand(self.model_.probabilities(dataset, self._runtime()))
+        return Prediction(self, X, features).probabilities()
 
     def score_samples(self, X: Any, *, features: Any = None) -> Rows:
         """Score how normal images are beside those that `fit` has seen.
@@ -275,8 +260,7 @@ class BaseImageClusterer(
             The higher, the more normal: the mean cosine with typical training images,
             see `sklearn_mfavb.outliers.OutlierScorer`. NaN for files that were skipped.
         """
-        dataset = self._open(X, features)
-        return dataset.expand(self.model_.score_samples(dataset, self._runtime()))
+        return Prediction(self, X, features).normality()
 
     def transform(self, X: Any, *, features: Any = None) -> Rows:
         """Embed images: the output of the backbone, before the heads.
@@ -291,8 +275,7 @@ class BaseImageClusterer(
         ndarray of float32 of shape (n_samples, embed_dim)
             NaN for files that were skipped.
         """
-        dataset = self._open(X, features)
-        return dataset.expand(self.model_.embed(dataset, self._runtime()))
+        return Prediction(self, X, features).embedding()
 
     def score(self, X: Any, y: Any = None, *, features: Any = None) -> float:
         """Score the labels of images without classes: agreement with neighbors.
@@ -316,8 +299,8 @@ class BaseImageClusterer(
         float
             At most 1; higher is better, and 0 is chance.
         """
-        dataset = self._open(X, features)
-        return score_labels(self._find(dataset).labels, dataset, self._runtime())
+        images = Prediction(self, X, features)
+        return images.agreement(images.find().labels)
 
     def kneighbors(
         self,
@@ -377,7 +360,7 @@ class BaseImageClusterer(
             )
         queries = None
         if X is not None or features is not None:
-            queries = self._find(self._open(X, features)).embedding
+            queries = Prediction(self, X, features).find().embedding
         distances, indices = cosine_neighbors(self.embedding_, n_neighbors, queries)
         return (distances, indices) if return_distance else indices
 
@@ -482,67 +465,6 @@ class BaseImageClusterer(
         self.cluster_names_ = names or numbered_names(self.n_clusters_)
         return self
 
-    def _read(self, X: Any, features: Any) -> tuple[ImageDataset, list[FrozenEncoder]]:
-        """Open and encode what was passed to `fit`."""
-        X, source, features = open_inputs(self, X, features, image_format=None)
-        check_assignment(self.assignment, self.n_clusters)
-        looks = looks_at_pixels(self.encoder, self.use_pixels)
-        return encode_inputs(
-            X,
-            source,
-            features,
-            resolve_image_size(self.image_size, source, looks),
-            encoder=self.encoder,
-            n_clusters=None if self.n_clusters == "auto" else self.n_clusters,
-            device=self.device,
-            verbose=self.verbose,
-        )
-
-    def _count_clusters(self, dataset: ImageDataset) -> None:
-        """Take over the number of clusters, or look for it."""
-        if self.n_clusters != "auto":
-            self.n_clusters_, self.n_clusters_scores_ = self.n_clusters, None
-        elif self._earlier_fit() is None or not hasattr(self, "n_clusters_"):
-            # The network of an earlier fit is made for its number.
-            found = find_n_clusters(dataset, self._runtime(self.device))
-            self.n_clusters_, self.n_clusters_scores_ = found
-
-    def _earlier_fit(self) -> tuple[ClusteringModel, History] | None:
-        """Return what is trained on, if the parameters ask for it."""
-        is_continued = self._group("training").warm_start and hasattr(self, "model_")
-        history = getattr(self, "history_", [])  # a model may be given alone
-        return (self.model_, history) if is_continued else None
-
-    def _train(self, dataset: ImageDataset, encoders: list[FrozenEncoder]) -> FitResult:
-        """Train the network of the method, and find out how to label by it."""
-        before, inference = self._earlier_fit(), self._runtime(self.device)
-        is_name = isinstance(self.assignment, str)
-        recipe = Recipe(
-            n_clusters=self.n_clusters_,
-            make_network=self._make_network,
-            plan=self._plan,
-            assignment=clone(self.assignment, safe=not is_name),
-            balance=self.balance,
-            outliers=self.outliers,
-            head_loss=self._head_loss,
-        )
-        random = check_random_state(self.random_state)
-        seed = agree(random.randint(np.iinfo(np.int32).max))
-        return fit_model(
-            recipe,
-            dataset,
-            encoders,
-            training=self._group("training"),
-            runtime=replace(inference, batch_size=self._resolve_batch_size(dataset)),
-            inference=inference,
-            seed=seed,
-            checkpoint=open_checkpoint(
-                self.get_params(), dataset, seed, inference.device
-            ),
-            before=before,
-            verbose=self.verbose,
-        )
-
     def _keep(self, dataset: ImageDataset, result: FitResult) -> None:
         """Set what was learned, and what is known of the training images."""
         source, table = dataset.source, dataset.features
@@ -557,51 +479,26 @@ class BaseImageClusterer(
         self.paths_ = None if source is None else source.paths
         self.skipped_ = dict(dataset.unreadable)
         self.cluster_names_ = numbered_names(self.n_clusters_)
-        self.cluster_features_ = result.cluster_features
+        self.cluster_features_ = self.model_.mean_features(
+            dataset, self.labels_, self.n_clusters_
+        )
         self._fingerprint = fingerprint_inputs(dataset)
 
-    def _open(self, X: Any, features: Any = None) -> ImageDataset:
-        """Read and encode images as `fit` did; those of `fit` are encoded already."""
-        check_is_fitted(self)
-        model, kept = self.model_, getattr(self, "features_", None)
-        X, source, features = open_inputs(
-            self, X, features, image_format=model.image_format, reset=False
-        )
-        if kept is not None and features is None and len(source or ()) == len(kept):
-            table = FeatureTable.of_columns(model.encoders, kept)
-            dataset = ImageDataset(source, self.image_size_, None, table)
-            if self._knows(dataset):
-                return dataset
-        take_places(model.encoders, self.encoder)
-        return model.encode(X, source, features)
-
-    def _find(self, dataset: ImageDataset) -> Found:
-        """Label, assign and embed images; what `fit` found is kept."""
-        if self._knows(dataset):
-            return Found(self.labels_, self.probabilities_, self.embedding_)
-        return self.model_.find(dataset, self._runtime())
-
-    def _knows(self, dataset: ImageDataset) -> bool:
-        """Whether `fit` was given these images and features, and none has changed."""
-        known = getattr(self, "_fingerprint", None)
-        if known is None or len(dataset) != len(self.labels_):
-            return False
-        if fingerprint_inputs(dataset) != known:
-            return False
-        dataset.unreadable.update(self.skipped_)
-        return True
-
-    def _runtime(self, device: str | torch.device | None = None) -> Runtime:
-        """Return how a fitted network is run, or one on a device."""
-        place = self.model_.device if device is None else device
+    def _runtime(self) -> Runtime:
+        """Return how the fitted network is run."""
         precision = self._group("training").precision
-        return resolve_runtime(place, precision, self.batch_size)
+        return resolve_runtime(self.model_.device, precision, self.batch_size)
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""
         if self.batch_size != "auto":
             return self.batch_size
-        return auto_batch_size(len(dataset), self.n_clusters_)
+        n_pairs = self._n_pairs(dataset)
+        return auto_batch_size(len(dataset), self.n_clusters_, n_pairs)
+
+    def _n_pairs(self, dataset: ImageDataset) -> int:
+        """Return the number of pairs of views that are drawn of each image."""
+        return 1
 
     @property
     def _n_features_out(self) -> int:

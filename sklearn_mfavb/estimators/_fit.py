@@ -1,16 +1,19 @@
 """The fit of a model: a network is trained, and its embeddings are clustered."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from torch import nn
 
-from sklearn_mfavb.assignment import Evidence, HeadLoss, fit_assigner
+from sklearn_mfavb.assignment import Evidence, fit_assigner
 from sklearn_mfavb.backbones import choose_attention
+from sklearn_mfavb.distributed import agree
 from sklearn_mfavb.estimators._model import (
     ClusteringModel,
     Found,
@@ -24,51 +27,21 @@ from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import (
-    Checkpoint,
     History,
-    Runtime,
-    Stage,
-    Training,
     apply_to_views,
     embed_in,
     isolated,
+    open_checkpoint,
+    resolve_runtime,
     train,
 )
-from sklearn_mfavb.views import ViewShape, unit_pixels
+from sklearn_mfavb.views import unit_pixels
 from sklearn_mfavb.warn import warn_user
 
+if TYPE_CHECKING:
+    from sklearn_mfavb.estimators._base import BaseImageClusterer
+
 _STATISTICS_SAMPLE = 2048  # images; the mean of each channel is then within 1 %
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """What a method does: its network, its training, and how it labels.
-
-    Attributes
-    ----------
-    n_clusters : int
-        Number of clusters.
-    make_network : callable
-        From the shape of views to a network with random weights.
-    plan : callable
-        From a `FitSetup` to the stages of training.
-    assignment : str or estimator
-        How embeddings are labeled; see `fit_assigner`.
-    balance : float or "auto"
-        Extent to which a mixture has clusters of equal size.
-    outliers : float or "auto"
-        Share of the images that belong to no cluster.
-    head_loss : callable
-        Loss by which the best of several cluster heads is chosen.
-    """
-
-    n_clusters: int
-    make_network: Callable[[ViewShape], ClusteringNetwork]
-    plan: Callable[[FitSetup], Sequence[Stage]]
-    assignment: Any
-    balance: float | Literal["auto"]
-    outliers: float | Literal["auto"]
-    head_loss: HeadLoss
 
 
 @dataclass(frozen=True)
@@ -85,57 +58,33 @@ class FitResult:
         Epochs that were planned, of all stages, and those of an earlier fit.
     found : Found
         Labels, probabilities and embeddings of the images.
-    cluster_features : ndarray of float32 of shape (n_clusters, n_features)
-        Mean features of the images of each cluster.
     """
 
     model: ClusteringModel
     history: History
     max_epochs: int
     found: Found
-    cluster_features: Rows
 
 
 def fit_model(
-    recipe: Recipe,
+    estimator: "BaseImageClusterer",
     dataset: ImageDataset,
     encoders: list[FrozenEncoder],
-    *,
-    training: Training,
-    runtime: Runtime,
-    inference: Runtime,
-    seed: int,
-    checkpoint: Checkpoint | None = None,
-    before: tuple[ClusteringModel, History] | None = None,
-    verbose: int = 0,
 ) -> FitResult:
-    """Train a network and find how its embeddings are assigned to clusters.
+    """Train the network of an estimator, and find out how to label by it.
 
-    Parameters
-    ----------
-    recipe : Recipe
-        The method.
-    dataset : ImageDataset
-        Images, features, or both.
-    encoders : list of FrozenEncoder
-        What computed the features.
-    training : Training
-        Learning rate and the like.
-    runtime, inference : Runtime
-        Device, arithmetic and batch size of training, and of embedding afterwards.
-    seed : int
-        Seed of everything random.
-    checkpoint : Checkpoint, default=None
-        Where training is kept, until all is done.
-    before : tuple of ClusteringModel and list of dict, default=None
-        Model and history of an earlier fit whose network is trained on.
-    verbose : int, default=0
-        1 shows a progress bar, 2 prints all losses.
-
-    Returns
-    -------
-    FitResult
+    `encoders` computed the features of the data set.
     """
+    training, verbose = estimator._group("training"), estimator.verbose
+    before = _earlier_fit(estimator) if training.warm_start else None
+    inference = resolve_runtime(
+        estimator.device, training.precision, estimator.batch_size
+    )
+    device = inference.device
+    runtime = replace(inference, batch_size=estimator._resolve_batch_size(dataset))
+    random = check_random_state(estimator.random_state)
+    seed = agree(random.randint(np.iinfo(np.int32).max))
+    checkpoint = open_checkpoint(estimator.get_params(), dataset, seed, device)
     continues = before is not None
     if checkpoint is not None:
         continues, seed = checkpoint.continues_by(before), checkpoint.seed
@@ -144,19 +93,19 @@ def fit_model(
     dataset.hold_on(runtime.device)
     image_format = None if dataset.source is None else dataset.source.format
     shape = view_shape(encoders, image_format, dataset.size)
-    with isolated(seed, runtime.device):
-        network = recipe.make_network(shape)
-        _prepare(network, dataset, runtime.device, model_before)
+    with isolated(seed, device):
+        network = estimator._make_network(shape)
+        _prepare(network, dataset, device, model_before)
         setup = FitSetup(
             network=network,
             dataset=dataset,
             encoders=encoders,
             shape=shape,
             runtime=runtime,
-            n_clusters=recipe.n_clusters,
+            n_clusters=estimator.n_clusters_,
             continues=continues,
         )
-        stages = recipe.plan(setup)
+        stages = estimator._plan(setup)
         history = train(
             network,
             stages,
@@ -167,43 +116,52 @@ def fit_model(
             verbose=verbose,
         )
         embedding = apply_to_views(embed_in(network, inference), dataset, inference)
-        scored = rows_to_score(dataset, embedding)
-        outliers = OutlierScorer.fit_rows(scored, outliers=recipe.outliers)
-        evidence = Evidence(
-            embedding=embedding,
-            n_clusters=recipe.n_clusters,
-            heads=network.cluster_heads,
-            neighbors=dataset.neighbors,
-            features=dataset.features,
-            balance=recipe.balance,
-            head_loss=recipe.head_loss,
-            seed=seed,
-            device=runtime.device,
-        )
-        assignment = head_or_mixture(recipe.assignment, dataset)
-        if recipe.outliers and assignment != "head":
-            normal = outliers.score_rows(scored) >= float(outliers.threshold)
-            evidence = evidence.of(np.flatnonzero(normal))
-        assigner = fit_assigner(assignment, evidence)
+        assigner, outliers = _fit_labels(estimator, setup, embedding, seed)
     model = ClusteringModel(
-        encoders,
-        image_format,
-        dataset.size,
-        network,
-        assigner,
-        outliers.to(runtime.device),
+        encoders, image_format, dataset.size, network, assigner, outliers
     )
-    found = model.find(dataset, inference, embedding)
     result = FitResult(
         model,
         earlier + [{**row, "epoch": len(earlier) + row["epoch"]} for row in history],
         len(earlier) + sum(stage.max_epochs for stage in stages),
-        found,
-        model.mean_features(dataset, found.labels, recipe.n_clusters),
+        model.find(dataset, inference, embedding),
     )
     if checkpoint is not None:
         checkpoint.close()
     return result
+
+
+def _earlier_fit(estimator: Any) -> tuple[ClusteringModel, History] | None:
+    """Return the model that is trained on, and its history, if there is one."""
+    if not hasattr(estimator, "model_"):
+        return None
+    return estimator.model_, getattr(estimator, "history_", [])  # given alone: none
+
+
+def _fit_labels(
+    estimator: "BaseImageClusterer", setup: FitSetup, embedding: Rows, seed: int
+) -> tuple[nn.Module, OutlierScorer]:
+    """Find what assigns embeddings to clusters, and what tells outliers."""
+    dataset, device = setup.dataset, setup.runtime.device
+    scored = rows_to_score(dataset, embedding)
+    outliers = OutlierScorer.fit_rows(scored, outliers=estimator.outliers)
+    evidence = Evidence(
+        embedding=embedding,
+        n_clusters=setup.n_clusters,
+        heads=setup.network.cluster_heads,
+        neighbors=dataset.neighbors,
+        features=dataset.features,
+        balance=estimator.balance,
+        head_loss=estimator._head_loss,
+        seed=seed,
+        device=device,
+    )
+    is_name = isinstance(estimator.assignment, str)
+    assignment = head_or_mixture(clone(estimator.assignment, safe=not is_name), dataset)
+    if estimator.outliers and assignment != "head":
+        normal = outliers.score_rows(scored) >= float(outliers.threshold)
+        evidence = evidence.of(np.flatnonzero(normal))
+    return fit_assigner(assignment, evidence), outliers.to(device)
 
 
 def _prepare(

@@ -27,7 +27,7 @@ from sklearn_mfavb.images import (
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.model_selection import NClustersSelector
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
-from sklearn_mfavb.training import Runtime, apply_to_views
+from sklearn_mfavb.training import Runtime, apply_to_views, resolve_runtime
 
 # Larger images are read at this longest side unless image_size says otherwise: four
 # views of 224 pixels through a network of its size take a CPU core minutes per epoch
@@ -145,22 +145,10 @@ def _check_sides(image_size: Any) -> tuple[int, int]:
     return int(sides[0]), int(sides[1])
 
 
-def encode_inputs(
-    X: Any,
-    source: ImageSource | None,
-    features: Any,
-    size: tuple[int, int] | None,
-    *,
-    encoder: Any,
-    n_clusters: int | None,
-    device: Any = "auto",
-    verbose: int = 0,
+def read_inputs(
+    estimator: Any, X: Any, features: Any
 ) -> tuple[ImageDataset, list[FrozenEncoder]]:
-    """Encode what `fit` was passed, and leave out images that cannot be read.
-
-    The inputs are those of `open_inputs`, and `size` that at which the network sees
-    images; the other parameters are the estimator's, with None for an unknown number of
-    clusters.
+    """Open and encode what `fit` was passed, without images that cannot be read.
 
     Returns
     -------
@@ -168,6 +156,11 @@ def encode_inputs(
         All images that can be read; ValueError if they are fewer than the clusters.
     encoders : list of FrozenEncoder
     """
+    n_clusters = None if estimator.n_clusters == "auto" else estimator.n_clusters
+    encoder, verbose = estimator.encoder, estimator.verbose
+    X, source, features = open_inputs(estimator, X, features, image_format=None)
+    looks = looks_at_pixels(encoder, estimator.use_pixels)
+    size = resolve_image_size(estimator.image_size, source, looks)
     if source is not None:
         _ = source.fingerprint  # now, so that files which change later are noticed
     if source is not None and size is not None:
@@ -180,7 +173,7 @@ def encode_inputs(
         source,
         features,
         n_clusters=n_clusters,
-        device=device,
+        device=estimator.device,
         verbose=verbose,
     )
     if source is not None and size is not None:
@@ -226,6 +219,22 @@ def score_labels(
     rows = rows.take(readable) if isinstance(rows, FeatureTable) else rows[readable]
     neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS, method="auto")
     return neighbor_agreement(labels[members], neighbors)
+
+
+def count_clusters(
+    estimator: Any, dataset: ImageDataset
+) -> tuple[int, dict[int, list[float]] | None]:
+    """Return the number of clusters, and scores of every number that was tried."""
+    if estimator.n_clusters != "auto":
+        return estimator.n_clusters, None
+    training = estimator._group("training")
+    is_fitted = hasattr(estimator, "model_") and hasattr(estimator, "n_clusters_")
+    if training.warm_start and is_fitted:  # the network is made for its number
+        return estimator.n_clusters_, getattr(estimator, "n_clusters_scores_", None)
+    runtime = resolve_runtime(
+        estimator.device, training.precision, estimator.batch_size
+    )
+    return find_n_clusters(dataset, runtime)
 
 
 def find_n_clusters(

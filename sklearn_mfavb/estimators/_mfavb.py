@@ -1,6 +1,5 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
-import math
 from functools import partial
 from numbers import Integral
 from typing import Any, ClassVar, Literal
@@ -355,9 +354,6 @@ class MFAVBClustering(BaseImageClusterer):
         is_fused = depth > 0 if is_own else callable(self.backbone)
         return "across_pairs" if is_fused else "within_pair"
 
-    def _resolve_batch_size(self, dataset: ImageDataset) -> int:
-        """Replace ``"auto"``: two pairs of an image are as many views as two images."""
-        is_across = self._resolve_contrast(dataset) == "across_pairs"
-        batch_size = super()._resolve_batch_size(dataset)
-        is_auto = self.batch_size == "auto"
-        return math.ceil(batch_size / 2) if is_auto and is_across else batch_size
+    def _n_pairs(self, dataset: ImageDataset) -> int:
+        """Return the number of pairs of views that are drawn of each image."""
+        return 2 if self._resolve_contrast(dataset) == "across_pairs" else 1

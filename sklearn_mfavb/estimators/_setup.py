@@ -82,11 +82,11 @@ class FitSetup:
         self, objective: nn.Module, pairs: Any, positives: Any, max_epochs: Any
     ) -> Stage:
         """Plan the one stage of a method whose partners are positives."""
-        search = self.search(positives)
+        n_epochs, search = self.epochs(max_epochs), self.search(positives)
         return Stage(
             objective,
             pairs,
-            self.epochs(max_epochs),
+            n_epochs,
             prepare=search.prepare,
             callbacks=search.callbacks(),
         )
@@ -116,8 +116,9 @@ def contrastive_stage(
     max_epochs: Any,
 ) -> Stage:
     """Plan the one stage of CC, VTCC and MFAVB: contrast of images and of clusters."""
-    objective = ContrastiveObjective(terms, balance_weight=training_weight(balance))
+    weight = training_weight(balance)
     views = pairs(*setup.augmentations(augmentation))
+    objective = ContrastiveObjective(terms, balance_weight=weight)
     return setup.stage(objective, views, positives, max_epochs)
 
 

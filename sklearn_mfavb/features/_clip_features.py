@@ -127,6 +127,7 @@ class CLIPFeatures(
 
     # What `get_state` told of weights that a saved model leaves out.
     _left_out: dict[str, Any] | None = None
+    _held: FeatureStore | None = None
 
     _groups: ClassVar = {"reading": Reading}
 
@@ -198,10 +199,14 @@ class CLIPFeatures(
                 f"The images have {source.n_channels} channels, but encoders see "
                 "grayscale (1) or RGB (3): pass three of them, such as X[..., :3]."
             )
-        store = FeatureStore(self._cache_folder())
+        store = self._held or FeatureStore(self._cache_folder())
         return Extraction(store, self.build_encoder, self.embed).run(
             source, self.batch_size, n_jobs=self.n_jobs, verbose=self.verbose
         )
+
+    def hold_cache(self) -> None:
+        """Read ``cache_dir`` now, and keep it in memory for many small calls."""
+        self._held = FeatureStore(self._cache_folder())
 
     def embed(self, images: Tensor, *, is_resized: bool = False) -> Tensor:
         """Embed a batch of images; see `Encoder.embed`."""

@@ -9,8 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from sklearn_mfavb.images._format import ImageFormat, Reading
-from sklearn_mfavb.images._pixels import learn_rule, measure_range
+from sklearn_mfavb.images._format import ImageFormat, Reading, learn_rule, measure_range
 from sklearn_mfavb.images._source import Batches, ImageSource, Target
 from sklearn_mfavb.images._values import (
     Array,

@@ -9,8 +9,7 @@ from PIL import ExifTags, Image, ImageOps
 from torch.nn.functional import interpolate
 from torch.nn.functional import pad as pad_with_zeros
 
-from sklearn_mfavb.images._format import Size
-from sklearn_mfavb.images._pixels import PixelRule, measure_range
+from sklearn_mfavb.images._format import PixelRule, Size, measure_range
 
 # A drawing of which 95 % is lighter than this does not show on a white page.
 LIGHT = 230

@@ -17,16 +17,18 @@ from torch.utils.data import Subset
 from sklearn_mfavb.folders import readable_formats
 from sklearn_mfavb.images._arrays import Layout, find_channel_axis
 from sklearn_mfavb.images._decode import decode, is_deep, is_grayscale, upright_size
-from sklearn_mfavb.images._format import ImageFormat, Reading, Size
-from sklearn_mfavb.images._items import explain, find_image, open_file
-from sklearn_mfavb.images._pixels import (
+from sklearn_mfavb.images._format import (
     BYTE_RANGE,
     UNIT_RANGE,
+    ImageFormat,
     Range,
+    Reading,
+    Size,
     join_ranges,
     learn_rule,
     measure_range,
 )
+from sklearn_mfavb.images._items import explain, find_image, open_file
 from sklearn_mfavb.images._source import Batches, ImageSource, Target
 
 BYTE = np.dtype(np.uint8)

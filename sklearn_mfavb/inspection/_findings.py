@@ -12,13 +12,12 @@ from torch import Tensor
 
 from sklearn_mfavb.estimators import (
     BaseImageClusterer,
-    Found,
+    Prediction,
     as_augmentation,
     draw_image_views,
     looks_at_pixels,
     open_inputs,
     resolve_image_size,
-    score_labels,
 )
 from sklearn_mfavb.images import ImageDataset, ImageSource
 
@@ -74,16 +73,14 @@ def gather_findings(
     """
     check_estimator(estimator)
     check_is_fitted(estimator)
-    inputs = estimator._open(X, features)
-    found: Found = estimator._find(inputs)
+    images = Prediction(estimator, X, features)
+    inputs, found = images.dataset, images.find()
     if inputs.source is not None and np.isnan(found.probabilities).all():
         raise ValueError(
             f"None of the {len(found.labels)} images can be read; the first: "
             f"{inputs.source.unreadable[0]}"
         )
-    score = None
-    if with_score:
-        score = score_labels(found.labels, inputs, estimator._runtime())
+    score = images.agreement(found.labels) if with_score else None
     return Findings(inputs, *found, score=score)
 
 

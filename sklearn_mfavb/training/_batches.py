@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from sklearn_mfavb.distributed import n_processes, own_share
+from sklearn_mfavb.distributed import is_joint, n_processes, own_share
 from sklearn_mfavb.parallel import read_ahead
 
 Batch = dict[str, Tensor]
@@ -40,8 +40,10 @@ class _BalancedBatches(Sampler[Positions]):
     def __iter__(self) -> Iterator[Positions]:
         # All that is random is drawn before the first batch: threads and workers that
         # read ahead draw nothing, so that a fit can be repeated.
-        order = own_share(torch.randperm(len(self.dataset))).numpy()
-        yield from np.array_split(self.dataset.add_partners(order), self.n_batches)
+        order = torch.randperm(len(self.dataset))
+        order = own_share(order) if is_joint() else order
+        positions = self.dataset.add_partners(order.numpy())
+        yield from np.array_split(positions, self.n_batches)
 
 
 class BatchLoader(DataLoader[Any]):

@@ -24,9 +24,9 @@ class ClusteringNet(NeuralNet):
     """Train a network on views that are drawn from every batch.
 
     Everything else (epochs, history, callbacks, learning rate) is skorch's. `module`
-    has ``forward_views(*views)`` and ``no_weight_decay()``; `criterion` makes named,
-    weighted terms of the outputs that must agree; `pairs` has ``draw(batch)`` and
-    ``positives(*outputs)``; matrix products run in `autocast_dtype`, None for float32.
+    has ``forward_views(*views)``; `criterion` makes named, weighted terms of the
+    outputs that must agree; `pairs` has ``draw(batch)`` and ``positives(*outputs)``;
+    matrix products run in `autocast_dtype`, None for float32.
     """
 
     def __init__(
@@ -52,11 +52,13 @@ class ClusteringNet(NeuralNet):
         """Leave out frozen parameters, and spare some the weight decay.
 
         Biases, normalizations, class tokens and centers do not decay, as in DINO, MAE
-        and timm: there is no scale to keep in check. A criterion may name others.
+        and timm: there is no scale to keep in check. Parts of the network, and the
+        criterion, name theirs by ``no_weight_decay()``.
         """
         _, kwargs = super().get_params_for_optimizer(prefix, [])
-        spared = self.module_.no_weight_decay()
-        spared |= getattr(self.criterion_, "no_weight_decay", set)()
+        spared: set[str] = set()
+        for part in (*self.module_.modules(), self.criterion_):
+            spared |= getattr(part, "no_weight_decay", set)()
         groups: dict[bool, list[nn.Parameter]] = {True: [], False: []}
         for name, parameter in named_parameters:
             if parameter.requires_grad:
@@ -87,16 +89,18 @@ class ClusteringNet(NeuralNet):
         """Draw views, score them term by term, and add up the gradients."""
         if not self.module_.training:  # a callback may have embedded images meanwhile
             self.module_.train()
-        views = self.pairs.draw(to_device(batch, self.device))
-        arithmetic = autocast(torch.device(self.device), self.autocast_dtype)
-        with arithmetic, joint_batch_norm():
-            outputs = self.module_.forward_views(*views)
-        terms = self.criterion_(gather(self.pairs.positives(*outputs)))
+        terms = self.criterion_(self.infer(batch))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}
         self.scaler.scale(loss).backward()
-        average_gradients(parameter for _, parameter in self.get_all_learnable_params())
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
+
+    def infer(self, x: dict[str, Tensor], **fit_params: Any) -> list[tuple[Any, ...]]:
+        """Draw views of a batch, and return the outputs that must agree."""
+        views = self.pairs.draw(to_device(x, self.device))
+        with autocast(torch.device(self.device), self.autocast_dtype):
+            outputs = self.module_.forward_views(*views)
+        return self.pairs.positives(*outputs)
 
     def run_single_epoch(
         self,
@@ -145,3 +149,20 @@ class ClusteringNet(NeuralNet):
                     "look for constant or corrupt images."
                 )
         return terms
+
+
+class JointNet(ClusteringNet):
+    """Train on several processes, each on its share of every batch."""
+
+    def train_step_single(
+        self, batch: dict[str, Tensor], **fit_params: Any
+    ) -> dict[str, Any]:
+        """Average the gradients of all processes."""
+        step = super().train_step_single(batch, **fit_params)
+        average_gradients(parameter for _, parameter in self.get_all_learnable_params())
+        return step
+
+    def infer(self, x: dict[str, Tensor], **fit_params: Any) -> list[tuple[Any, ...]]:
+        """Return the outputs of all processes, so that losses see the whole batch."""
+        with joint_batch_norm():
+            return gather(super().infer(x, **fit_params))

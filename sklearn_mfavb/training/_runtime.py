@@ -45,13 +45,14 @@ class Runtime:
     batch_size: int
 
 
-def auto_batch_size(n_samples: int, n_clusters: int) -> int:
+def auto_batch_size(n_samples: int, n_clusters: int, n_pairs: int = 1) -> int:
     """Return an eighth of the images, at least 8 per cluster and at most 256.
 
-    Several processes share them, so that they train as one does.
+    Two pairs of views of an image are as many views as two images. Several processes
+    share a batch, so that they train as one does.
     """
     size = min(_LARGEST_BATCH, max(math.ceil(n_samples / 8), 8 * n_clusters))
-    return math.ceil(size / n_processes())
+    return math.ceil(size / (n_pairs * n_processes()))
 
 
 def auto_epochs(dataset: Any, runtime: Runtime, n_steps: int | None = None) -> int:

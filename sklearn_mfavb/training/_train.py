@@ -10,11 +10,11 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback, LRScheduler
 from torch import nn
 
-from sklearn_mfavb.distributed import agree, agree_on, draw_apart, rank
+from sklearn_mfavb.distributed import agree, agree_on, draw_apart, is_joint, rank
 from sklearn_mfavb.training._batches import balanced_batches, count_batches
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet
+from sklearn_mfavb.training._net import ClusteringNet, JointNet
 from sklearn_mfavb.training._runtime import Runtime
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
@@ -74,23 +74,21 @@ def train(
     resumed = None if checkpoint is None else checkpoint.stage
     history = [] if checkpoint is None else checkpoint.past_epochs()
     is_interrupted = False
-    if agree(len(dataset)) != len(dataset):
-        raise ValueError(
-            f"X has {len(dataset)} images, but another number in the first process: "
-            "all processes of a launched program must pass the same X to fit."
-        )
-    draw_apart(runtime.device)
+    joint = is_joint()
+    if joint:
+        _begin_jointly(dataset, runtime)
     for number, stage in enumerate(stages):
         if resumed is not None and number < resumed:
             continue
         if stage.prepare is not None and number != resumed:
             stage.prepare()
-        agree_on(network)
+        if joint:
+            agree_on(network)
         if is_interrupted:
             continue
         n_kept = 0 if checkpoint is None else checkpoint.begin_stage(number, history)
         keep = [] if checkpoint is None else [("checkpoint", checkpoint)]
-        shown = 0 if rank() else verbose
+        shown = 0 if joint and rank() else verbose
         net = _make_net(stage, network, dataset, training, runtime, keep, shown)
         # A checkpoint restores the history at the beginning: only the rest is run.
         net.fit(dataset, None, epochs=stage.max_epochs - n_kept)
@@ -102,6 +100,16 @@ def train(
     if checkpoint is not None:
         checkpoint.is_complete = not is_interrupted
     return history
+
+
+def _begin_jointly(dataset: Any, runtime: Runtime) -> None:
+    """See that all processes have the same images, and let each draw its own views."""
+    if agree(len(dataset)) != len(dataset):
+        raise ValueError(
+            f"X has {len(dataset)} images, but another number in the first process: "
+            "all processes of a launched program must pass the same X to fit."
+        )
+    draw_apart(runtime.device)
 
 
 def _make_net(
@@ -123,7 +131,8 @@ def _make_net(
     rate = LRScheduler(
         torch.optim.lr_scheduler.LambdaLR, lr_lambda=schedule, step_every="batch"
     )
-    return ClusteringNet(
+    make = JointNet if is_joint() else ClusteringNet
+    return make(
         network.train(),
         stage.objective,
         pairs=stage.pairs,

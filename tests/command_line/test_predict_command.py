@@ -1,9 +1,12 @@
 """New images by a saved model: labels, and a page."""
 
-import pytest
-from PIL import Image
+import os
+import shutil
 
-from sklearn_mfavb.datasets import make_shape_images
+import pytest
+
+from sklearn_mfavb.command_line import _predict
+from sklearn_mfavb.command_line._growing import GrowingTables
 
 
 @pytest.fixture
@@ -32,18 +35,107 @@ def test_predicting_gives_the_labels_of_the_fit(
     assert not (tmp_path / "report.html").exists()
 
 
-def test_few_images_have_no_agreement(given, tmp_path, run):
-    """Ten neighbors of a handful of images are most of them."""
-    assert "neighbor" not in run(["predict", *given, tmp_path / "few"]).out
-    folder = tmp_path / "more"
-    folder.mkdir()
-    images, _ = make_shape_images(50, n_clusters=3, image_size=8, random_state=0)
-    for number, image in enumerate(images):
-        Image.fromarray(image).save(folder / f"{number}.png")
+ALSO = "json,probabilities,embedding"
+
+
+@pytest.fixture
+def die_in_block(monkeypatch):
+    """Let the process die in a block, before or after progress is written."""
+    monkeypatch.setattr(_predict, "_IMAGES_OF_BLOCK", 7)
+
+    def set_death(block, *, is_kept):
+        keep, n_done = GrowingTables._keep_progress, min(25, 7 * block)
+
+        def die(tables):
+            if tables.n_done != n_done or is_kept:
+                keep(tables)
+            if tables.n_done == n_done:
+                monkeypatch.setattr(GrowingTables, "_keep_progress", keep)
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(GrowingTables, "_keep_progress", die)
+
+    return set_death
+
+
+@pytest.mark.parametrize(
+    ("block", "is_kept"), [(1, False), (2, True), (2, False), (4, True)], ids=str
+)
+def test_a_table_goes_on_where_it_was(
+    given, tmp_path, monkeypatch, run, die_in_block, block, is_kept
+):
+    """No image is labeled again; half a block on the disk is cut off.
+
+    The tables are those of a run that nothing disturbed.
+    """
+    out, whole = tmp_path / "out", tmp_path / "whole"
+    words = ["predict", *given, out, "--also", ALSO, "--sort", "copy"]
+    run(["predict", *given, whole, "--also", ALSO])
+    die_in_block(block, is_kept=is_kept)
+    told = run(words, code=130).err
+    assert "of 25 images are labeled. Continue with:" in told
+    assert "predict --resume" in told
+    assert "--resume to continue it" in run(words, code=2).err
+    labeled = []
+    add = GrowingTables.add
+
+    def count(tables, found, unreadable, paths, names):
+        labeled.extend(paths)
+        add(tables, found, unreadable, paths, names)
+
+    monkeypatch.setattr(GrowingTables, "add", count)
+    run([*words, "--resume"])
+    assert len(labeled) == 25 - min(25, 7 * (block - (not is_kept)))
+    names = {*os.listdir(whole)} - {"result.json"}
+    assert names > {"clusters.csv", "clusters.json", "embedding.npy"}
+    for name in names:
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+    assert not (out / "unfinished").exists()
+    assert len(list((out / "clusters").glob("*/*.png"))) == 24
+    assert "holds no table to --resume" in run([*words, "--resume"], code=2).err
+
+
+def test_a_table_of_other_settings_is_refused(
+    given, photos, tmp_path, run, die_in_block
+):
+    """The error says what differs, and --overwrite starts anew."""
+    out, folder = tmp_path / "out", tmp_path / "photos"
+    shutil.copytree(photos, folder)
     model, *_ = given
-    told = run(["predict", model, folder, "-o", tmp_path / "results"]).out
-    assert "; neighbor agreement" in told
-    assert "(0 = chance, 1 = perfect; by pixels)" in told
+    words = ["predict", model, folder, "-o", out]
+    die_in_block(1, is_kept=True)
+    run(words, code=130)
+    (out / "unfinished" / "mine.txt").write_text("mine", encoding="utf-8")
+    told = run([*words, "--resume", "--also", "json"], code=2).err
+    assert "--also was nothing, now json" in told
+    shutil.copy(folder / "03.png", folder / "more.png")
+    told = run([*words, "--resume"], code=2).err
+    assert "images was 25 with the fingerprint" in told
+    assert "now 26 with" in told
+    assert "exclude each other" in run([*words, "--resume", "--overwrite"], code=2).err
+    run([*words, "--overwrite"])
+    assert len((out / "clusters.csv").read_text("utf-8").splitlines()) == 27
+    assert os.listdir(out / "unfinished") == ["mine.txt"]
+
+
+def test_images_that_cannot_be_read_may_fill_blocks(
+    given, tmp_path, run, read_table, monkeypatch
+):
+    """They get empty rows; a folder of nothing else is an error, and leaves nothing."""
+    monkeypatch.setattr(_predict, "_IMAGES_OF_BLOCK", 2)
+    model, photos, *_ = given
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(b"")
+    words = ["predict", model, folder, "-o", tmp_path / "out"]
+    assert "None of the 4 images can be read" in run(words, code=2).err
+    assert not os.listdir(tmp_path / "out")
+    shutil.copy(photos / "03.png", folder / "4.png")
+    run(words)
+    rows = read_table(tmp_path / "out" / "clusters.csv")
+    assert [row["cluster"] == "" for row in rows] == [True] * 4 + [False]
+    assert len(read_table(tmp_path / "out" / "skipped.csv")) == 4
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from sklearn_mfavb.command_line._cluster import _advice
+from sklearn_mfavb.command_line._results import advice
 from sklearn_mfavb.estimators import BaseImageClusterer
 from sklearn_mfavb.objectives import SCANObjective
 from sklearn_mfavb.training import EpochProgress
@@ -166,9 +166,9 @@ def test_going_on_is_not_advised_where_it_would_fail_again(
 
 def test_going_on_is_possible_after_two_hyphens():
     """A folder whose name looks like an option is gone on with too."""
-    advice = _advice(["cluster", "--overwrite", "-k", "3", "--", "-my photos"])
+    told = advice(["cluster", "--overwrite", "-k", "3", "--", "-my photos"])
     expected = ["cluster", "--resume", "-k", "3", "--", "-my photos"]
-    assert last_command(advice) == expected
+    assert last_command(told) == expected
 
 
 def test_images_stay_until_training_is_complete(photos, words, out, tmp_path, run):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sklearn_mfavb.images import Reading, _pixels, _values, open_images
+from sklearn_mfavb.images import Reading, _format, _values, open_images
 
 LAST, FIRST = Reading(channel_axis=-1), Reading(channel_axis=1)
 DATA = Reading(pixel_range="data")
@@ -103,7 +103,7 @@ def test_new_images_keep_the_channel_axis():
         ([0, 1], "int64 values from 0 to 1.*uint8"),
     ],
 )
-def test_values_that_are_no_pixels(values, advice):
+def test_values_that_are_no_format(values, advice):
     """Values outside the convention are refused with type, range and remedy."""
     with pytest.raises(ValueError, match=advice):
         open_images(np.resize(np.array(values), (2, 4, 8)))
@@ -165,5 +165,5 @@ def test_scans_go_in_chunks(monkeypatch):
 
 def test_bytes_are_not_scanned(monkeypatch):
     """8-bit arrays are accepted by their type, without reading them."""
-    monkeypatch.setattr(_pixels, "_extremes", None)
+    monkeypatch.setattr(_format, "_extremes", None)
     assert len(open_images(pixels(2, 4, 8))) == 2
