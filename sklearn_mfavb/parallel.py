@@ -33,11 +33,14 @@ _LARGEST_PART = 1024  # images, or one batch
 def read_ahead(items: Iterable[Any]) -> Iterator[Any]:
     """Yield items in order, while a thread makes the next two.
 
-    The iterator is made here, so what it draws at random belongs in its beginning.
+    The first is made in the calling thread: what is random belongs there.
     """
     iterator, end = iter(items), object()
+    if (first := next(iterator, end)) is end:
+        return
     with ThreadPoolExecutor(1) as thread:
         ready = deque(thread.submit(next, iterator, end) for _ in range(_N_AHEAD))
+        yield first
         while (item := ready.popleft().result()) is not end:
             ready.append(thread.submit(next, iterator, end))
             yield item

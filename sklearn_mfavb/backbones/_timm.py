@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from sklearn_mfavb.backbones._base import Backbone
-from sklearn_mfavb.backbones._layers import channels_last_on_cpu
+from sklearn_mfavb.backbones._layers import with_channels_last
 from sklearn_mfavb.views import View
 
 # Longest side in pixels up to which a ResNet keeps the resolution in its stem.
@@ -111,7 +111,7 @@ class TimmBackbone(Backbone):
         from timm.models.resnet import ResNet
 
         is_resnet = isinstance(self.network, ResNet)
-        return channels_last_on_cpu(images) if is_resnet else images
+        return with_channels_last(images) if is_resnet else images
 
 
 def _build_network(

@@ -11,9 +11,9 @@ from sklearn_mfavb.backbones._base import Backbone
 from sklearn_mfavb.backbones._layers import (
     LayerNorm,
     cache_rows,
-    channels_last_on_cpu,
     make_layers,
     read_tokens,
+    with_channels_last,
 )
 from sklearn_mfavb.views import View
 
@@ -68,7 +68,7 @@ class ConvStem(nn.Module):
         -------
         torch.Tensor of shape (batch_size, n_tokens, embed_dim)
         """
-        maps = self.layers(channels_last_on_cpu(images))
+        maps = self.layers(with_channels_last(images))
         return maps.flatten(2).transpose(1, 2)
 
 

@@ -322,5 +322,6 @@ class CLIPFeatures(
             fingerprint = fingerprint_encoder(self.model, self.pretrained)
         # Whether "auto" takes bfloat16 depends on the device too.
         dtype = resolve_autocast(self.precision, resolve_device(self.device))
-        name = f"{fingerprint}-{self.precision}{'' if dtype is None else '-bfloat16'}"
+        kind = "" if dtype is None else f"-{str(dtype).removeprefix('torch.')}"
+        name = f"{fingerprint}-{self.precision}{kind}"
         return Path(self.cache_dir).expanduser() / name

@@ -6,8 +6,8 @@ Classify Images without Labels, 2020, arXiv:2005.12320.
 
 import math
 
+import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from sklearn_mfavb.losses._contrast import at_least_float32, floored_log
 
@@ -129,7 +129,11 @@ class SelfLabelLoss(nn.Module):
         """
         confidence, label = at_least_float32(weak).max(dim=1)
         kept = confidence > self.threshold
-        membership = functional.one_hot(label, weak.shape[1]).float() * kept[:, None]
+        # Not by one_hot, which reads the labels on some devices.
+        one_hot = torch.eye(weak.shape[1], dtype=torch.float32, device=label.device)[
+            label
+        ]
+        membership = one_hot * kept[:, None]
         size = membership.sum(dim=0)  # (n_clusters,)
         # Weights of 0 in place of a selection: nothing kept is not a special case, and
         # the device is not waited for.

@@ -130,11 +130,13 @@ def cluster_queue(
         Unit vectors.
     """
     chosen = agree(torch.randperm(len(queue)))[:n_centroids]
-    spare = queue[chosen.to(queue.device)]
+    spare = queue[chosen.to(queue.device, non_blocking=True)]
+    # Not by one_hot, which reads the labels on some devices.
+    one_hot = torch.eye(n_centroids, dtype=queue.dtype, device=queue.device)
     centroids = spare if centroids is None else centroids
     for _ in range(_ROUNDS):
         nearest = (queue @ centroids.T).argmax(dim=1)
-        members = functional.one_hot(nearest, n_centroids).to(queue.dtype)
+        members = one_hot[nearest]
         is_empty = members.sum(dim=0) == 0
         centroids = functional.normalize(members.T @ queue, dim=1)
         centroids = torch.where(is_empty[:, None], spare, centroids)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,12 +38,12 @@ class _BalancedBatches(Sampler[Positions]):
         return self.n_batches
 
     def __iter__(self) -> Iterator[Positions]:
-        # All that is random is drawn here, before any batch is read: threads and
-        # workers that read ahead draw nothing, so that a fit can be repeated.
+        # All that is random is drawn before the first batch: threads and workers that
+        # read ahead draw nothing, so that a fit can be repeated.
         order = torch.randperm(len(self.dataset))
         order = own_share(order) if is_joint() else order
         positions = self.dataset.add_partners(order.numpy())
-        return iter(np.array_split(positions, self.n_batches))
+        yield from np.array_split(positions, self.n_batches)
 
 
 class BatchLoader(DataLoader[Any]):
@@ -80,9 +80,9 @@ class BatchLoader(DataLoader[Any]):
         )
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        batches = super().__iter__()
+        batches, dataset = super().__iter__(), cast(Any, self.dataset)
         # Data sets of users may not stand threads.
-        reads_here = self.dataset.is_held or not self.dataset.is_constant
+        reads_here = dataset.is_held or not dataset.is_constant
         return batches if reads_here else read_ahead(batches)
 
 
@@ -94,13 +94,11 @@ def balanced_batches(
     Images that may change, which are read anew in every epoch, are read by as many
     processes as `joblib.parallel_config` says.
     """
-    n_jobs = 1 if dataset.is_constant else effective_n_jobs()
+    n_jobs = 1 if dataset.is_constant else effective_n_jobs(None)
+    # Workers live for one epoch: others would change what is drawn for the next.
+    n_workers = n_jobs if n_jobs > 1 else 0
     batches = _BalancedBatches(dataset, batch_size)
-    if n_jobs == 1:
-        return BatchLoader(dataset, batches, device)
-    return BatchLoader(
-        dataset, batches, device, num_workers=n_jobs, persistent_workers=True
-    )
+    return BatchLoader(dataset, batches, device, num_workers=n_workers)
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:

@@ -16,7 +16,7 @@ from sklearn_mfavb.distributed import agree, draw_apart, rank
 from sklearn_mfavb.files import replace_file
 from sklearn_mfavb.training._identity import describe_training
 
-FORMAT = "sklearn_mfavb checkpoint 3"
+FORMAT = "sklearn_mfavb checkpoint 4"
 # After an epoch the file is written if the last writing took less than this share of
 # the time since.
 _SHARE_OF_TIME = 0.05
@@ -163,6 +163,7 @@ def _parts(net: NeuralNet) -> dict[str, Any]:
         "network": net.module_,
         "objective": net.criterion_,
         "optimizer": net.optimizer_,
+        "scaler": net.scaler,
         "schedule": dict(net.callbacks_)["schedule"].lr_scheduler_,
     }
 

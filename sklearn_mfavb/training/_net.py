@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.dataset import get_len
+from skorch.utils import TeeGenerator
 from torch import Tensor, nn
 
 from sklearn_mfavb.distributed import average_gradients, gather, joint_batch_norm
@@ -40,6 +41,10 @@ class ClusteringNet(NeuralNet):
         super().__init__(module, criterion, **kwargs)
         self.pairs = pairs
         self.autocast_dtype = autocast_dtype
+        # Gradients of float16 would vanish; others are not scaled.
+        self.scaler = torch.amp.GradScaler(
+            torch.device(self.device).type, enabled=autocast_dtype == torch.float16
+        )
 
     def get_params_for_optimizer(
         self, prefix: str, named_parameters: Iterable[tuple[str, nn.Parameter]]
@@ -62,6 +67,22 @@ class ClusteringNet(NeuralNet):
         spared_group = {"params": groups[False], "weight_decay": 0.0}
         return ([{"params": groups[True]}, spared_group],), kwargs
 
+    def train_step(self, batch: dict[str, Tensor], **fit_params: Any) -> Any:
+        """Take a step as skorch does; one whose scaled gradients overflow is left out.
+
+        The scale is found on the device, so that nothing waits for it.
+        """
+        self.optimizer_.zero_grad()
+        step = self.train_step_single(batch, **fit_params)
+        self.scaler.unscale_(self.optimizer_)
+        parameters = TeeGenerator(self.get_all_learnable_params())
+        self.notify(
+            "on_grad_computed", named_parameters=parameters, batch=batch, training=True
+        )
+        self.scaler.step(self.optimizer_)
+        self.scaler.update()
+        return step
+
     def train_step_single(
         self, batch: dict[str, Tensor], **fit_params: Any
     ) -> dict[str, Any]:
@@ -71,7 +92,7 @@ class ClusteringNet(NeuralNet):
         terms = self.criterion_(self.infer(batch))
         loss = torch.stack(list(terms.values())).sum()
         detached = {name: term.detach() for name, term in terms.items()}
-        loss.backward()
+        self.scaler.scale(loss).backward()
         return {"loss": loss.detach(), "terms": detached, "y_pred": None}
 
     def infer(self, x: dict[str, Tensor], **fit_params: Any) -> list[tuple[Any, ...]]:

@@ -102,10 +102,16 @@ def resolve_autocast(
     """Return the type of the matrix products of a network; None means float32.
 
     ``"auto"`` takes bfloat16 on devices that multiply it natively, CUDA devices and
-    x86 CPUs alike, and float32 elsewhere.
+    x86 CPUs alike, float16 on older CUDA devices with tensor cores (V100, T4), and
+    float32 elsewhere.
     """
-    is_native = precision == "auto" and _multiplies_bfloat16(device)
-    return torch.bfloat16 if precision == "bfloat16" or is_native else None
+    if precision == "bfloat16" or (
+        precision == "auto" and _multiplies_bfloat16(device)
+    ):
+        return torch.bfloat16
+    is_older = precision == "auto" and device.type == "cuda"
+    has_cores = is_older and torch.cuda.get_device_capability(device) >= (7, 0)
+    return torch.float16 if has_cores else None
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> torch.autocast:

@@ -1,6 +1,7 @@
 """New images, one or many, in any order; the score; the smallest problems."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -96,3 +97,17 @@ def test_a_stream_passes_the_encoder(make, images, tiny):
     clusterer = make(VTCCClustering, encoder=tiny(device="cpu")).fit(images)
     labels = list(clusterer.predict(iter([images[:50], images[50:]])))
     assert_array_equal(np.concatenate(labels), clusterer.labels_)
+
+
+def test_labels_take_no_memory_for_probabilities(make, features):
+    """Labels of a block are kept, not the probabilities of all images."""
+    n_samples, n_clusters = 20_000, 60
+    clusterer = make(VTCCClustering, n_clusters, encoder="precomputed", max_epochs=1)
+    clusterer.fit(features)
+    many = np.tile(features.astype(np.float32), (n_samples // 90 + 1, 1))[:n_samples]
+    tracemalloc.start()
+    labels = clusterer.predict(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert_array_equal(labels, clusterer.predict_proba(many).argmax(axis=1))
+    assert peak < 4 * n_samples * n_clusters / 2

@@ -126,18 +126,18 @@ def test_only_an_interrupted_training_keeps_its_file(fit, open_at):
 
 
 def test_the_file_holds_tensors_and_plain_values(fit, open_at):
-    """Version 3 of the format: a dict that is read without running anything."""
+    """Version 4 of the format: a dict that is read without running anything."""
     checkpoint = open_at()
     fit(checkpoint)
     content = torch.load(checkpoint.path, weights_only=True)
-    assert content["format"] == FORMAT == "sklearn_mfavb checkpoint 3"
+    assert content["format"] == FORMAT == "sklearn_mfavb checkpoint 4"
     assert content["identity"] == IDENTITY
     assert (content["seed"], content["stage"]) == (3, 1)
     assert [row["epoch"] for row in content["past"]] == [1, 2]
     assert [row["epoch"] for row in content["rows"]] == [1, 2, 3]
     assert content.keys() - {"format", "identity", "seed", "stage", "past", "rows"} == {
-        *("network", "objective", "optimizer", "schedule", "neighbors", "random"),
-        "continues",
+        *("network", "objective", "optimizer", "scaler", "schedule"),
+        *("neighbors", "random", "continues"),
     }
 
 

@@ -158,3 +158,20 @@ def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
     np.testing.assert_allclose(embedding, dataset.features.numpy(), rtol=1e-2)
     numbers = apply_to_views(lambda view: view.features.argmax(1), dataset, runtime)
     assert numbers.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("capability", "expected"),
+    [((6, 1), None), ((7, 0), torch.float16), ((9, 0), torch.bfloat16)],
+)
+def test_half_precision_of_a_gpu_is_what_it_multiplies(
+    monkeypatch, capability, expected
+):
+    """Cards before Ampere have no bfloat16, and those before Volta no tensor cores."""
+
+    def is_bf16_supported(including_emulation=True):
+        return including_emulation or capability >= (8, 0)
+
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", is_bf16_supported)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda place: capability)
+    assert resolve_autocast("auto", torch.device("cuda")) is expected

@@ -223,7 +223,7 @@ def test_callbacks_come_as_in_skorch(run, make_stage):
             run(make_stage(), callbacks=[callback])
 
 
-@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16, torch.float16])
 def test_autocast_is_as_asked(run, make_network, make_stage, dtype):
     """The forward pass runs in the wanted type, the losses in float32."""
     network, seen, losses = make_network(), set(), set()
@@ -250,3 +250,36 @@ def test_the_copy_follows_after_every_training_step(run, make_network, make_stag
     follow = (("follow", FollowQuery(0.7)),)
     run(make_stage(2, callbacks=follow), network=network)
     assert momenta == [0.7] * 6
+
+
+def test_steps_whose_float16_gradients_overflow_are_left_out(
+    run, make_network, make_stage
+):
+    """The scale falls until they do not, and training goes on."""
+    network, moved = make_network(), []
+    first = network.instance_head.layers[0].weight
+    before = [first.detach().clone()]
+
+    class Moved(Callback):
+        def on_batch_end(self, net, **kwargs):
+            moved.append(not torch.equal(first, before[0]))
+            before[0] = first.detach().clone()
+
+    class Steep(nn.Module):
+        def forward(self, positives):
+            [(output, _)] = positives
+            return {
+                "loss": 1e3 * output.projection.square().sum(dim=1).sqrt().mean()
+                + 1e3 * output.projection[:, 0].mean()
+            }
+
+    run(
+        make_stage(8, objective=Steep()),
+        network=network,
+        dtype=torch.float16,
+        callbacks=[Moved()],
+        warmup_epochs=0,
+    )
+    assert not moved[0]
+    assert all(moved[-3:-1])
+    assert first.isfinite().all()
