@@ -1,6 +1,7 @@
 """Contrast of images and of clusters, agreement of positives, balance of clusters."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -53,10 +54,25 @@ def paired_rows(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
             f"{tuple(first.shape)} and {tuple(second.shape)}."
         )
     rows = at_least_float32(torch.cat([first, second], dim=-2))  # (..., 2 n_rows, dim)
-    with torch.autocast(device_type=rows.device.type, enabled=False):
-        similarity = rows @ rows.mT  # (..., 2 n_rows, 2 n_rows)
+    similarity = _InnerProducts.apply(rows)  # (..., 2 n_rows, 2 n_rows)
     order = torch.arange(rows.shape[-2], device=rows.device)
     return similarity, order.roll(first.shape[-2])
+
+
+class _InnerProducts(torch.autograd.Function):
+    """Inner products of all rows, whose gradient is one product: autograd makes two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        with torch.autocast(device_type=rows.device.type, enabled=False):
+            return rows @ rows.mT
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        with torch.autocast(device_type=rows.device.type, enabled=False):
+            return (gradients[0] + gradients[0].mT) @ rows
 
 
 class InstanceContrastiveLoss(nn.Module):
