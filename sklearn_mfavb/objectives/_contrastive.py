@@ -99,12 +99,9 @@ class ContrastiveObjective(nn.Module):
     def forward(self, positives: Positives) -> dict[str, Tensor]:
         """Score couples of outputs that must agree."""
         projections = [(a.projection, b.projection) for a, b in positives]
-        assignments = [
-            couple
+        assignments = [  # (n_cluster_heads, batch_size, n_clusters)
+            (a.assignment.transpose(0, 1), b.assignment.transpose(0, 1))
             for a, b in positives
-            for couple in zip(
-                a.assignment.unbind(dim=1), b.assignment.unbind(dim=1), strict=True
-            )
         ]
         terms = {
             "instance_loss": self.instance_weight
