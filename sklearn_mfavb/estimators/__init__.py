@@ -19,6 +19,7 @@ from sklearn_mfavb.estimators._inputs import (
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
 from sklearn_mfavb.estimators._model import Found
 from sklearn_mfavb.estimators._scan import SCANClustering
+from sklearn_mfavb.estimators._temi import TEMIClustering
 from sklearn_mfavb.estimators._views import (
     Augmentation,
     as_augmentation,
@@ -40,6 +41,7 @@ __all__ = [
     "IMCSwAVClustering",
     "MFAVBClustering",
     "SCANClustering",
+    "TEMIClustering",
     "VTCCClustering",
     "as_augmentation",
     "comparable_rows",

@@ -12,6 +12,7 @@ from sklearn_mfavb.objectives._cueco import CueCoObjective
 from sklearn_mfavb.objectives._graph import CrossInstanceObjective, GCCObjective
 from sklearn_mfavb.objectives._imcswav import IMCSwAVObjective
 from sklearn_mfavb.objectives._scan import SCANObjective, SelfLabelObjective
+from sklearn_mfavb.objectives._temi import TEMIObjective
 
 __all__ = [
     "AnchorObjective",
@@ -26,4 +27,5 @@ __all__ = [
     "InstanceObjective",
     "SCANObjective",
     "SelfLabelObjective",
+    "TEMIObjective",
 ]
