@@ -211,6 +211,27 @@ def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
     return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
 
 
+class SharpLinear(nn.Linear):
+    """Linear layer from rows, brought to unit length, to logits over a temperature.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As for `torch.nn.Linear`.
+    """
+
+    temperature = 0.1
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return logits: (batch_size, in_features) to (batch_size, out_features)."""
+        return super().forward(F.normalize(embedding, dim=1)) / self.temperature
+
+
+def sharp_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build a cluster head of TEMI (arXiv 2303.17896): one layer, on unit rows."""
+    return ClusterHead(embed_dim, n_clusters, SharpLinear(embed_dim, n_clusters))
+
+
 def linear_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
     """Build the projection of IMC-SwAV (arXiv 2103.07368): two layers, no ReLU."""
     layers = nn.Sequential(
@@ -236,13 +257,14 @@ def start_at_centers(head: ClusterHead, centers: Tensor, variance: float) -> Non
     Parameters
     ----------
     head : ClusterHead
-        Of one linear layer.
+        Of one linear layer, whose rows are those of the centers.
     centers : torch.Tensor of shape (n_clusters, embed_dim)
         Of k-means, for instance.
     variance : float
         How soft the assignments are.
     """
     layer = cast(nn.Linear, head.layers)
+    variance /= getattr(layer, "temperature", 1.0)
     # Weights matter up to a vector that all clusters share; this keeps them small.
     weight = (centers - centers.mean(dim=0)) / variance
     layer.weight.copy_(weight)

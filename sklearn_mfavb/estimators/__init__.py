@@ -23,6 +23,7 @@ from sklearn_mfavb.estimators._inputs import (
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
 from sklearn_mfavb.estimators._prediction import Prediction
 from sklearn_mfavb.estimators._scan import SCANClustering
+from sklearn_mfavb.estimators._temi import TEMIClustering
 from sklearn_mfavb.estimators._vtcc import VTCCClustering
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "MFAVBClustering",
     "Prediction",
     "SCANClustering",
+    "TEMIClustering",
     "VTCCClustering",
     "as_augmentation",
     "comparable_rows",

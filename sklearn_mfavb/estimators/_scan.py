@@ -2,12 +2,11 @@
 
 from functools import partial
 from numbers import Real
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.cluster import KMeans
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
@@ -16,8 +15,8 @@ from sklearn_mfavb.backbones import FeatureBackbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._constraints import COUNT, EPOCHS, TEMPERATURE, WEIGHT
 from sklearn_mfavb.estimators._resnet import residual_network
-from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.heads import ClusterHead, linear_cluster_head, start_at_centers
+from sklearn_mfavb.estimators._setup import FitSetup, start_at_kmeans
+from sklearn_mfavb.heads import linear_cluster_head
 from sklearn_mfavb.images import Reading
 from sklearn_mfavb.losses import SCANLoss
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -35,10 +34,6 @@ _N_NEIGHBORS = 20
 # Of the authors. At 1e-3 confidence overwrites what the clustering has learned: 1,000
 # digits (resnet10t, 20 epochs) fell from 0.918 ACC to 0.741, and to 0.911 at this rate.
 _SELF_LABEL_RATE = 1e-4
-# Heads start at k-means, as softly as this part of the squared distances to its centers
-# makes them. From random weights SCAN's loss ends higher: on 1,000 USPS images -2.08 in
-# place of -2.10, and 0.76 ACC in place of 0.80; on features 60 steps were too few.
-_START_VARIANCE = 0.3
 
 
 class SCANClustering(BaseImageClusterer):
@@ -355,14 +350,7 @@ class SCANClustering(BaseImageClusterer):
         heads.choose(-1)
         if setup.continues:
             return
-        embedding = setup.embed()
-        for head in heads:
-            seed = int(torch.randint(2**31 - 1, ()))  # torch's generator is seeded here
-            kmeans = KMeans(self.n_clusters_, n_init=1, random_state=seed)
-            kmeans.fit(embedding)
-            centers = torch.from_numpy(kmeans.cluster_centers_)
-            spread = max(kmeans.inertia_ / len(embedding), 1e-6)
-            start_at_centers(cast(ClusterHead, head), centers, _START_VARIANCE * spread)
+        start_at_kmeans(heads, setup.embed(), self.n_clusters_)
 
     def _choose_head(self, setup: FitSetup) -> None:
         """Keep the head of lowest loss, and let images be their own positives."""

@@ -16,6 +16,7 @@ from sklearn_mfavb.objectives._cueco import CueCoObjective
 from sklearn_mfavb.objectives._graph import CrossInstanceObjective, GCCObjective
 from sklearn_mfavb.objectives._imcswav import IMCSwAVObjective
 from sklearn_mfavb.objectives._scan import SCANObjective, SelfLabelObjective
+from sklearn_mfavb.objectives._temi import TEMIObjective
 
 __all__ = [
     "AnchorObjective",
@@ -30,4 +31,5 @@ __all__ = [
     "InstanceObjective",
     "SCANObjective",
     "SelfLabelObjective",
+    "TEMIObjective",
 ]
