@@ -44,7 +44,7 @@ def list_cases(plan: Plan) -> dict[str, Callable[[], Record]]:
                 device.measure_loader, plan, kind, side, batch_size
             )
             for kind in ("array", "folder")
-            for side, batch_size in ((64, 256), (224, 64))
+            for side, batch_size in ((64, 128), (224, 64))
         },
         "photos": partial(device.measure_photos, plan),
         "busy_vtcc": partial(device.measure_busy, plan, plan.vtcc),
