@@ -54,35 +54,51 @@ class StepClock(Callback):
     backward pass, optimizer, callbacks, and what comes between two epochs.
     """
 
-    def __init__(self, n_steps: int) -> None:
+    def __init__(self, n_steps: int, n_timed: int | None = None) -> None:
         self.n_steps = n_steps
+        # Waiting for a GPU after every step would keep it from going on meanwhile.
+        self.waits = (
+            range(n_steps + 1) if n_timed is None else (n_steps - n_timed, n_steps)
+        )
         self.ends: list[float] = []
 
     def on_batch_end(self, net: Any, **kwargs: Any) -> None:
         """Read the clock."""
-        self.ends.append(read_clock(net.device))
+        waits = len(self.ends) in self.waits
+        self.ends.append(read_clock(net.device if waits else "cpu"))
         if len(self.ends) > self.n_steps:
             self.n_parameters = sum(p.numel() for p in net.module_.parameters())
             raise EnoughSteps
 
 
-def fit_steps(estimator: Any, images: Any, n_steps: int, n_warm_up: int) -> StepClock:
+def fit_steps(
+    estimator: Any,
+    images: Any,
+    n_steps: int,
+    n_warm_up: int,
+    n_timed: int | None = None,
+) -> StepClock:
     """Fit for some steps; the estimator stays unfitted."""
-    clock = StepClock(n_warm_up + n_steps - 1)
+    clock = StepClock(n_warm_up + n_steps - 1, n_timed)
+    fit_with(estimator, images, clock)
+    return clock
+
+
+def fit_with(estimator: Any, images: Any, callback: Callback) -> None:
+    """Fit until a callback has seen enough."""
     is_nested = "training" in estimator.get_params(deep=False)
     name = "training__callbacks" if is_nested else "callbacks"
-    estimator.set_params(**{name: [clock]})
+    estimator.set_params(**{name: [callback]})
     with suppress(EnoughSteps):
         estimator.fit(images)
     estimator.set_params(**{name: None})
-    return clock
 
 
 def time_steps(
     estimator: Any, images: Any, n_steps: int, n_warm_up: int = N_WARM_UP
 ) -> float:
     """Time steps of a fit, in seconds, after some that warm up."""
-    clock = fit_steps(estimator, images, n_steps + 1, n_warm_up)
+    clock = fit_steps(estimator, images, n_steps + 1, n_warm_up, n_steps)
     return round(clock.ends[-1] - clock.ends[-1 - n_steps], N_DIGITS)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-__all__ = ["FULL", "N_CLUSTERS", "QUICK", "Curve", "Plan", "Workload"]
+__all__ = ["FULL", "GPU", "N_CLUSTERS", "QUICK", "Curve", "Plan", "Workload"]
 
 N_CLUSTERS = 10
 
@@ -62,9 +62,15 @@ class Plan:
     copied_bytes: int
     n_rows: int  # among which neighbors are sought
     n_embedded: int  # images, by CLIP
+    n_photos: int  # JPEG files, by a tiny network
+    workers: tuple[int, ...]  # that decode them
+    n_loaded: int  # batches, without a network
+    n_shapes: int  # images drawn for a fit, where there is no folder of data
+    fit_seconds: float
     is_quick: bool
     device: str = "cpu"
-    weights: Path | None = None  # of CLIP ViT-B/16
+    weights: Path | None = None  # of CLIP ViT-B/16; None: random ones
+    data_dir: Path | None = None  # of image sets
     against: Path | None = None  # another checkout
 
 
@@ -91,7 +97,27 @@ FULL = Plan(
     copied_bytes=2**30,
     n_rows=100_000,
     n_embedded=64,
+    n_photos=192,
+    workers=(1, 2),
+    n_loaded=8,
+    n_shapes=2000,
+    fit_seconds=60.0,
     is_quick=False,
+)
+
+# A step takes milliseconds there. What takes turns does so twice, in a few minutes.
+GPU = replace(
+    FULL,
+    vtcc=replace(FULL.vtcc, batch_size=128, n_predicted=2048),
+    mfavb=replace(FULL.mfavb, n_predicted=16_384),
+    n_rounds=2,
+    n_steps=10,
+    products=((8192, 8192, 8192), (25_216, 384, 1536)),
+    matrix_flop=2e13,
+    n_embedded=512,
+    n_photos=1024,
+    workers=(1, 4),
+    fit_seconds=60.0,
 )
 
 TINY = replace(FULL.mfavb, image_size=8, batch_size=16, n_predicted=32)
@@ -108,5 +134,10 @@ QUICK = replace(
     copied_bytes=2**20,
     n_rows=500,
     n_embedded=2,
+    n_photos=4,
+    workers=(1,),
+    n_loaded=3,
+    n_shapes=32,
+    fit_seconds=5.0,
     is_quick=True,
 )

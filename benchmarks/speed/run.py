@@ -1,14 +1,15 @@
 """How fast training and prediction are, against a plain script and another checkout.
 
     python -m benchmarks.speed.run [--only CASE ...] [--quick] [--device DEVICE]
-        [--weights FILE] [--against CHECKOUT] [--results FILE]
+        [--weights FILE] [--data-dir DIR] [--against CHECKOUT] [--results FILE]
 
 Each case is one line in ``results/speed.jsonl``, written as soon as it is measured,
 with every repetition. What is compared takes turns. Ours is what users run, `fit` and
 `predict`; the plain script is ``reference.py``. FILE of `--weights` holds the image
-tower of OpenAI's CLIP ViT-B/16. CHECKOUT is the root of another version of this
-repository. `--quick` measures at sizes that mean nothing, to see that all runs: give it
-a file of its own. ``report.py`` makes tables and a plot.
+tower of OpenAI's CLIP ViT-B/16; without it weights are random. DIR has
+``cifar10_5k.npz``; without it shapes are drawn. CHECKOUT is the root of another version
+of this repository. `--quick` measures at sizes that mean nothing, to see that all runs:
+give it a file of its own. ``report.py`` makes tables and a plot.
 """
 
 import argparse
@@ -23,8 +24,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.records import RESULTS, Record, append_record
-from benchmarks.speed import cases
-from benchmarks.speed.plan import FULL, QUICK, Plan
+from benchmarks.speed import cases, device
+from benchmarks.speed.plan import FULL, GPU, QUICK, Plan
 
 
 def list_cases(plan: Plan) -> dict[str, Callable[[], Record]]:
@@ -38,6 +39,18 @@ def list_cases(plan: Plan) -> dict[str, Callable[[], Record]]:
         "predict_mfavb": partial(cases.measure_prediction, plan, plan.mfavb),
         "against_train": partial(cases.measure_against, plan, plan.mfavb, "train"),
         "against_predict": partial(cases.measure_against, plan, plan.mfavb, "predict"),
+        **{
+            f"loader_{kind}_{side}": partial(
+                device.measure_loader, plan, kind, side, batch_size
+            )
+            for kind in ("array", "folder")
+            for side, batch_size in ((64, 128), (224, 64))
+        },
+        "photos": partial(device.measure_photos, plan),
+        "busy_vtcc": partial(device.measure_busy, plan, plan.vtcc),
+        "busy_mfavb": partial(device.measure_busy, plan, plan.mfavb),
+        "fit_defaults": partial(device.measure_fit, plan, None),
+        "fit_paper": partial(device.measure_fit, plan, "paper"),
         "clip": partial(cases.measure_features, plan),
         "neighbors": partial(cases.measure_neighbors, plan),
         **{
@@ -78,13 +91,16 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--weights", type=Path)
+    parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS / "speed.jsonl")
     options = parser.parse_args()
+    on_gpu = torch.device(options.device).type == "cuda"
     plan = replace(
-        QUICK if options.quick else FULL,
+        QUICK if options.quick else GPU if on_gpu else FULL,
         device=options.device,
         weights=options.weights,
+        data_dir=options.data_dir,
         against=options.against,
     )
     available = list_cases(plan)

@@ -115,25 +115,37 @@ def test_what_waits_is_found():
 
 
 @pytest.mark.gpu
-def test_same_seed_same_labels_on_a_gpu(estimator_class, make, images):
-    """The order of sums in cuDNN and in atomic additions changes no label here."""
-    fits = [make(estimator_class, device="cuda").fit(images) for _ in range(2)]
-    assert_array_equal(fits[0].labels_, fits[1].labels_)
-    assert fits[0].history_[-1]["loss"] == pytest.approx(fits[1].history_[-1]["loss"])
+def test_same_seed_same_labels_on_a_gpu(estimator_class, make, images, monkeypatch):
+    """Sums are added in one order if torch is asked for it; else nearly all is same."""
+    clusterers = [make(estimator_class, device="cuda") for _ in range(4)]
+    first, second = (each.fit(images) for each in clusterers[:2])
+    assert np.mean(first.labels_ == second.labels_) > 0.9
+    assert first.history_[-1]["loss"] == pytest.approx(
+        second.history_[-1]["loss"], rel=1e-2
+    )
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        third, fourth = (each.fit(images) for each in clusterers[2:])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert_array_equal(third.labels_, fourth.labels_)
+    assert_array_equal(third.embedding_, fourth.embedding_)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_every_estimator_goes_to_a_gpu_and_back(
-    estimator_class, make, images, tmp_path, precision
+    estimator_class, make, images, tiny_backbone, tmp_path, precision
 ):
     """It trains, predicts and saves there, and labels nearly the same on the CPU."""
     training = Training(precision=precision)
     clusterer = make(estimator_class, device="cuda", training=training).fit(images)
     assert clusterer.model_.device.type == "cuda"
     assert_array_equal(clusterer.predict(images), clusterer.labels_)
-    clusterer.save(tmp_path / "model")
-    here = sklearn_mfavb.load(tmp_path / "model", device="cpu")
+    path = tmp_path / "model"
+    clusterer.save(path)
+    here = sklearn_mfavb.load(path, device="cpu", backbone=tiny_backbone)
     assert np.mean(here.predict(images) == clusterer.labels_) > 0.9
 
 
