@@ -143,10 +143,9 @@ def label_points(coordinates: NDArray, labels: NDArray) -> list[int]:
     """Choose one of the `coordinates` for the name of each cluster among `labels`.
 
     It is the one nearest to the median: between two islands there may be nothing.
-    Outliers have no name, as they are anywhere.
     """
     chosen = []
-    for cluster in np.unique(labels[labels >= 0]):
+    for cluster in np.unique(labels):
         members = np.flatnonzero(labels == cluster)
         from_middle = coordinates[members] - np.median(coordinates[members], axis=0)
         chosen.append(int(members[np.linalg.norm(from_middle, axis=1).argmin()]))
