@@ -41,9 +41,7 @@ def paired_contrast(first: Tensor, second: Tensor, temperature: float) -> Tensor
     similarity, partner = paired_rows(first, second)
     own = torch.eye(len(partner), dtype=torch.bool, device=partner.device)
     logits = (similarity / temperature).masked_fill_(own, -torch.inf).flatten(0, -2)
-    return functional.cross_entropy(
-        logits, partner.repeat(len(logits) // len(partner))
-    )
+    return functional.cross_entropy(logits, partner.repeat(len(logits) // len(partner)))
 
 
 def paired_rows(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
