@@ -98,7 +98,7 @@ def test_channels_last_are_the_same_images(n_channels, is_contiguous):
     images.requires_grad_()
     convolution = torch.nn.Conv2d(n_channels, 4, 3, dtype=torch.float64)
     weights = torch.randn_like(convolution(images))
-    arranged = _layers.channels_last_on_cpu(images)
+    arranged = _layers.with_channels_last(images)
     assert arranged.is_contiguous(memory_format=torch.channels_last)
     torch.testing.assert_close(arranged, images, rtol=0, atol=0, check_stride=False)
 
