@@ -101,22 +101,26 @@ def load_arrays(
     )
 
 
-def load_stl10(root: Path, download: bool) -> LabeledImages:
-    """Merge the labeled splits of STL-10, with the channels last."""
+def load_stl10(
+    root: Path, download: bool, splits: Sequence[str] = ("train", "test")
+) -> LabeledImages:
+    """Merge labeled splits of STL-10, with the channels last."""
     loaded = load_arrays(
         "STL10",
         root,
         download,
         split_name="split",
-        splits=("train", "test"),
+        splits=splits,
         labels="labels",
     )
     return loaded._replace(images=np.moveaxis(np.asarray(loaded.images), 1, -1))
 
 
-def load_cifar100_superclasses(root: Path, download: bool) -> LabeledImages:
-    """Merge the splits of CIFAR-100, labeled by its 20 superclasses."""
-    loaded = load_arrays("CIFAR100", root, download)
+def load_cifar100_superclasses(
+    root: Path, download: bool, splits: Sequence[bool] = (True, False)
+) -> LabeledImages:
+    """Merge splits of CIFAR-100, labeled by its 20 superclasses."""
+    loaded = load_arrays("CIFAR100", root, download, splits=splits)
     superclass = {
         fine: index
         for index, members in enumerate(CIFAR_100_SUPERCLASSES.values())
@@ -142,6 +146,9 @@ LOADERS: dict[str, Callable[[Path, bool], LabeledImages]] = {
     "cifar10": partial(load_arrays, "CIFAR10"),
     "cifar100_20": load_cifar100_superclasses,
     "stl10": load_stl10,
+    "cifar10_train": partial(load_arrays, "CIFAR10", splits=(True,)),
+    "cifar100_20_train": partial(load_cifar100_superclasses, splits=(True,)),
+    "stl10_train": partial(load_stl10, splits=("train",)),
     "dtd": partial(load_folder, "DTD", FOLDERS["dtd"]),
     "eurosat": partial(load_folder, "EuroSAT", FOLDERS["eurosat"]),
     "fashion_mnist": partial(load_arrays, "FashionMNIST"),

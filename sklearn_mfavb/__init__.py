@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         IMCSwAVClustering,
         MFAVBClustering,
         SCANClustering,
+        TEMIClustering,
         VTCCClustering,
     )
     from sklearn_mfavb.features import CLIPFeatures
@@ -46,6 +47,7 @@ __all__ = [
     "Neighbors",
     "Reading",
     "SCANClustering",
+    "TEMIClustering",
     "Training",
     "VTCCClustering",
     "ViT",

@@ -17,16 +17,7 @@ def make_mlp(widths: list[int], *, batch_norm: bool = True) -> nn.Sequential:
     Batch normalization is not an ornament: with layer normalization in its place the
     digits reached 0.64 ACC instead of 0.93 after 20 epochs (mean of five seeds).
 
-    Parameters
-    ----------
-    widths : list of int
-        Widths from input to output.
-    batch_norm : bool, default=True
-        Whether there is batch normalization.
-
-    Returns
-    -------
-    torch.nn.Sequential
+    `widths` go from input to output.
     """
     layers: list[nn.Module] = []
     for n_in, n_out in pairwise(widths[:-1]):
@@ -192,37 +183,13 @@ class ClusterHeads(nn.ModuleList):
 
 
 def two_layer_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
-    """Build the instance head of CC (arXiv 2009.09687): two layers, as they are.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Width of the embedding, and of the hidden layer.
-    projection_dim : int, default=128
-        Width of the projection.
-
-    Returns
-    -------
-    InstanceHead
-    """
+    """Build the instance head of CC (arXiv 2009.09687): two layers, as they are."""
     layers = make_mlp([embed_dim, embed_dim, projection_dim], batch_norm=False)
     return InstanceHead(embed_dim, projection_dim, layers)
 
 
 def two_layer_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
-    """Build a cluster head of CC (arXiv 2009.09687): two layers, as they are.
-
-    Parameters
-    ----------
-    embed_dim : int
-        Width of the embedding, and of the hidden layer.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    ClusterHead
-    """
+    """Build a cluster head of CC (arXiv 2009.09687): two layers, as they are."""
     layers = make_mlp([embed_dim, embed_dim, n_clusters], batch_norm=False)
     return ClusterHead(embed_dim, n_clusters, layers)
 
@@ -240,20 +207,29 @@ def small_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
 
 
 def linear_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
-    """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer.
+    """Build a cluster head of SCAN (arXiv 2005.12320): one linear layer."""
+    return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
+
+
+class SharpLinear(nn.Linear):
+    """Linear layer from rows, brought to unit length, to logits over a temperature.
 
     Parameters
     ----------
-    embed_dim : int
-        Width of the embedding.
-    n_clusters : int
-        Number of clusters.
-
-    Returns
-    -------
-    ClusterHead
+    *args, **kwargs
+        As for `torch.nn.Linear`.
     """
-    return ClusterHead(embed_dim, n_clusters, nn.Linear(embed_dim, n_clusters))
+
+    temperature = 0.1
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """Return logits: (batch_size, in_features) to (batch_size, out_features)."""
+        return super().forward(F.normalize(embedding, dim=1)) / self.temperature
+
+
+def sharp_cluster_head(embed_dim: int, n_clusters: int) -> ClusterHead:
+    """Build a cluster head of TEMI (arXiv 2303.17896): one layer, on unit rows."""
+    return ClusterHead(embed_dim, n_clusters, SharpLinear(embed_dim, n_clusters))
 
 
 def linear_instance_head(embed_dim: int, projection_dim: int = 128) -> InstanceHead:
@@ -281,13 +257,14 @@ def start_at_centers(head: ClusterHead, centers: Tensor, variance: float) -> Non
     Parameters
     ----------
     head : ClusterHead
-        Of one linear layer.
+        Of one linear layer, whose rows are those of the centers.
     centers : torch.Tensor of shape (n_clusters, embed_dim)
         Of k-means, for instance.
     variance : float
         How soft the assignments are.
     """
     layer = cast(nn.Linear, head.layers)
+    variance /= getattr(layer, "temperature", 1.0)
     # Weights matter up to a vector that all clusters share; this keeps them small.
     weight = (centers - centers.mean(dim=0)) / variance
     layer.weight.copy_(weight)

@@ -37,6 +37,8 @@ class ViewOutput(NamedTuple):
 class ClusteringNetwork(nn.Module):
     """Backbone, instance head and cluster heads.
 
+    Views that pass it have images in [0, 1], or bytes.
+
     Parameters
     ----------
     backbone : Backbone
@@ -70,10 +72,7 @@ class ClusteringNetwork(nn.Module):
     def standardize_by(self, pixels: Tensor) -> None:
         """Take mean and standard deviation of every channel from a sample of images.
 
-        Parameters
-        ----------
-        pixels : torch.Tensor of shape (n_samples, n_channels, height, width)
-            In [0, 1].
+        They have shape (n_samples, n_channels, height, width) and are in [0, 1].
         """
         std, mean = torch.std_mean(pixels, dim=(0, 2, 3), keepdim=True, correction=0)
         self.pixel_mean.copy_(mean[0])
@@ -89,48 +88,18 @@ class ClusteringNetwork(nn.Module):
         return self
 
     def normalize(self, view: View) -> View:
-        """Standardize the images of a view by the statistics of the training images.
-
-        Parameters
-        ----------
-        view : View
-            Its images are uint8, or floats in [0, 1].
-
-        Returns
-        -------
-        View
-        """
+        """Standardize the images of a view by the statistics of the training images."""
         if view.images is None:
             return view
         images = (unit_pixels(view.images) - self.pixel_mean) / self.pixel_std
         return view._replace(images=images)
 
     def embed(self, view: View) -> Tensor:
-        """Embed clean images by the single-view path.
-
-        Parameters
-        ----------
-        view : View
-            Its images are uint8, or floats in [0, 1].
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, embed_dim)
-        """
+        """Embed views that are no pairs, (batch_size, embed_dim)."""
         return self.backbone(self.normalize(view))
 
     def forward(self, view: View) -> Tensor:
-        """Assign clean images to clusters by the single-view path, with every head.
-
-        Parameters
-        ----------
-        view : View
-            Its images are uint8, or floats in [0, 1].
-
-        Returns
-        -------
-        torch.Tensor of shape (batch_size, n_cluster_heads, n_clusters)
-        """
+        """Assign views with every head, (batch_size, n_cluster_heads, n_clusters)."""
         return self.cluster_heads(self.embed(view))
 
     def forward_views(
@@ -138,28 +107,17 @@ class ClusteringNetwork(nn.Module):
     ) -> tuple[ViewOutput, ...]:
         """Embed views in training, project and assign each.
 
-        Two views are a pair, which a fusing backbone lets see each other; one view
-        passes alone. Both pass the heads in one batch, so that batch normalization sees
-        twice the images and a batch of one image still has two rows.
-
-        Parameters
-        ----------
-        first : View
-            Its images are in [0, 1].
-        second : View, default=None
-            Row i belongs to row i of the first.
-
-        Returns
-        -------
-        tuple of ViewOutput
-            One for each view.
+        Two views are a pair, row i of one with row i of the other, which a fusing
+        backbone lets see each other; one view passes alone. Both pass the heads in one
+        batch, so that batch normalization sees twice the images and a batch of one
+        image still has two rows.
         """
         if second is None:
-            return (self.read(self.backbone(self.normalize(first))),)
+            return (self.apply_heads(self.backbone(self.normalize(first))),)
         pair = self.normalize(first), self.normalize(second)
-        return self.read(torch.cat(self.backbone.forward_pair(*pair))).split()
+        return self.apply_heads(torch.cat(self.backbone.forward_pair(*pair))).split()
 
-    def read(self, embedding: Tensor) -> ViewOutput:
+    def apply_heads(self, embedding: Tensor) -> ViewOutput:
         """Pass embeddings, of shape (batch_size, embed_dim), through all heads."""
         return ViewOutput(
             embedding, self.instance_head(embedding), self.cluster_heads(embedding)
@@ -188,18 +146,7 @@ class MomentumNetwork(ClusteringNetwork):
     def forward_views(
         self, first: View, second: View | None = None
     ) -> tuple[ViewOutput, ...]:
-        """Pass the first view as query and the second as key.
-
-        Parameters
-        ----------
-        first, second : View
-            Images are in [0, 1].
-
-        Returns
-        -------
-        tuple of ViewOutput
-            One for each view.
-        """
+        """Pass the first view as query and the second as key."""
         if second is None:
             return super().forward_views(first)
         # Batch normalization needs two rows, even if they are the same.
@@ -222,10 +169,7 @@ class MomentumNetwork(ClusteringNetwork):
     def follow(self, momentum: float) -> None:
         """Move the copy towards the network: key = m key + (1 - m) query.
 
-        Parameters
-        ----------
-        momentum : float
-            Part m of the key that stays; statistics of normalizations are its own.
+        m is the momentum; statistics of normalizations are the copy's own.
         """
         for query, key in (
             (self.backbone, self.key_backbone),

@@ -31,7 +31,7 @@ def test_table_and_classes_are_consistent(image_sets):
     """Every loader and list of classes has a row, and numbers agree."""
     table = image_sets.read_table()
     assert {*image_sets.LOADERS, *image_sets.CATEGORIES, "digits"} <= table.keys()
-    assert len({row["title"] for row in table.values()}) == len(table) == 18
+    assert len({row["title"] for row in table.values()}) == len(table) == 21
     for name, row in table.items():
         n_images, n_classes = (
             int(row[k].split()[0]) for k in ("n_images", "n_classes")
@@ -157,6 +157,8 @@ def test_cifar_100_has_twenty_superclasses_of_five(image_sets, tmp_path, monkeyp
     assert names == ["trees", "aquatic_mammals", "vehicles_2"]
     assert labeled.target_names == sorted(image_sets.CIFAR_100_SUPERCLASSES)
     assert len(FineClasses.classes) == 100
+    train = image_sets.load_image_set("cifar100_20_train", tmp_path)
+    assert train.target.tolist() == labeled.target[:2].tolist()
 
 
 def test_stl_10_has_channels_last_and_download_is_passed_on(
@@ -183,6 +185,7 @@ def test_stl_10_has_channels_last_and_download_is_passed_on(
     assert labeled.images[0, 0, 0].tolist() == [0, 0, 9]
     assert labeled.target.tolist() == [1, 1]
     assert labeled.target.dtype == np.int64
+    assert len(image_sets.load_image_set("stl10_train", tmp_path).images) == 1
 
 
 def test_failed_downloads_are_not_hidden(image_sets, tmp_path, monkeypatch):

@@ -124,6 +124,13 @@ def test_import_loads_nothing_slow():
     assert not LAZY & loaded_by("from sklearn_mfavb import *")
 
 
+def test_training_does_not_import_the_compiler_of_torch():
+    """It takes a second, and torch's own optimizers import it."""
+    fit = "import numpy as np; from sklearn_mfavb import MFAVBClustering as M; "
+    fit += "M(2, encoder='precomputed', max_epochs=1).fit(np.random.rand(40, 4))"
+    assert "torch._dynamo" not in loaded_by(fit)
+
+
 def test_names_are_imported_when_they_are_used():
     """`import sklearn_mfavb` alone is quick: the command line begins with it."""
     assert "torch" not in loaded_by("import sklearn_mfavb; dir(sklearn_mfavb)")

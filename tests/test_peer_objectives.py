@@ -10,6 +10,7 @@ from sklearn_mfavb.losses import (
     CrossInstanceLoss,
     InstanceContrastiveLoss,
     NeighborContrastiveLoss,
+    PointwiseInformationLoss,
     ProbabilityContrastiveLoss,
     PrototypeInformationLoss,
     sinkhorn,
@@ -21,6 +22,7 @@ from sklearn_mfavb.objectives import (
     CrossInstanceObjective,
     GCCObjective,
     IMCSwAVObjective,
+    TEMIObjective,
 )
 
 
@@ -164,3 +166,35 @@ def test_c3_is_its_loss_of_projections():
     assert_terms(terms, {"cross_instance_loss": loss})
     terms["cross_instance_loss"].backward()
     assert first.assignment.grad is None
+
+
+class Softmax(nn.ModuleList):
+    """Heads that read an embedding of as many columns as there are clusters."""
+
+    def forward(self, embedding):
+        return torch.stack([head(embedding).softmax(dim=1) for head in self], dim=1)
+
+
+def test_temi_weighs_pairs_by_what_all_teachers_see():
+    """Either image of a pair learns from the teacher of the other."""
+    first, second = draw_output(3), draw_output(3)
+    students = Softmax(nn.Linear(8, 4) for _ in range(3))
+    objective = TEMIObjective(students, 4, 0.7)
+    terms = objective([(first, second)])
+    of_first, of_second = first.assignment.detach(), second.assignment.detach()
+    seen = torch.cat([of_first, of_second]).mean(dim=0)
+    sizes = 0.9 / 4 + 0.1 * seen
+    expected, loss = 0.0, PointwiseInformationLoss(0.7)
+    weights = (of_first * of_second).sum(dim=2).mean(dim=1)
+    for embedding, teacher in (
+        (first.embedding, of_second),
+        (second.embedding, of_first),
+    ):
+        for head in range(3):
+            learned = students[head](embedding).softmax(dim=1)
+            expected += loss(learned, teacher[:, head], sizes[head], weights) / 6
+    assert_terms(terms, {"pointwise_loss": expected})
+    torch.testing.assert_close(objective.sizes, sizes)
+    terms["pointwise_loss"].backward()
+    assert first.assignment.grad is None
+    assert all(head.weight.grad.abs().max() > 0 for head in students)

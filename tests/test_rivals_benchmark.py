@@ -1,12 +1,16 @@
 """The rivals of the benchmark: their equations, their sets, and what is scored."""
 
 import importlib
+import itertools
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+
+from sklearn_mfavb import MFAVBClustering
+from sklearn_mfavb.datasets import make_shape_images
 
 ROOT = Path(__file__).parents[1]
 # Packages that rivals need beside those of the tests, by the start of their names.
@@ -87,14 +91,6 @@ def test_turtle_searches_in_one_space_or_two(room):
         turtle(rows, 3, seed=0, widths=(9,))
 
 
-def test_temi_separates_what_are_no_neighbors(room):
-    """Neighbors share their cluster, and all clusters are used."""
-    groups = np.repeat(np.arange(3), 60)
-    rows = np.eye(3, dtype=np.float32)[groups] - 1 / 3
-    labels = room("temi").temi(rows, 3, seed=0, max_epochs=600)
-    assert room("scoring").balanced_accuracy(groups, labels) == 1.0
-
-
 def test_turtle_compares_sizes_with_a_power_law(room):
     """The penalty is the Kullback-Leibler divergence, whatever clusters are named."""
     imbalance = room("turtle")._imbalance
@@ -109,31 +105,23 @@ def test_turtle_compares_sizes_with_a_power_law(room):
         assert found.item() == pytest.approx(divergence.item(), abs=1e-6)
 
 
-def test_temi_loss_is_that_of_the_paper(room):
-    """Each direction and head by itself, as the equation has it."""
-    beta = room("temi").BETA
-    draw = torch.Generator().manual_seed(0)
-    student, teacher = (torch.rand(2, 5, 3, 4, generator=draw) for _ in range(2))
-    student, teacher = student.softmax(-1), teacher.softmax(-1)
-    sizes = teacher.mean(dim=(0, 1))
-    expected = torch.zeros(3)
-    for image in range(5):
-        both = (teacher[0, image] * teacher[1, image]).sum(-1).mean()
-        for head in range(3):
-            for a, b in ((0, 1), (1, 0)):
-                joint = (student[a, image, head] * teacher[b, image, head]) ** beta
-                expected[head] -= both * (joint / sizes[head]).sum().log() / 10
-    found = room("temi")._loss(student.log(), teacher.log(), sizes)
-    torch.testing.assert_close(found, expected)
-
-
 def test_duplicates_and_few_rows_are_labeled(room):
-    """TURTLE and TEMI need no more than two rows, and give equal rows equal labels."""
+    """TURTLE needs no more than a row, and gives equal rows equal labels."""
     rows = np.ones((5, 3), dtype=np.float32)
     assert len({*room("turtle").turtle(rows, 2, seed=0, n_steps=5)}) == 1
-    assert len({*room("temi").temi(rows, 2, seed=0, max_epochs=2)}) == 1
-    assert len(room("temi").temi(rows[:2], 2, seed=0, max_epochs=2)) == 2
     assert len(room("turtle").turtle(rows[:1], 2, seed=0, n_steps=5)) == 1
+
+
+def test_passes_fill_a_budget_of_cpu_time(room, monkeypatch):
+    """Epochs count, by the clock of the process, and nothing before or after them."""
+    images, _ = make_shape_images(20, n_clusters=2, image_size=8, random_state=0)
+    readings = itertools.count()
+    monkeypatch.setattr("time.process_time", lambda: next(readings))
+    clusterer = MFAVBClustering(2, random_state=0)
+    # From the beginning of an epoch to its end the clock moves on by one.
+    assert room("budget").count_passes(clusterer, 7, images) == 7
+    assert room("budget").count_passes(clusterer, 0.1, images) == 1
+    assert clusterer.max_epochs == "auto"
 
 
 @pytest.mark.parametrize("ratio", [10, 50])

@@ -22,6 +22,7 @@ from sklearn_mfavb import estimators as family
 __all__ = [
     "CLIP_MODEL",
     "FAMILY",
+    "FROM_PIXELS",
     "METHODS",
     "PROFILE_SETTINGS",
     "is_ours",
@@ -36,6 +37,7 @@ FAMILY = tuple(
         key=lambda name: name != "MFAVBClustering",  # ours comes first
     )
 )
+FROM_PIXELS = tuple(name for name in FAMILY if name != "TEMIClustering")
 CLIP_MODEL = "ViT-B-16-quickgelu"
 
 
@@ -149,7 +151,7 @@ PROFILE_SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
             "max_epochs": 1000,
             **getattr(getattr(family, name), "REFERENCE", {}),
         }
-        for name in FAMILY
+        for name in FROM_PIXELS
     },
 }
 

@@ -2,7 +2,7 @@
 
 `RIVALS` maps a name to a function of the number of clusters, the seed, and the widths
 of the feature spaces that lie side by side in a row. The settings were fixed before the
-first run; they are here, and those of UMAP, Leiden, TURTLE and TEMI beside their code.
+first run; they are here, and those of UMAP, Leiden and TURTLE beside their code.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
 
 from benchmarks.accuracy.optional import embed_by_umap, leiden
-from benchmarks.accuracy.temi import temi
 from benchmarks.accuracy.turtle import turtle
 
 __all__ = ["RIVALS", "Rival"]
@@ -161,5 +160,4 @@ RIVALS: dict[str, Rival] = {
     ),
     "TURTLE": search,
     "TURTLE, power law": partial(search, prior_exponent=1.0),
-    "TEMI": rival(partial(labels_by, temi), centered),
 }

@@ -77,6 +77,8 @@ def score_table(records: list[Record]) -> list[str]:
         "balance": column("balance", "{:.2f}", np.mean),
         "found": column("n_found", "{:.1f}", np.mean),
         "seeds": {name: str(len(runs)) for name, runs in runs_of.items()},
+        "passes": column("n_epochs", "{:.0f}", np.median),
+        "CPU seconds": column("cpu_seconds", "{:.0f}", np.median),
         "seconds": column("seconds", "{:.1f}", np.median),
         "MiB": column("peak_mib", "{:.0f}", np.median),
     }

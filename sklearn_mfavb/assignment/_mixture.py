@@ -10,7 +10,6 @@ from scipy.special import softmax
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.preprocessing import normalize
-from sklearn.utils import gen_batches
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -144,8 +143,9 @@ class MixtureAssigner(nn.Module):
         n_clusters = len(self.bias)
         if labels is None:
             labels = kmeans_labels(rows, n_clusters, random_state)
+        moments = _second_moments(rows)
         for _ in range(_MOST_ROUNDS):
-            weight, bias = self._maximize(rows, labels)
+            weight, bias = self._maximize(rows, labels, moments)
             before, labels = labels, _likeliest(rows, weight, bias)
             if (labels != before).mean() <= _SETTLED:
                 break
@@ -155,16 +155,17 @@ class MixtureAssigner(nn.Module):
         return self
 
     def _maximize(
-        self, rows: NDArray[np.float32], labels: NDArray[np.int64]
+        self,
+        rows: NDArray[np.float32],
+        labels: NDArray[np.int64],
+        moments: NDArray[np.float64],
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Estimate the mixture from labels, as weight and bias of a layer."""
         n_samples, embed_dim = rows.shape
         n_clusters = len(self.bias)
-        sums, moments = np.zeros((n_clusters, embed_dim)), np.zeros((embed_dim,) * 2)
+        sums = np.zeros((n_clusters, embed_dim))
         for block in _blocks(n_samples):
-            part = rows[block].astype(np.float64)
-            sums += np.eye(n_clusters)[labels[block]].T @ part
-            moments += part.T @ part
+            sums += np.eye(n_clusters)[labels[block]].T @ rows[block]
         # A cluster may have lost its last member.
         mass = np.bincount(labels, minlength=n_clusters) + 1e-9
         means = sums / mass[:, None]
@@ -193,7 +194,14 @@ def check_finite(embedding: NDArray[np.float32]) -> None:
 
 def _blocks(n_samples: int) -> Iterator[slice]:
     """Split rows into blocks, so that memory does not grow with rows times clusters."""
-    return gen_batches(n_samples, _BLOCK_ROWS)
+    starts = range(0, n_samples, _BLOCK_ROWS)
+    return (slice(start, start + _BLOCK_ROWS) for start in starts)
+
+
+def _second_moments(rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Add up the outer products of all rows with themselves."""
+    parts = (rows[block].astype(np.float64) for block in _blocks(len(rows)))
+    return sum((part.T @ part for part in parts), np.zeros((rows.shape[1],) * 2))
 
 
 def _likeliest(

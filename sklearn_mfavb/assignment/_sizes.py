@@ -2,12 +2,17 @@
 
 import warnings
 from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import coo_array, csr_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import squareform
 from scipy.stats import entropy
-from sklearn.cluster import AgglomerativeClustering, SpectralClustering
+from sklearn.cluster import SpectralClustering
 from sklearn.preprocessing import normalize
 
 from sklearn_mfavb.assignment._mixture import (
@@ -84,14 +89,14 @@ def fit_sizes(
     n_drawn = max(_MOST_ROWS, _LEAST_ROWS_PER_CLUSTER * n_clusters)
     drawn = np.sort(rng.permutation(len(embedding))[:n_drawn])
     sample = embedding[drawn]
-    of_embedding = of_features = _directions(sample)
+    of_embedding = of_features = _Space(_directions(sample))
     spaces = [of_embedding]
     if features is not None:
         unit = normalize(np.asarray(features[drawn]))
-        of_features = _directions(unit)
-        spaces += [of_features, unit]
+        of_features = _Space(_directions(unit))
+        spaces += [of_features, _Space(unit)]
     found = _fit_free(sample, _starts(spaces, n_clusters, seed), n_clusters, seed)
-    likelihood = _Likelihood(of_embedding, n_clusters)
+    likelihood = _Likelihood(of_embedding.rows, n_clusters)
     best, labels = max(found, key=lambda each: likelihood(each[1]))
     if entropy(np.bincount(labels), base=max(2, n_clusters)) >= _EQUAL:
         even = MixtureAssigner(embedding.shape[1], n_clusters, balance=1.0)
@@ -99,9 +104,9 @@ def fit_sizes(
         cost = likelihood(labels) - likelihood(even.label(sample))
         best = even if cost <= _COST else best
     else:
-        likelihood = _Likelihood(of_features, n_clusters)
+        likelihood = _Likelihood(of_features.rows, n_clusters)
         n_neighbors = max(1, min(_JUDGING_NEIGHBORS, len(sample) // 8))
-        neighbors = nearest_neighbors(of_features, n_neighbors, metric="cosine")
+        neighbors = of_features.neighbors[:, :n_neighbors]
 
         def score(labels: Labels) -> float:
             together = _assortativity(labels, neighbors)
@@ -127,20 +132,39 @@ def _fit_free(
     return [each for each, n in zip(found, n_used, strict=True) if n == most]
 
 
-def _starts(spaces: list[Rows], n_clusters: int, seed: int) -> Iterator[Labels]:
-    """Yield labels to start from, found in unit rows of the same images.
+class _Space:
+    """Unit rows of images, and what several starts need to know of them."""
+
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    @cached_property
+    def neighbors(self) -> NDArray[np.int64]:
+        """The rows at the smallest angles to each row, (n_samples, 40) or fewer."""
+        return nearest_neighbors(self.rows, _JUDGING_NEIGHBORS, metric="cosine")
+
+    @cached_property
+    def distances(self) -> Rows:
+        """Cosine distances of all pairs of rows, in the order of scipy."""
+        distances = (1 - self.rows @ self.rows.T).clip(min=0)
+        return squareform(distances, checks=False)
+
+
+def _starts(spaces: list[_Space], n_clusters: int, seed: int) -> Iterator[Labels]:
+    """Yield labels to start from.
 
     The first `spaces` are those of the embedding and of the features around their mean.
     """
-    yield kmeans_labels(spaces[0], n_clusters, seed)
-    n_samples = len(spaces[0])
+    yield kmeans_labels(spaces[0].rows, n_clusters, seed)
+    n_samples = len(spaces[0].rows)
     is_few = n_samples < _LEAST_ROWS_PER_CLUSTER * n_clusters
     if n_clusters == 1 or is_few or n_samples > _MOST_ROWS:
         return
-    yield _ward(spaces[:2][-1], n_clusters)
-    for rows in spaces:
-        yield _average_linkage(rows, n_clusters)
-        yield _spectral(rows, n_clusters, seed)
+    # Of unit vectors these are the Euclidean distances.
+    yield _merge(np.sqrt(2 * spaces[:2][-1].distances), n_clusters, "ward")
+    for space in spaces:
+        yield _merge(space.distances, n_clusters, "average")
+        yield _spectral(space.neighbors, n_clusters, seed)
 
 
 class _Likelihood:
@@ -185,28 +209,30 @@ def _directions(rows: Rows) -> Rows:
     return normalize(rows - rows.mean(axis=0), copy=False)
 
 
-def _ward(rows: Rows, n_clusters: int) -> Labels:
-    """Merge the clusters whose merging adds least variance."""
-    return AgglomerativeClustering(n_clusters).fit_predict(rows).astype(np.int64)
+def _merge(
+    distances: Rows, n_clusters: int, method: Literal["average", "ward"]
+) -> Labels:
+    """Merge rows to clusters, and those that are nearest to one another, in turn.
+
+    scikit-learn's linkages are slower: they compute the distances, for Ward's one by
+    one.
+    """
+    merges = linkage(distances, method)[:, :2].astype(np.int64)
+    n_samples = len(merges) + 1
+    merges = merges[: n_samples - n_clusters]
+    merged = n_samples + np.repeat(np.arange(len(merges)), 2)
+    shape = (2 * n_samples, 2 * n_samples)
+    tree = coo_array((np.ones(len(merged)), (merged, merges.ravel())), shape=shape)
+    return connected_components(tree, directed=False)[1][:n_samples].astype(np.int64)
 
 
-def _average_linkage(rows: Rows, n_clusters: int) -> Labels:
-    """Merge the clusters of smallest mean cosine distance."""
-    distances = (1 - rows @ rows.T).clip(min=0)
-    np.fill_diagonal(distances, 0)
-    linkage = AgglomerativeClustering(
-        n_clusters, metric="precomputed", linkage="average"
-    )
-    return linkage.fit_predict(distances).astype(np.int64)
-
-
-def _spectral(rows: Rows, n_clusters: int, seed: int) -> Labels:
+def _spectral(neighbors: NDArray[np.int64], n_clusters: int, seed: int) -> Labels:
     """Cut the graph of the nearest neighbors of each row."""
-    n_neighbors = min(_GRAPH_NEIGHBORS, len(rows) - 1)
-    neighbors = nearest_neighbors(rows, n_neighbors, metric="cosine")
-    ends = np.arange(len(rows) + 1, dtype=np.int32) * np.int32(n_neighbors)
+    neighbors = neighbors[:, :_GRAPH_NEIGHBORS]
+    n_samples, n_neighbors = neighbors.shape
+    ends = np.arange(n_samples + 1, dtype=np.int32) * np.int32(n_neighbors)
     columns = neighbors.ravel().astype(np.int32)  # scikit-learn takes no 64-bit indices
-    shape = (len(rows), len(rows))  # the last rows may be nobody's neighbors
+    shape = (n_samples, n_samples)  # the last rows may be nobody's neighbors
     edges = csr_array((np.ones(len(columns)), columns, ends), shape=shape)
     spectral = SpectralClustering(n_clusters, affinity="precomputed", random_state=seed)
     with warnings.catch_warnings():

@@ -2,15 +2,15 @@
 
 from sklearn_mfavb.backbones._base import Backbone, FeatureBackbone
 from sklearn_mfavb.backbones._build import (
-    ViT,
-    ViTSize,
     build_backbone,
-    resolve_vit_size,
+    build_fusing_vit,
+    build_plain_vit,
     sizes_of,
 )
 from sklearn_mfavb.backbones._fusing import FusingAugmentingBlock, FusingAugmentingViT
 from sklearn_mfavb.backbones._layers import choose_attention
 from sklearn_mfavb.backbones._mlp import FeatureMLP
+from sklearn_mfavb.backbones._sizes import ViT, ViTSize, resolve_vit_size
 from sklearn_mfavb.backbones._timm import TimmBackbone
 from sklearn_mfavb.backbones._vit import ConvStem, ConvStemViT, initialize_like_vtcc
 
@@ -26,6 +26,8 @@ __all__ = [
     "ViT",
     "ViTSize",
     "build_backbone",
+    "build_fusing_vit",
+    "build_plain_vit",
     "choose_attention",
     "initialize_like_vtcc",
     "resolve_vit_size",

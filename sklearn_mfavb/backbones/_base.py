@@ -3,9 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from sklearn_mfavb.views import View
+
+_MOST_PIXELS = 16
 
 
 class Backbone(nn.Module, ABC):
@@ -52,12 +56,17 @@ class Backbone(nn.Module, ABC):
 
 
 class FeatureBackbone(Backbone):
-    """Return the features of a view, for heads on frozen encoders.
+    """Return the features of a view, and its pixels, for heads on what is given.
 
     Parameters
     ----------
     feature_dims : tuple of int
         Number of features of each encoder.
+    image_size : tuple of int, default=None
+        Height and width of images, which are averaged down to 16 pixels a side. None
+        leaves pixels out.
+    n_channels : int, default=0
+        Channels of the images.
 
     Examples
     --------
@@ -68,10 +77,21 @@ class FeatureBackbone(Backbone):
     torch.Size([3, 5])
     """
 
-    def __init__(self, feature_dims: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        feature_dims: tuple[int, ...],
+        image_size: tuple[int, int] | None = None,
+        n_channels: int = 0,
+    ) -> None:
         super().__init__()
-        self.embed_dim = sum(feature_dims)
+        height, width = (min(side, _MOST_PIXELS) for side in image_size or (0, 0))
+        self.grid = height, width
+        self.embed_dim = sum(feature_dims) + n_channels * height * width
 
     def forward(self, view: View) -> Tensor:
         """Embed single views; see `Backbone.forward`."""
-        return cast(Tensor, view.features)
+        if not all(self.grid):
+            return cast(Tensor, view.features)
+        pixels = functional.adaptive_avg_pool2d(cast(Tensor, view.images), self.grid)
+        rows = pixels.flatten(1)
+        return rows if view.features is None else torch.cat([view.features, rows], 1)

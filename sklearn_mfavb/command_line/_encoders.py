@@ -46,6 +46,8 @@ def check_encoders(options: SimpleNamespace) -> None:
             raise FileNotFoundError(f"There is no file of weights {file!r}.")
     for name in names:
         _check_name(name)
+    for tag in (word for word in weights if not os.path.isfile(word)):
+        _check_tag(tag)
 
 
 def make_encoders(options: SimpleNamespace, cache: Path | None) -> Any:
@@ -71,19 +73,38 @@ def _check_name(name: str) -> None:
     Importing them takes seconds. open_clip has a file for each model, and timm a
     function; a name that is nowhere in their text is none of theirs.
     """
-    if "open_clip" in sys.modules:  # models may have been added to it
-        return
     known = {path.stem for path in _folder("open_clip").glob("model_configs/*.json")}
-    files = sorted(_folder("timm").glob("models/*.py"))
-    text = "\n".join(path.read_text("utf-8") for path in files)
+    text = _read("timm", "models/*.py")
     base = name.partition(".")[0]  # what follows is a tag
     is_timm = re.fullmatch(r"\w+", base) and re.search(rf"\b{base}\b", text)
-    if name in known or is_timm or not (known and files):
-        return
-    known.update(re.findall(r"^def (\w+)\(pretrained", text, re.M))
+    if name not in known and not is_timm and known and text:
+        known.update(re.findall(r"^def (\w+)\(pretrained", text, re.M))
+        _refuse(f"model called {name!r}", name, known)
+
+
+def _check_tag(tag: str) -> None:
+    """Raise if the tag of weights is nowhere in the text of either library."""
+    text = _read("open_clip", "pretrained.py") + _read("timm", "models/*.py")
+    wanted = tag.lower().replace("-", "_")  # as open_clip reads it
+    if text and not re.search(rf"\b({re.escape(wanted)}|{re.escape(tag)})\b", text):
+        known = re.findall(r"\b(\w+)=_\w*pcfg\(|\w\.(\w+)['\"]: ", text)
+        what = f"weights called {tag!r}, and there is no file of this name"
+        _refuse(what, tag, {first or second for first, second in known})
+
+
+def _refuse(what: str, name: str, known: set[str]) -> None:
+    """Raise an error with similar names."""
     similar = difflib.get_close_matches(name, sorted(known), n=5, cutoff=0.5)
     advice = f" Similar names: {', '.join(similar)}." if similar else ""
-    raise ValueError(f"open_clip and timm have no model called {name!r}.{advice}")
+    raise ValueError(f"open_clip and timm have no {what}.{advice}")
+
+
+def _read(package: str, files: str) -> str:
+    """Return the text of a package's files, without importing it."""
+    if package in sys.modules:  # more may have been added to it
+        return ""
+    paths = sorted(_folder(package).glob(files))
+    return "\n".join(path.read_text("utf-8") for path in paths)
 
 
 def _folder(package: str) -> Path:

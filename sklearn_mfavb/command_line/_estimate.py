@@ -1,6 +1,7 @@
 """How long a run may take, from trials on some of the images."""
 
 import math
+import os
 import time
 import warnings
 from collections.abc import Sequence
@@ -56,7 +57,9 @@ def _try(
     if hasattr(trial, "max_epochs"):
         trial.set_params(max_epochs=max_epochs)
     for encoder in trial.encoder or []:
-        encoder.set_params(cache_dir=None, verbose=0)
+        # Features that are there count; there are none to be kept for others.
+        cache = encoder.cache_dir if os.path.isdir(encoder.cache_dir or "") else None
+        encoder.set_params(cache_dir=cache, verbose=0)
     began_at = time.monotonic()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of so few images

@@ -98,7 +98,7 @@ def _label(
     settings = {
         "model": f"{model_fingerprint(estimator)} with the clusters {', '.join(names)}",
         "images": f"{n_images:,} with the fingerprint {digest[:16]}",
-        "--also": ",".join(sorted(options.also)) or "nothing",
+        "also": ",".join(sorted(options.also)) or "nothing",
     }
     if options.resume and tables.is_begun:
         tables.resume(settings)

@@ -1,6 +1,11 @@
 """scikit-learn estimators: images or features in, labels out."""
 
 from sklearn_mfavb.estimators._anchor import AnchorClustering
+from sklearn_mfavb.estimators._augmentations import (
+    Augmentation,
+    as_augmentation,
+    draw_image_views,
+)
 from sklearn_mfavb.estimators._base import BaseImageClusterer
 from sklearn_mfavb.estimators._c3 import C3Clustering
 from sklearn_mfavb.estimators._cc import ContrastiveClustering
@@ -18,11 +23,7 @@ from sklearn_mfavb.estimators._inputs import (
 from sklearn_mfavb.estimators._mfavb import MFAVBClustering
 from sklearn_mfavb.estimators._prediction import Prediction
 from sklearn_mfavb.estimators._scan import SCANClustering
-from sklearn_mfavb.estimators._views import (
-    Augmentation,
-    as_augmentation,
-    draw_image_views,
-)
+from sklearn_mfavb.estimators._temi import TEMIClustering
 from sklearn_mfavb.estimators._vtcc import VTCCClustering
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "MFAVBClustering",
     "Prediction",
     "SCANClustering",
+    "TEMIClustering",
     "VTCCClustering",
     "as_augmentation",
     "comparable_rows",

@@ -1,14 +1,13 @@
 """AnchorClustering: instance contrast, learnable centers and an anchor."""
 
 from functools import partial
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from sklearn.cluster import KMeans
-from sklearn.utils._param_validation import Interval, StrOptions
 
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import EPOCHS, TEMPERATURE, WEIGHT
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import CenterHead
@@ -18,8 +17,6 @@ from sklearn_mfavb.objectives import AnchorObjective, InstanceObjective
 from sklearn_mfavb.pairs import CleanAndAugmented, SeparateViews
 from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
-
-_WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
 class AnchorClustering(BaseImageClusterer):
@@ -186,14 +183,11 @@ class AnchorClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "pretrain_epochs": [
-            StrOptions({"auto"}),
-            Interval(Integral, 0, None, closed="left"),
-        ],
-        "instance_temperature": [Interval(Real, 0, None, closed="neither")],
-        "instance_weight": _WEIGHT,
-        "dec_weight": _WEIGHT,
-        "anchor_weight": _WEIGHT,
+        "pretrain_epochs": EPOCHS,
+        "instance_temperature": TEMPERATURE,
+        "instance_weight": WEIGHT,
+        "dec_weight": WEIGHT,
+        "anchor_weight": WEIGHT,
     }
 
     def __init__(

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from sklearn_mfavb.assignment import balanced_contrast, check_assignment
 from sklearn_mfavb.distributed import joint_fit, rank
+from sklearn_mfavb.estimators._augmentations import as_augmentation
 from sklearn_mfavb.estimators._constraints import COMMON_CONSTRAINTS
 from sklearn_mfavb.estimators._fit import (
     FitResult,
@@ -35,7 +36,6 @@ from sklearn_mfavb.estimators._inputs import (
 from sklearn_mfavb.estimators._model import ClusteringModel, Rows
 from sklearn_mfavb.estimators._prediction import Prediction, predict_batches
 from sklearn_mfavb.estimators._setup import FitSetup
-from sklearn_mfavb.estimators._views import as_augmentation
 from sklearn_mfavb.features import as_transformer
 from sklearn_mfavb.images import ImageDataset, Reading
 from sklearn_mfavb.naming import numbered_names
@@ -64,8 +64,8 @@ class BaseImageClusterer(
 ):
     """Base of the estimators.
 
-    A subclass has a constructor with the parameters below and its own, and writes
-    `_make_network` and `_plan`. See any of the estimators for the parameters.
+    A subclass has a constructor with the parameters that all of them share and its own,
+    and writes `_make_network` and `_plan`.
     """
 
     _groups: ClassVar[dict[str, Any]] = {"reading": Reading, "training": Training}
@@ -174,7 +174,7 @@ class BaseImageClusterer(
         return self
 
     def fit_transform(self, X: Any, y: Any = None, *, features: Any = None) -> Rows:
-        """Train the network on images, label them, and return their embeddings.
+        """Train the network on images, and return their embeddings, ``embedding_``.
 
         Parameters
         ----------

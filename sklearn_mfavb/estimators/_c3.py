@@ -1,14 +1,14 @@
 """C3Clustering: contrastive clustering, refined among images that are alike."""
 
 from dataclasses import replace
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
-from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import ASSIGNMENT_OR_AUTO, EPOCHS
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
@@ -199,14 +199,8 @@ class C3Clustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "assignment": [
-            StrOptions({"auto", *ASSIGNMENTS}),
-            HasMethods(["fit", "predict"]),
-        ],
-        "pretrain_epochs": [
-            StrOptions({"auto"}),
-            Interval(Integral, 0, None, closed="left"),
-        ],
+        "assignment": ASSIGNMENT_OR_AUTO,
+        "pretrain_epochs": EPOCHS,
         "similarity_threshold": [Interval(Real, -1, 1, closed="both")],
         "objective": [ContrastiveTerms, None],
     }

@@ -3,10 +3,9 @@
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, StrOptions
 
-from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import ASSIGNMENT_OR_AUTO
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import (
     FitSetup,
@@ -198,10 +197,7 @@ class ContrastiveClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "assignment": [
-            StrOptions({"auto", *ASSIGNMENTS}),
-            HasMethods(["fit", "predict"]),
-        ],
+        "assignment": ASSIGNMENT_OR_AUTO,
         "objective": [ContrastiveTerms, None],
     }
 

@@ -1,12 +1,16 @@
 """ConCURLClustering: a consensus of random projections on the code of an image."""
 
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import (
+    ASSIGNMENT_WITHOUT_HEAD,
+    COUNT,
+    TEMPERATURE,
+    WEIGHT,
+)
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import CenterHead, make_mlp
@@ -19,8 +23,6 @@ from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
 
 _HIDDEN_DIM, _PROJECTOR_DIM = 2048, 256
-_COUNT = [Interval(Integral, 1, None, closed="left")]
-_WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
 class ConCURLClustering(BaseImageClusterer):
@@ -181,15 +183,12 @@ class ConCURLClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "assignment": [
-            StrOptions({"mixture", "kmeans"}),
-            HasMethods(["fit", "predict"]),
-        ],
-        "n_projections": _COUNT,
-        "projection_dim": _COUNT,
-        "instance_temperature": [Interval(Real, 0, None, closed="neither")],
-        "instance_weight": _WEIGHT,
-        "consensus_weight": _WEIGHT,
+        "assignment": ASSIGNMENT_WITHOUT_HEAD,
+        "n_projections": COUNT,
+        "projection_dim": COUNT,
+        "instance_temperature": TEMPERATURE,
+        "instance_weight": WEIGHT,
+        "consensus_weight": WEIGHT,
     }
 
     def __init__(

@@ -1,13 +1,12 @@
 """CRLCClustering: images are told apart by projections and by assignments."""
 
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import COUNT, TEMPERATURE, WEIGHT
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import two_layer_cluster_head
@@ -19,8 +18,6 @@ from sklearn_mfavb.pairs import WithinPair
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
-
-_WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
 class CRLCClustering(BaseImageClusterer):
@@ -176,10 +173,10 @@ class CRLCClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "instance_temperature": [Interval(Real, 0, None, closed="neither")],
-        "instance_weight": _WEIGHT,
-        "entropy_weight": _WEIGHT,
-        "n_cluster_heads": [Interval(Integral, 1, None, closed="left")],
+        "instance_temperature": TEMPERATURE,
+        "instance_weight": WEIGHT,
+        "entropy_weight": WEIGHT,
+        "n_cluster_heads": COUNT,
     }
 
     def __init__(

@@ -2,14 +2,21 @@
 
 from dataclasses import asdict
 from functools import partial
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
 from sklearn_mfavb.backbones import TimmBackbone, build_backbone
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import (
+    ASSIGNMENT_WITHOUT_HEAD,
+    COUNT,
+    COUNT_OR_AUTO,
+    TEMPERATURE,
+    WEIGHT,
+)
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import CenterHead, ClusterHeads, two_layer_instance_head
 from sklearn_mfavb.images import Reading
@@ -20,7 +27,6 @@ from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import FollowQuery, Stage, Training, count_batches
 from sklearn_mfavb.views import ViewShape
 
-_COUNT = Interval(Integral, 1, None, closed="left")
 _PROJECTION_DIM = 128
 _PASSES_KEPT = 4  # the queue holds at most a quarter of the images
 _WARMUP_SHARE = 0.1  # of all steps, before centroids attract
@@ -188,16 +194,13 @@ class CueCoClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "queue_size": [_COUNT],
+        "queue_size": COUNT,
         "momentum": [Interval(Real, 0, 1, closed="both")],
-        "temperature": [Interval(Real, 0, None, closed="neither")],
-        "compactness_weight": [Interval(Real, 0, None, closed="left")],
-        "n_centroids": [StrOptions({"auto"}), _COUNT],
-        "centroid_refresh": [_COUNT],
-        "assignment": [
-            StrOptions({"mixture", "kmeans"}),
-            HasMethods(["fit", "predict"]),
-        ],
+        "temperature": TEMPERATURE,
+        "compactness_weight": WEIGHT,
+        "n_centroids": COUNT_OR_AUTO,
+        "centroid_refresh": COUNT,
+        "assignment": ASSIGNMENT_WITHOUT_HEAD,
     }
 
     def __init__(

@@ -21,7 +21,7 @@ from sklearn_mfavb.estimators._model import (
     rows_to_score,
     view_shape,
 )
-from sklearn_mfavb.estimators._setup import FitSetup, head_or_mixture
+from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.features import FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -76,6 +76,8 @@ def fit_model(
     `encoders` computed the features of the data set.
     """
     training, verbose = estimator._group("training"), estimator.verbose
+    is_name = isinstance(estimator.assignment, str)
+    assignment = clone(estimator.assignment, safe=not is_name)
     before = _earlier_fit(estimator) if training.warm_start else None
     inference = resolve_runtime(
         estimator.device, training.precision, estimator.batch_size
@@ -116,7 +118,7 @@ def fit_model(
             verbose=verbose,
         )
         embedding = apply_to_views(embed_in(network, inference), dataset, inference)
-        assigner, outliers = _fit_labels(estimator, setup, embedding, seed)
+        assigner, outliers = _fit_labels(estimator, setup, assignment, embedding, seed)
     model = ClusteringModel(
         encoders, image_format, dataset.size, network, assigner, outliers
     )
@@ -139,7 +141,11 @@ def _earlier_fit(estimator: Any) -> tuple[ClusteringModel, History] | None:
 
 
 def _fit_labels(
-    estimator: "BaseImageClusterer", setup: FitSetup, embedding: Rows, seed: int
+    estimator: "BaseImageClusterer",
+    setup: FitSetup,
+    assignment: Any,
+    embedding: Rows,
+    seed: int,
 ) -> tuple[nn.Module, OutlierScorer]:
     """Find what assigns embeddings to clusters, and what tells outliers."""
     dataset, device = setup.dataset, setup.runtime.device
@@ -156,12 +162,23 @@ def _fit_labels(
         seed=seed,
         device=device,
     )
-    is_name = isinstance(estimator.assignment, str)
-    assignment = head_or_mixture(clone(estimator.assignment, safe=not is_name), dataset)
+    assignment = _head_or_mixture(assignment, dataset)
     if estimator.outliers and assignment != "head":
         normal = outliers.score_rows(scored) >= float(outliers.threshold)
         evidence = evidence.of(np.flatnonzero(normal))
     return fit_assigner(assignment, evidence), outliers.to(device)
+
+
+def _head_or_mixture(assignment: Any, dataset: ImageDataset) -> Any:
+    """Replace ``"auto"`` by what labels best after the contrast of CC and VTCC.
+
+    Of ten classes that k-means finds in features with 0.994 ACC the head of CC made
+    0.932 after 140 steps and a mixture on its embeddings 0.992, mean of five seeds;
+    VTCC made 0.934 and 0.963.
+    """
+    if isinstance(assignment, str) and assignment == "auto":
+        return "head" if dataset.features is None else "mixture"
+    return assignment
 
 
 def _prepare(

@@ -1,13 +1,13 @@
 """GCCClustering: contrast along a graph of neighbors that learning redraws."""
 
-from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 import torch
 from sklearn.base import clone
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import EPOCHS, TEMPERATURE, WEIGHT
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import linear_cluster_head
@@ -20,7 +20,6 @@ from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
 
 _N_NEIGHBORS = 5
-_WEIGHT = [Interval(Real, 0, None, closed="left")]
 
 
 class GCCClustering(BaseImageClusterer):
@@ -186,13 +185,10 @@ class GCCClustering(BaseImageClusterer):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
         "positives": [StrOptions({"neighbors"}), Neighbors],
-        "pretrain_epochs": [
-            StrOptions({"auto"}),
-            Interval(Integral, 0, None, closed="left"),
-        ],
-        "instance_temperature": [Interval(Real, 0, None, closed="neither")],
-        "instance_weight": _WEIGHT,
-        "entropy_weight": _WEIGHT,
+        "pretrain_epochs": EPOCHS,
+        "instance_temperature": TEMPERATURE,
+        "instance_weight": WEIGHT,
+        "entropy_weight": WEIGHT,
     }
 
     def __init__(

@@ -1,14 +1,19 @@
 """IMCSwAVClustering: codes of prototypes, and a classifier of what they learn."""
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils._param_validation import Interval
 
-from sklearn_mfavb.assignment import ASSIGNMENTS
 from sklearn_mfavb.augmentation import AffineCrop, Identity, ViewAugmentation
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import (
+    ASSIGNMENT_OR_AUTO,
+    COUNT,
+    TEMPERATURE,
+    WEIGHT,
+)
 from sklearn_mfavb.estimators._resnet import residual_network
 from sklearn_mfavb.estimators._setup import FitSetup
 from sklearn_mfavb.heads import detached_cluster_head, linear_instance_head
@@ -189,14 +194,11 @@ class IMCSwAVClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "assignment": [
-            StrOptions({"auto", *ASSIGNMENTS}),
-            HasMethods(["fit", "predict"]),
-        ],
-        "n_prototypes": [Interval(Integral, 1, None, closed="left")],
+        "assignment": ASSIGNMENT_OR_AUTO,
+        "n_prototypes": COUNT,
         "n_small_crops": [Interval(Integral, 0, None, closed="left")],
-        "prediction_temperature": [Interval(Real, 0, None, closed="neither")],
-        "entropy_weight": [Interval(Real, 0, None, closed="left")],
+        "prediction_temperature": TEMPERATURE,
+        "entropy_weight": WEIGHT,
     }
 
     def __init__(

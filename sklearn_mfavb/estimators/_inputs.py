@@ -63,11 +63,11 @@ def open_inputs(
     """
     if is_precomputed(estimator.encoder) and features is None:
         X = _rows_in_memory(X)
-    table = is_table(X)
-    if reset and not table:
+    is_rows = is_table(X)
+    if reset and not is_rows:
         for learned in ("feature_names_in_", "n_features_in_"):
             estimator.__dict__.pop(learned, None)
-    if table and features is None and is_precomputed(estimator.encoder):
+    if is_rows and features is None and is_precomputed(estimator.encoder):
         # Whether it is finite, a block at a time, is seen when it is encoded.
         X = validate_data(
             estimator, X, reset=reset, dtype=FLOATS, ensure_all_finite=False
@@ -75,7 +75,7 @@ def open_inputs(
         return X, None, X
     if X is None and features is not None:
         return X, None, features
-    if table:
+    if is_rows:
         X = validate_data(estimator, X, reset=reset, ensure_all_finite=False)
     if image_format is None and not reset:
         raise ValueError(

@@ -1,22 +1,21 @@
 """MFAVBClustering: contrastive clustering with fusing-augmenting ViT blocks."""
 
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 
 from sklearn_mfavb.backbones import (
     Backbone,
     FeatureMLP,
-    FusingAugmentingViT,
     ViT,
     build_backbone,
-    resolve_vit_size,
+    build_fusing_vit,
     sizes_of,
 )
 from sklearn_mfavb.estimators._base import BaseImageClusterer
+from sklearn_mfavb.estimators._constraints import COUNT, EPOCHS
 from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
 from sklearn_mfavb.heads import (
     ClusterHead,
@@ -32,8 +31,6 @@ from sklearn_mfavb.pairs import PAIRS
 from sklearn_mfavb.positives import Neighbors
 from sklearn_mfavb.training import Stage, Training
 from sklearn_mfavb.views import ViewShape
-
-_AUTO_DEPTH = [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")]
 
 
 class MFAVBClustering(BaseImageClusterer):
@@ -222,9 +219,9 @@ class MFAVBClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "n_blocks": [Interval(Integral, 1, None, closed="left")],
-        "shared_depth": _AUTO_DEPTH,
-        "fused_depth": _AUTO_DEPTH,
+        "n_blocks": COUNT,
+        "shared_depth": EPOCHS,
+        "fused_depth": EPOCHS,
         "contrast": [StrOptions({"auto", *PAIRS})],
         "objective": [ContrastiveTerms, None],
     }
@@ -287,19 +284,21 @@ class MFAVBClustering(BaseImageClusterer):
             backbone: Backbone = FeatureMLP(shape.feature_dims)
             instance_head, make_head = small_instance_head, small_cluster_head
         else:
-            own = partial(self._blocks, shape)
-            backbone = build_backbone(self.backbone, shape, own)
+            blocks = partial(
+                build_fusing_vit,
+                shape,
+                self.backbone if isinstance(self.backbone, ViT) else None,
+                n_blocks=self.n_blocks,
+                shared_depth=self.shared_depth,
+                fused_depth=self.fused_depth,
+            )
+            backbone = build_backbone(self.backbone, shape, blocks)
             instance_head, make_head = InstanceHead, ClusterHead
         width, n_heads = backbone.embed_dim, self._group("objective").n_cluster_heads
         return ClusteringNetwork(
             backbone,
             instance_head(width),
-            ClusterHeads(
-                width,
-                self.n_clusters_,
-                n_heads,
-                make_head,
-            ),
+            ClusterHeads(width, self.n_clusters_, n_heads, make_head),
             n_channels=shape.n_channels,
         )
 
@@ -307,28 +306,6 @@ class MFAVBClustering(BaseImageClusterer):
         """Whether the network is an MLP: without pixels there is nothing to fuse."""
         depths = self.shared_depth, self.fused_depth
         return without_pixels and self.backbone == "auto" and depths == ("auto",) * 2
-
-    def _blocks(self, shape: ViewShape) -> FusingAugmentingViT:
-        """Build the fusing-augmenting blocks."""
-        size = resolve_vit_size(
-            shape.image_size,
-            self.backbone if isinstance(self.backbone, ViT) else None,
-            n_blocks=self.n_blocks,
-            shared_depth=self.shared_depth,
-            fused_depth=self.fused_depth,
-            has_features=bool(shape.feature_dims),
-        )
-        return FusingAugmentingViT(
-            size.grid_size,
-            n_channels=shape.n_channels,
-            patch_size=size.patch_size,
-            embed_dim=size.embed_dim,
-            n_heads=size.n_heads,
-            n_blocks=size.n_blocks,
-            shared_depth=size.shared_depth,
-            fused_depth=size.fused_depth,
-            feature_dims=shape.feature_dims,
-        )
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Contrast images and clusters, across two fused pairs or within one."""

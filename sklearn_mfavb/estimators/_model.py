@@ -161,7 +161,7 @@ class ClusteringModel:
         self, dataset: ImageDataset, labels: Labels, n_clusters: int
     ) -> Rows:
         """Average unit features by cluster, (n_clusters, n_features); NaN without."""
-        n_features = sum(self.view_shape.feature_dims)
+        n_features = sum(each.feature_dim for each in self.encoders)
         means = np.full((n_clusters, n_features), np.nan, dtype=np.float32)
         if dataset.features is not None:
             rows, own = rows_to_score(dataset, None), labels[dataset.indices]

@@ -1,26 +1,14 @@
 """VTCCClustering: contrastive clustering with a vision transformer."""
 
 from functools import partial
-from numbers import Integral
 from typing import Any, ClassVar, Literal
 
 import torch
-from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
-from sklearn_mfavb.assignment import ASSIGNMENTS
-from sklearn_mfavb.backbones import (
-    ConvStemViT,
-    ViT,
-    build_backbone,
-    initialize_like_vtcc,
-    resolve_vit_size,
-    sizes_of,
-)
+from sklearn_mfavb.backbones import ViT, build_backbone, build_plain_vit, sizes_of
 from sklearn_mfavb.estimators._base import BaseImageClusterer
-from sklearn_mfavb.estimators._setup import (
-    FitSetup,
-    contrastive_stage,
-)
+from sklearn_mfavb.estimators._constraints import ASSIGNMENT_OR_AUTO, COUNT_OR_AUTO
+from sklearn_mfavb.estimators._setup import FitSetup, contrastive_stage
 from sklearn_mfavb.heads import ClusterHeads, InstanceHead
 from sklearn_mfavb.images import Reading
 from sklearn_mfavb.networks import ClusteringNetwork
@@ -214,11 +202,8 @@ class VTCCClustering(BaseImageClusterer):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseImageClusterer._parameter_constraints,
-        "depth": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "assignment": [
-            StrOptions({"auto", *ASSIGNMENTS}),
-            HasMethods(["fit", "predict"]),
-        ],
+        "depth": COUNT_OR_AUTO,
+        "assignment": ASSIGNMENT_OR_AUTO,
         "objective": [ContrastiveTerms, None],
     }
 
@@ -267,7 +252,9 @@ class VTCCClustering(BaseImageClusterer):
 
     def _make_network(self, shape: ViewShape) -> ClusteringNetwork:
         """Build one transformer, which sees every view alone, and three-layer heads."""
-        backbone = build_backbone(self.backbone, shape, partial(self._vit, shape))
+        sizes = self.backbone if isinstance(self.backbone, ViT) else None
+        vit = partial(build_plain_vit, shape, sizes, self.depth)
+        backbone = build_backbone(self.backbone, shape, vit)
         n_heads = self._group("objective").n_cluster_heads
         return ClusteringNetwork(
             backbone,
@@ -275,26 +262,6 @@ class VTCCClustering(BaseImageClusterer):
             ClusterHeads(backbone.embed_dim, self.n_clusters_, n_heads),
             n_channels=shape.n_channels,
         )
-
-    def _vit(self, shape: ViewShape) -> ConvStemViT:
-        """Build the vision transformer."""
-        size = resolve_vit_size(
-            shape.image_size,
-            self.backbone if isinstance(self.backbone, ViT) else None,
-            has_features=bool(shape.feature_dims),
-        )
-        # As deep as the blocks of MFAVB together.
-        total = size.n_blocks * (size.shared_depth + size.fused_depth)
-        vit = ConvStemViT(
-            size.grid_size,
-            n_channels=shape.n_channels,
-            patch_size=size.patch_size,
-            embed_dim=size.embed_dim,
-            n_heads=size.n_heads,
-            depth=total if self.depth == "auto" else self.depth,
-            feature_dims=shape.feature_dims,
-        )
-        return initialize_like_vtcc(vit)
 
     def _plan(self, setup: FitSetup) -> list[Stage]:
         """Contrast images and clusters between the two views of every image."""

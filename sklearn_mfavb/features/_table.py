@@ -130,4 +130,4 @@ def unit_rows(rows: NDArray[Any]) -> Rows:
     """Bring rows to unit length, in float32; zeros stay."""
     rows = np.asarray(rows, dtype=np.float32)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.maximum(length, 1e-12)).astype(np.float32)
+    return rows / np.maximum(length, 1e-12)

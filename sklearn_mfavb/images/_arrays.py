@@ -30,6 +30,12 @@ class Layout(NamedTuple):
     image_shape: tuple[int, ...]
     channel_axis: int | None
 
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        first = 1 if self.channel_axis == 1 else 0
+        return self.image_shape[first], self.image_shape[first + 1]
+
     def view(self, batch: np.ndarray) -> np.ndarray:
         """View a batch as (batch_size, n_channels, height, width)."""
         images = batch.reshape(len(batch), *self.image_shape)
@@ -56,7 +62,6 @@ class ArraySource(ImageSource):
             )
         if 0 in shape:
             raise ValueError(describe_empty(shape))
-        super().__init__(len(self.images))
         self._layout = find_layout(shape, reading, format)
         measure = cache(lambda: measure_range(iterate_chunks(self.images)))
         if format is None:
@@ -64,12 +69,13 @@ class ArraySource(ImageSource):
             format = ImageFormat(*self._layout, *rule, reading.resize)
         self.format = format
         format.pixels.check(dtype, measure)
-        self._was_read[:] = True
-        self.image_size = self._layout.view(take(self.images, slice(0, 1))).shape[2:]
-        if not is_on_disk(self.images):
-            self._size_at_hand = self.image_size
         is_bytes = format.pixels.keeps_bytes(dtype)
         self._dtype = torch.uint8 if is_bytes else torch.float32
+        self.image_size = self._layout.image_size
+        if not is_on_disk(self.images):
+            self._size_at_hand = self.image_size
+        super().__init__(len(self.images))
+        self._was_read[:] = True
 
     @cached_property
     def fingerprint(self) -> str:

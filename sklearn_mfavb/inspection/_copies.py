@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from sklearn.preprocessing import normalize
 
 from sklearn_mfavb.neighbors import nearest_neighbors
 
@@ -150,8 +151,7 @@ def _reduce(pictures: Iterable[Image.Image]) -> NDArray[np.float32]:
     gray = [picture.convert("L").resize(size, reducing_gap=2) for picture in pictures]
     rows = np.stack([np.asarray(each, dtype=np.float32).ravel() for each in gray])
     rows -= rows.mean(axis=1, keepdims=True)
-    # Blank pictures correlate with nothing.
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return normalize(rows, copy=False)  # blank pictures correlate with nothing
 
 
 def _group(keys: Iterable[object]) -> list[list[int]]:

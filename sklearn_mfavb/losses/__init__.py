@@ -24,6 +24,7 @@ from sklearn_mfavb.losses._graph import (
     CrossInstanceLoss,
     NeighborContrastiveLoss,
 )
+from sklearn_mfavb.losses._pointwise import PointwiseInformationLoss
 from sklearn_mfavb.losses._probability import ProbabilityContrastiveLoss
 from sklearn_mfavb.losses._prototypes import (
     ConsensusLoss,
@@ -48,6 +49,7 @@ __all__ = [
     "InstanceContrastiveLoss",
     "MutualInformationLoss",
     "NeighborContrastiveLoss",
+    "PointwiseInformationLoss",
     "ProbabilityContrastiveLoss",
     "PrototypeInformationLoss",
     "QueueContrastiveLoss",

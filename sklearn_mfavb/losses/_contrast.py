@@ -1,6 +1,7 @@
 """Contrast of images and of clusters, agreement of positives, balance of clusters."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +24,9 @@ def paired_contrast(first: Tensor, second: Tensor, temperature: float) -> Tensor
 
     Parameters
     ----------
-    first, second : torch.Tensor of shape (n_rows, dim)
-        Rows of unit length, and their partners.
+    first, second : torch.Tensor of shape (..., n_rows, dim)
+        Rows of unit length, and their partners. Of several pairs of matrices, stacked
+        in front, the loss is the mean.
     temperature : float
         Divisor :math:`\tau > 0` of the similarities; small values sharpen.
 
@@ -37,21 +39,38 @@ def paired_contrast(first: Tensor, second: Tensor, temperature: float) -> Tensor
     1.0629
     """
     similarity, partner = paired_rows(first, second)
-    similarity = (similarity / temperature).fill_diagonal_(-torch.inf)
-    return functional.cross_entropy(similarity, partner)
+    own = torch.eye(len(partner), dtype=torch.bool, device=partner.device)
+    logits = (similarity / temperature).masked_fill_(own, -torch.inf).flatten(0, -2)
+    return functional.cross_entropy(logits, partner.repeat(len(logits) // len(partner)))
 
 
 def paired_rows(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
     """Return the inner products of all rows of both sides, and each row's partner."""
-    if first.ndim != 2 or first.shape != second.shape:
+    if first.ndim < 2 or first.shape != second.shape:
         raise ValueError(
-            "first and second must be two matrices of one shape, got shapes "
+            "first and second must be matrices of one shape, got shapes "
             f"{tuple(first.shape)} and {tuple(second.shape)}."
         )
-    rows = at_least_float32(torch.cat([first, second]))  # (2 * n_rows, dim)
-    with torch.autocast(device_type=rows.device.type, enabled=False):
-        similarity = rows @ rows.T  # (2 * n_rows, 2 * n_rows)
-    return similarity, torch.arange(len(rows), device=rows.device).roll(len(first))
+    rows = at_least_float32(torch.cat([first, second], dim=-2))  # (..., 2 n_rows, dim)
+    similarity = _InnerProducts.apply(rows)  # (..., 2 n_rows, 2 n_rows)
+    order = torch.arange(rows.shape[-2], device=rows.device)
+    return similarity, order.roll(first.shape[-2])
+
+
+class _InnerProducts(torch.autograd.Function):
+    """Inner products of all rows, whose gradient is one product: autograd makes two."""
+
+    @staticmethod
+    def forward(ctx: Any, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        with torch.autocast(device_type=rows.device.type, enabled=False):
+            return rows @ rows.mT
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        (rows,) = ctx.saved_tensors
+        with torch.autocast(device_type=rows.device.type, enabled=False):
+            return (gradients[0] + gradients[0].mT) @ rows
 
 
 class InstanceContrastiveLoss(nn.Module):
@@ -106,8 +125,8 @@ class ClusterContrastiveLoss(nn.Module):
         self.temperature = check_temperature(temperature)
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
-        """Return the loss of assignments (batch_size, n_clusters) of two views."""
-        first, second = unit_rows(first_assignment.T), unit_rows(second_assignment.T)
+        """Return the loss of two views: assignments (..., batch_size, n_clusters)."""
+        first, second = unit_rows(first_assignment.mT), unit_rows(second_assignment.mT)
         return paired_contrast(first, second, self.temperature)
 
 
@@ -126,8 +145,10 @@ def balance_loss(first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
 
     Parameters
     ----------
-    first_assignment, second_assignment : torch.Tensor of shape (batch_size, n_clusters)
-        Cluster probabilities of the views.
+    first_assignment, second_assignment : torch.Tensor of shape (..., batch_size, \
+            n_clusters)
+        Cluster probabilities of the views. Of several heads, stacked in front, the
+        loss is the mean.
     """
     return _entropy_gap(first_assignment) + _entropy_gap(second_assignment)
 
@@ -167,14 +188,14 @@ class MutualInformationLoss(nn.Module):
         self.exponent = exponent
 
     def forward(self, first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
-        """Return the loss, in nats, of two views (batch_size, n_clusters)."""
+        """Return the loss, in nats, of two views (..., batch_size, n_clusters)."""
         # Logarithms need a floor; that of the factors, not of their product, keeps an
         # empty cluster out of the sum.
         first = at_least_float32(first_assignment).clamp_min(1e-8)
         second = at_least_float32(second_assignment).clamp_min(1e-8)
-        share = ((first + second) / 2).mean(dim=0).detach()
+        share = ((first + second) / 2).mean(dim=-2, keepdim=True).detach()
         agreement = self.exponent * (first.log() + second.log())
-        return -(agreement - share.log()).logsumexp(dim=1).mean()
+        return -(agreement - share.log()).logsumexp(dim=-1).mean()
 
 
 class QueueContrastiveLoss(nn.Module):
@@ -249,16 +270,17 @@ def _similarity(query: Tensor, constant: Tensor) -> Tensor:
 
 
 def _entropy_gap(assignment: Tensor) -> Tensor:
-    """Return log K - H of the mean of an assignment (batch_size, n_clusters)."""
-    share = at_least_float32(assignment).mean(dim=0)  # (n_clusters,)
+    """Return log K - H of the mean of an assignment (..., batch_size, n_clusters)."""
+    share = at_least_float32(assignment).mean(dim=-2)  # (..., n_clusters)
     # Only the logarithm is clamped: clamping the factor too would leave an empty
     # cluster with gradient 0, that is, empty for good.
-    return math.log(len(share)) + (share * share.clamp_min(1e-8).log()).sum()
+    entropy = -(share * share.clamp_min(1e-8).log()).sum(dim=-1)
+    return (math.log(share.shape[-1]) - entropy).mean()
 
 
 def unit_rows(rows: Tensor) -> Tensor:
     """Bring rows to unit length; the row of an empty cluster stays 0."""
-    return functional.normalize(at_least_float32(rows), dim=1, eps=1e-8)
+    return functional.normalize(at_least_float32(rows), dim=-1, eps=1e-8)
 
 
 def at_least_float32(tensor: Tensor) -> Tensor:

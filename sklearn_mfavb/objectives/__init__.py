@@ -1,4 +1,8 @@
-"""What a method minimizes: which loss reads which output, with which weight."""
+"""What a method minimizes: which loss reads which output, with which weight.
+
+An objective is called with the outputs that must agree, as `positives` of the pairs
+names them, and returns weighted terms by name. Their sum is the loss.
+"""
 
 from sklearn_mfavb.objectives._concurl import ConCURLObjective
 from sklearn_mfavb.objectives._contrastive import (
@@ -12,6 +16,7 @@ from sklearn_mfavb.objectives._cueco import CueCoObjective
 from sklearn_mfavb.objectives._graph import CrossInstanceObjective, GCCObjective
 from sklearn_mfavb.objectives._imcswav import IMCSwAVObjective
 from sklearn_mfavb.objectives._scan import SCANObjective, SelfLabelObjective
+from sklearn_mfavb.objectives._temi import TEMIObjective
 
 __all__ = [
     "AnchorObjective",
@@ -26,4 +31,5 @@ __all__ = [
     "InstanceObjective",
     "SCANObjective",
     "SelfLabelObjective",
+    "TEMIObjective",
 ]

@@ -97,25 +97,11 @@ class ContrastiveObjective(nn.Module):
         self.information_weight = terms.information_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score the outputs of a batch.
-
-        Parameters
-        ----------
-        positives : list of tuple of two ViewOutput
-            Couples that must agree.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score couples of outputs that must agree."""
         projections = [(a.projection, b.projection) for a, b in positives]
-        assignments = [
-            couple
+        assignments = [  # (n_cluster_heads, batch_size, n_clusters)
+            (a.assignment.transpose(0, 1), b.assignment.transpose(0, 1))
             for a, b in positives
-            for couple in zip(
-                a.assignment.unbind(dim=1), b.assignment.unbind(dim=1), strict=True
-            )
         ]
         terms = {
             "instance_loss": self.instance_weight
@@ -152,16 +138,7 @@ class InstanceObjective(nn.Module):
         self.instance_contrast = InstanceContrastiveLoss(temperature)
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Contrast two views of every image.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-        """
+        """Contrast two views of every image."""
         [(first, second)] = positives
         loss = self.instance_contrast(first.projection, second.projection)
         return {"instance_loss": loss}
@@ -199,18 +176,7 @@ class AnchorObjective(nn.Module):
         self.anchor_weight = anchor_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score two views and the clean image; there is one head of centers.
-
-        Parameters
-        ----------
-        positives : list of one tuple of three ViewOutput
-            First view, second view, clean image.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score two views and the clean image; there is one head of centers."""
         [(first, second, clean)] = positives
         of_first, of_second, of_clean = (
             output.assignment[:, 0] for output in (first, second, clean)

@@ -85,18 +85,7 @@ class CueCoObjective(nn.Module):
         )
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score queries by their keys, and put the keys into the queue.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-            Queries and keys.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum.
-        """
+        """Score queries by their keys, and put the keys into the queue."""
         [(query, key)] = positives
         keys = key.projection.detach()
         terms = {

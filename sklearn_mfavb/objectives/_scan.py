@@ -21,19 +21,7 @@ class SCANObjective(nn.Module):
         self.entropy_weight = entropy_weight
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score images and their neighbors.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-            Images and neighbors.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-            Weighted terms; the loss is their sum, below zero where clusters are
-            balanced.
-        """
+        """Score images and their neighbors; below zero where clusters are balanced."""
         [(anchor, neighbor)] = positives
         of_anchors, of_neighbors = (
             output.assignment.unbind(dim=1) for output in (anchor, neighbor)
@@ -63,17 +51,7 @@ class SelfLabelObjective(nn.Module):
         self.self_label = SelfLabelLoss(threshold)
 
     def forward(self, positives: Positives) -> dict[str, Tensor]:
-        """Score augmented images by clean ones, mean over the heads.
-
-        Parameters
-        ----------
-        positives : list of one tuple of two ViewOutput
-            Augmented images and clean ones.
-
-        Returns
-        -------
-        dict of str to torch.Tensor of shape ()
-        """
+        """Score augmented images by clean ones, mean over the heads."""
         [(strong, clean)] = positives
         losses = [
             self.self_label(of_strong, of_clean)

@@ -51,9 +51,10 @@ def list_facts(estimator: Any, found: Findings) -> Iterator[Fact]:
         f"{len(labels) + n_outliers:,}",
         f"{unread}; {width} x {height} pixels{median}, {seen}",
     )
+    n_used = np.count_nonzero(sizes)
     yield Fact(
         "Clusters",
-        f"{np.count_nonzero(sizes):,} of {len(sizes):,} hold images",
+        f"{n_used:,}" if n_used == len(sizes) else f"{n_used:,} of {len(sizes):,} used",
         f"{sizes.min():,} to {sizes.max():,} images each{_tell_choice(estimator)}",
     )
     if n_outliers:

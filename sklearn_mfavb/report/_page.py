@@ -231,7 +231,11 @@ def _place(
     return {
         "x": (_PLACES * x).round().astype(int).tolist(),
         "y": (_PLACES * y).round().astype(int).tolist(),
-        "labels": label_points(coordinates, found.labels[rows]),
+        "labels": [  # none of outliers, which are anywhere
+            point
+            for point in label_points(coordinates, found.labels[rows])
+            if found.labels[rows[point]] >= 0
+        ],
     }
 
 

@@ -1,7 +1,12 @@
 """Training: stages, run one after the other by skorch's loop."""
 
 from sklearn_mfavb.training._batches import balanced_batches, count_batches
-from sklearn_mfavb.training._callbacks import EpochProgress, FollowQuery, TimeBudget
+from sklearn_mfavb.training._callbacks import (
+    EpochProgress,
+    FollowQuery,
+    FollowStudents,
+    TimeBudget,
+)
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
@@ -25,6 +30,7 @@ __all__ = [
     "ClusteringNet",
     "EpochProgress",
     "FollowQuery",
+    "FollowStudents",
     "History",
     "Runtime",
     "Stage",

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+import torch
 from skorch import NeuralNet
 from skorch.callbacks import Callback
 from tqdm.auto import tqdm
@@ -48,6 +49,18 @@ class FollowQuery(Callback):
     def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
         """Follow; there are no batches but those of training."""
         net.module_.follow(self.momentum)
+
+
+class FollowStudents(FollowQuery):
+    """Move the cluster heads towards their students, which the objective trains."""
+
+    @torch.no_grad()
+    def on_batch_end(self, net: NeuralNet, **kwargs: Any) -> None:
+        """Follow; `momentum` is the part of the heads that stays."""
+        teachers = net.module_.cluster_heads.parameters()
+        students = net.criterion_.students.parameters()
+        for teacher, student in zip(teachers, students, strict=True):
+            teacher.lerp_(student, 1 - self.momentum)
 
 
 class TimeBudget(Callback):

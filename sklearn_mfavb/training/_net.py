@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable
+from inspect import unwrap
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,18 @@ from sklearn_mfavb.training._runtime import autocast
 # Steps after which the device is waited for: GPUs are given the next step while they
 # are at one, and a loss that is not finite is not followed for long.
 _MOST_UNREAD = 50
+
+
+class AdamW(torch.optim.AdamW):
+    """torch's AdamW, but it does not import torch's compiler.
+
+    torch wraps these methods so that they can be compiled. The wrappers import the
+    compiler in the first step of a process, which takes a second.
+    """
+
+    add_param_group = unwrap(torch.optim.Optimizer.add_param_group)
+    zero_grad = unwrap(torch.optim.Optimizer.zero_grad)
+    step = torch.no_grad()(unwrap(torch.optim.AdamW.step))
 
 
 class ClusteringNet(NeuralNet):

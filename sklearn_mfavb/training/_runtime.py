@@ -19,7 +19,7 @@ from sklearn_mfavb.training._batches import BatchLoader, count_batches, to_devic
 from sklearn_mfavb.views import View
 
 _EPOCHS, _LEAST_EPOCHS = 40, 10
-_MOST_REPEATS = 10  # of the steps that are wanted, where ten epochs are more
+_MOST_REPEATS = 10  # fewer than ten epochs if they make ten times the steps wanted
 # With features, by whether pixels are looked at too. Five seeds of rsscn7 spread over
 # 0.82 to 0.87 ACC after 400 steps, three over 0.868 to 0.873 after 900.
 _STEPS_WITH_FEATURES = {True: 400, False: 900}

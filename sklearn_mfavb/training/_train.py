@@ -14,7 +14,7 @@ from sklearn_mfavb.distributed import agree, agree_on, draw_apart, is_joint, ran
 from sklearn_mfavb.training._batches import balanced_batches, count_batches
 from sklearn_mfavb.training._callbacks import EpochProgress
 from sklearn_mfavb.training._checkpoint import Checkpoint
-from sklearn_mfavb.training._net import ClusteringNet, JointNet
+from sklearn_mfavb.training._net import AdamW, ClusteringNet, JointNet
 from sklearn_mfavb.training._runtime import Runtime
 from sklearn_mfavb.training._settings import Training
 from sklearn_mfavb.warn import warn_user
@@ -137,7 +137,7 @@ def _make_net(
         stage.objective,
         pairs=stage.pairs,
         autocast_dtype=runtime.autocast_dtype,
-        optimizer=torch.optim.AdamW,
+        optimizer=AdamW,
         lr=training.learning_rate * stage.rate,
         optimizer__weight_decay=training.weight_decay,
         optimizer__fused=True,

@@ -1,11 +1,11 @@
 """From features of clusters and of words to a name for every cluster."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from sklearn.preprocessing import normalize
 
 from sklearn_mfavb.naming import numbered_names
 
@@ -31,7 +31,7 @@ def score_words(cluster_features: Rows, word_features: Rows) -> Rows:
     >>> score_words(images, words).tolist()
     [[1.0, -1.0, 0.0], [-1.0, 1.0, 0.0]]
     """
-    cosine = _unit(cluster_features) @ _unit(word_features).T
+    cosine = normalize(cluster_features) @ normalize(word_features).T
     n_others = max(len(cosine) - 1, 1)
     return cosine - (cosine.sum(axis=0) - cosine) / n_others
 
@@ -56,14 +56,10 @@ def propose_names(
     """
     names = numbered_names(len(cluster_features))
     present = np.flatnonzero(np.isfinite(cluster_features).all(axis=1))
+    if not len(present):
+        return names
     scores = score_words(cluster_features[present], word_features)
     for row, column in zip(*linear_sum_assignment(scores, maximize=True), strict=True):
         if scores[row, column] > 0:
             names[present[row]] = words[column]
     return names
-
-
-def _unit(rows: Any) -> Rows:
-    """Bring rows to unit length; zeros stay."""
-    rows = np.asarray(rows)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import multivariate_normal
+from sklearn.cluster import AgglomerativeClustering
 
 from sklearn_mfavb.assignment import MixtureAssigner, fit_sizes
 from sklearn_mfavb.assignment import _sizes as sizes_module
@@ -71,6 +72,19 @@ def test_assortativity_is_that_of_networkx():
     graph.add_edges_from([(i, i) for i, j in graph.edges() if i == j])
     expected = networkx.attribute_assortativity_coefficient(graph, "kind")
     assert_allclose(sizes_module._assortativity(labels, neighbors), expected)
+
+
+@pytest.mark.parametrize("method", ["ward", "average"])
+@pytest.mark.parametrize("n_clusters", [2, 7])
+def test_merging_is_that_of_scikit_learn(method, n_clusters):
+    rows, _ = draw_blobs([30, 20, 10], distance=0.3)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    metric = {"ward": "euclidean", "average": "cosine"}[method]
+    by_rows = AgglomerativeClustering(n_clusters, metric=metric, linkage=method)
+    distances = sizes_module._Space(rows).distances
+    distances = np.sqrt(2 * distances) if method == "ward" else distances
+    labels = sizes_module._merge(distances, n_clusters, method)
+    assert clustering_accuracy(by_rows.fit_predict(rows), labels) == 1
 
 
 def test_likelihood_is_that_of_gaussian_clusters_with_one_covariance():

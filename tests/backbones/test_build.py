@@ -103,3 +103,14 @@ def test_pixels_beside_features_get_fewer_tokens(has_features, most):
     size = resolve_vit_size((64, 64), has_features=has_features)
     n_rows, n_columns = size.grid_size
     assert n_rows * n_columns == most
+
+
+def test_pixels_stand_beside_features():
+    """They are averaged down to at most 16 a side, channel by channel."""
+    backbone = FeatureBackbone((2, 3), (32, 8), 3)
+    images = torch.arange(4.0).repeat_interleave(8)[:, None].expand(2, 3, 32, 8)
+    rows = backbone(View(images, torch.ones(2, 5)))
+    assert rows.shape == (2, backbone.embed_dim) == (2, 5 + 3 * 16 * 8)
+    assert rows[:, :5].eq(1).all()
+    column = rows[0, 5:].view(3, 16, 8)[1, :, 0]
+    assert column.tolist() == [row // 4 for row in range(16)]

@@ -107,7 +107,7 @@ def test_a_table_of_other_settings_is_refused(
     run(words, code=130)
     (out / "unfinished" / "mine.txt").write_text("mine", encoding="utf-8")
     told = run([*words, "--resume", "--also", "json"], code=2).err
-    assert "--also was nothing, now json" in told
+    assert "another run: --also was nothing, now json" in told
     shutil.copy(folder / "03.png", folder / "more.png")
     told = run([*words, "--resume"], code=2).err
     assert "images was 25 with the fingerprint" in told

@@ -57,6 +57,7 @@ def test_every_help_ends_with_an_example(name, run):
         (["cluster", "a", "-k", "2", "-o", "a/new"], 2),
         (["cluster", "a", "-o", "new", "--encoder", "ViT-B-23"], 2),
         (["cluster", "a", "-o", "new", "-e", "RN50", "--encoder-weights", "x.pt"], 1),
+        (["cluster", "a", "-o", "new", "-e", "RN50", "--encoder-weights", "opnai"], 2),
         (["suggest", "missing"], 1),
         (["predict", "missing", ".", "-o", "new"], 1),
         (["predict", "a/1.png", ".", "-o", "new"], 2),

@@ -182,7 +182,13 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was(fitted, images, stop_at):
 
 def test_callbacks_of_skorch_work(estimator_class, make, images):
     """Early stopping on the training loss ends a fit, named or not."""
-    stop = EarlyStopping("train_loss", patience=1, threshold=10.0, sink=lambda _: None)
+    stop = EarlyStopping(
+        "train_loss",
+        patience=1,
+        threshold=1000.0,
+        threshold_mode="abs",  # losses may be negative
+        sink=lambda _: None,
+    )
     for callback in (stop, ("stop", stop)):
         training = Training(callbacks=[callback])
         with pytest.warns(ConvergenceWarning, match="stopped after"):

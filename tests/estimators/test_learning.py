@@ -53,6 +53,8 @@ def test_no_default_is_worse_than_kmeans_on_features(
 def assert_better_than_kmeans(estimator_class, images, kinds, **n_epochs):
     """Compare with labels of pixels; methods with residual networks get a small one."""
     name = estimator_class.__name__
+    if name == "TEMIClustering":
+        pytest.skip("it learns on features")
     is_vit = name in ("MFAVBClustering", "VTCCClustering")
     settings = {"backbone": "auto" if is_vit else "resnet10t"}
     settings["max_epochs"] = n_epochs.get(name, n_epochs["others"])

@@ -14,6 +14,7 @@ from sklearn_mfavb import (
     GCCClustering,
     IMCSwAVClustering,
     Neighbors,
+    TEMIClustering,
     Training,
 )
 from sklearn_mfavb.assignment import choose_head
@@ -169,3 +170,24 @@ def test_c3_needs_a_model_alone_to_go_on(make, images, n_clusters):
     clusterer.model_ = make(ContrastiveClustering, n_clusters).fit(images).model_
     assert stages_of(clusterer.fit(images)) == ["refinement"] * 2
     assert clusterer.max_epochs_ == 2
+
+
+def test_temi_labels_by_teachers_that_follow_slowly(make, features, recorded):
+    """Heads move a part of 0.004 of the way to their students, and get no gradient."""
+
+    def look(network):
+        students = record.nets[-1].criterion_.students
+        return [
+            heads[0].layers.weight.clone()
+            for heads in (network.cluster_heads, students)
+        ]
+
+    record, training = recorded(look)
+    settings = {"encoder": "precomputed", "backbone": "auto", "training": training}
+    clusterer = make(TEMIClustering, **settings).fit(features)
+    before, (teacher, student) = record.starts[0][0], record.steps[0]
+    assert not torch.equal(student, before)
+    torch.testing.assert_close(teacher, before + 0.004 * (student - before))
+    network = clusterer.model_.network
+    assert not any(weight.requires_grad for weight in network.parameters())
+    assert clusterer.model_.assigner in [*network.cluster_heads]

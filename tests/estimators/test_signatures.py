@@ -23,7 +23,7 @@ def test_every_method_is_exported():
         for item in vars(estimators).values()
         if isinstance(item, type) and issubclass(item, BaseImageClusterer)
     }
-    assert len(methods) == 12  # eleven methods and their base
+    assert len(methods) == 13  # twelve methods and their base
     assert methods <= set(estimators.__all__)
     assert all(hasattr(estimators, name) for name in estimators.__all__)
 

@@ -20,6 +20,7 @@ from sklearn_mfavb.losses import (
     InstanceContrastiveLoss,
     MutualInformationLoss,
     NeighborContrastiveLoss,
+    PointwiseInformationLoss,
     ProbabilityContrastiveLoss,
     PrototypeInformationLoss,
     QueueContrastiveLoss,
@@ -61,6 +62,13 @@ def compactness(query):
     return CompactnessLoss()(query, queue_for(query), NEAREST.repeat(9)[: len(query)])
 
 
+def pointwise(student, teacher):
+    """Return the loss of pairs that weigh alike, with the teacher's sizes."""
+    dtype = torch.promote_types(teacher.dtype, torch.float32)
+    sizes, weights = teacher.to(dtype).mean(dim=0), torch.ones(len(student))
+    return PointwiseInformationLoss()(student, teacher, sizes, weights.to(dtype))
+
+
 CONSENSUS = ConsensusLoss(4, n_projections=3, projection_dim=3)
 
 
@@ -79,6 +87,7 @@ CASES = {
     "DEC": Case(DECLoss(), n_parts=1),
     "anchor": Case(AnchorConsistencyLoss(), n_parts=3, constants=(0,)),
     "information": Case(MutualInformationLoss(), is_symmetric=True),
+    "pointwise": Case(pointwise, constants=(1,)),
     "probability": Case(ProbabilityContrastiveLoss(), is_symmetric=True),
     "cross-instance": Case(CrossInstanceLoss(), is_rows=True, is_symmetric=True),
     "neighbors": Case(NeighborContrastiveLoss(), n_parts=3, is_rows=True),

@@ -52,6 +52,15 @@ def test_known_assignments(n_clusters):
         assert value.item() == pytest.approx(-told, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    "loss", [ClusterContrastiveLoss(), balance_loss, MutualInformationLoss()]
+)
+def test_loss_of_several_heads_is_their_mean(loss):
+    views = torch.randn(2, 3, 6, 4).softmax(dim=-1)
+    each = [loss(*pair) for pair in views.unbind(dim=1)]
+    torch.testing.assert_close(loss(*views), torch.stack(each).mean())
+
+
 def test_length_of_the_projections_does_not_count():
     """Scaling rows by any positive factors keeps the loss."""
     first, second = torch.randn(2, 6, 5)

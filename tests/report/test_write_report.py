@@ -29,6 +29,13 @@ def page(fitted, shapes, write_page):
     return write_page(fitted, shapes, **numbers, random_state=0)
 
 
+def test_a_sample_is_called_so_at_the_top(page, fitted, shapes, write_page):
+    """Nobody takes some of the images for all; a whole page says nothing."""
+    told = re.sub(r"\s+", " ", page.texts["sample"])
+    assert re.match(r"This page shows \d\d of 60 images, most of them drawn", told)
+    assert "sample" not in write_page(fitted, shapes, random_state=0).texts
+
+
 def test_nothing_is_loaded_from_elsewhere(page):
     """Every link leads within the page, and the browser is told to load nothing."""
     addresses = [

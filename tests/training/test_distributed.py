@@ -29,6 +29,7 @@ from sklearn_mfavb import (
     MFAVBClustering,
     Neighbors,
     SCANClustering,
+    TEMIClustering,
     Training,
     ViT,
     VTCCClustering,
@@ -90,6 +91,10 @@ METHODS = {
         {"backbone": Convolutions, "pretrain_epochs": 0},
     ),
     "SCANClustering": (NearestOnly, {"encoder": "precomputed"}),
+    "TEMIClustering": (
+        TEMIClustering,
+        {"encoder": "precomputed", "positives": Neighbors(1)},
+    ),
     "CRLCClustering": (CRLCClustering, CONVOLUTIONS),
     "IMCSwAVClustering": (IMCSwAVClustering, CONVOLUTIONS),
     "ConCURLClustering": (ConCURLClustering, CONVOLUTIONS),

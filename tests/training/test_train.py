@@ -15,6 +15,7 @@ from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.objectives import ContrastiveObjective, ContrastiveTerms
 from sklearn_mfavb.training import EpochProgress, FollowQuery, balanced_batches
+from sklearn_mfavb.training._net import AdamW
 from sklearn_mfavb.training._train import make_schedule
 
 
@@ -134,6 +135,23 @@ def test_schedules_rise_to_one_then_fall_or_stay():
     assert constant[5:] == [1.0] * 46
     for kind in ("cosine", "constant"):
         assert make_schedule(kind, 4, 0)(0) == make_schedule(kind, 4, 4)(4) == 1.0
+
+
+def test_the_optimizer_is_that_of_torch():
+    """It makes the same steps, and closures find gradients recorded."""
+    networks = [torch.nn.Linear(3, 2) for _ in range(2)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    for network, kind in zip(networks, (AdamW, torch.optim.AdamW), strict=True):
+        optimizer = kind(network.parameters(), lr=0.1, weight_decay=0.2, fused=True)
+
+        def closure(network=network, optimizer=optimizer):
+            optimizer.zero_grad()
+            network(torch.eye(3)).square().sum().backward()
+
+        for _ in range(3):
+            optimizer.step(closure)
+    assert torch.equal(networks[0].weight, networks[1].weight)
+    assert torch.equal(networks[0].bias, networks[1].bias)
 
 
 def test_weight_decay_spares_what_has_no_scale_and_leaves_out_what_is_frozen(

@@ -133,7 +133,7 @@ function drawLabels(ink, paper) {
   const taken = [];
   const written = new Set();
   for (const i of data.labels.filter(isShown)) {
-    const name = nameOf(i) === undefined ? "outliers" : (nameOf(i) ?? "rejected");
+    const name = nameOf(i) ?? "rejected";
     const half = context.measureText(name).width / 2 + 2;
     let [x, y] = place(i);
     if (isInSight([x, y], 0)) x = Math.max(half, Math.min(width - half, x));
