@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,13 +162,19 @@ class Extraction:
 
     def _complete(self, source: ImageSource, found: _Found) -> Rows:
         """Embed what is new and keep it; rows of unreadable images are NaN."""
-        if found.new:
-            embedded = self.embed(found.images, is_resized=not source.has_one_size)
+        for position in found.new:  # the batch before may have had the same image
+            found.rows[position] = self.store.rows.get(found.keys[position])
+        new = [position for position in found.new if found.rows[position] is None]
+        if new:
+            images = cast(Tensor, found.images)
+            if len(new) < len(found.new):
+                images = images[np.isin(found.new, new)]
+            embedded = self.embed(images, is_resized=not source.has_one_size)
             made = embedded.cpu().numpy()
             # Reading has shown which images are broken.
-            made[np.isin(found.batch[found.new], list(source.unreadable))] = np.nan
-            self.store.add([found.keys[position] for position in found.new], made)
-            for position, row in zip(found.new, made, strict=True):
+            made[np.isin(found.batch[new], list(source.unreadable))] = np.nan
+            self.store.add([found.keys[position] for position in new], made)
+            for position, row in zip(new, made, strict=True):
                 found.rows[position] = row
         nothing = np.full(self._feature_dim(), np.nan, dtype=np.float32)
         return np.stack([nothing if row is None else row for row in found.rows])
