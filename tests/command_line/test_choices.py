@@ -125,3 +125,21 @@ def test_patterns_are_expanded_where_no_shell_does(photos, tmp_path, run, words)
     assert "10 images in 3 clusters" in run(given).out
     told = "There is no file or folder"
     assert told in run(words(photos / "x*.png", tmp_path / "new"), code=1).err
+
+
+def test_features_beside_the_model_are_used(
+    photos, words, tmp_path, tiny_model, tiny_weights, run, monkeypatch
+):
+    """Images of the fit are not encoded again, neither by `predict` nor `report`."""
+    tiny = ["-e", "tiny-clip-of-the-tests", "--encoder-weights", tiny_weights]
+    out = tmp_path / "out"
+    run(words(photos, out, *tiny, epochs=1))
+
+    def embed(*args, **kwargs):
+        raise AssertionError("encoded again")
+
+    monkeypatch.setattr("sklearn_mfavb.features.CLIPFeatures.embed", embed)
+    run(["predict", out / "model.mfavb", photos, "-o", tmp_path / "new"])
+    tables = [(each / "clusters.csv").read_bytes() for each in (out, tmp_path / "new")]
+    assert tables[0] == tables[1]
+    run(["report", out / "model.mfavb", photos, "-o", tmp_path / "new.html"])
