@@ -16,7 +16,7 @@ from sklearn.utils.estimator_checks import (
     parametrize_with_checks,
 )
 
-from sklearn_mfavb import NClustersSelector
+from sklearn_mfavb import NClustersSelector, model_selection
 from sklearn_mfavb.metrics import neighbor_pairs
 from sklearn_mfavb.model_selection import _separations
 
@@ -95,6 +95,19 @@ def test_estimates_are_the_largest_numbers_above_the_bounds(rows):
             assert found == above.max(initial=2)
         assert selector.n_clusters_ in selector.estimates_
     assert (selector.scores_ < 0.7).all()  # noise has no clusters
+
+
+def test_many_neighbors_count_where_sizes_are_equal(monkeypatch):
+    """The first number is kept for unequal sizes, and the second taken for equal."""
+    sizes = [200, 70, 25, 20, 15]
+    X, _ = make_blobs(sizes, 20, centers=None, cluster_std=3, random_state=0)
+    unequal = NClustersSelector().fit(X)
+    monkeypatch.setattr(model_selection, "_EQUAL", 0)
+    equal = NClustersSelector().fit(X)
+    assert_array_equal(unequal.estimates_, equal.estimates_)
+    by_few, by_many = equal.estimates_
+    assert by_few != by_many
+    assert (unequal.n_clusters_, equal.n_clusters_) == (by_few, by_many)
 
 
 def test_large_clusters_are_not_divided_where_small_ones_are_found():
