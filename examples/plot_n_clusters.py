@@ -20,18 +20,17 @@ images = images[:600]
 features = images.reshape(len(images), -1)
 
 # %%
-# `NClustersSelector` tries every number with three criteria, which make different
-# errors, and takes the median of their answers. ``n_clusters="auto"`` of
-# an estimator does the same.
+# `NClustersSelector` merges clusters until every two are separate in the graph of
+# nearest neighbors, with few neighbors and with many. ``n_clusters="auto"`` of an
+# estimator does the same.
 selector = NClustersSelector(max_clusters=20, random_state=0).fit(features)
-print("answers", selector.estimates_, "choice", selector.n_clusters_)
+print("estimates", selector.estimates_, "choice", selector.n_clusters_)
 
-scores = selector.scores_ / selector.scores_.max(axis=0)
-names = ["silhouette", "10 neighbors", "30 shared neighbors"]
+names = ["10 neighbors", "40 neighbors"]
 figure, axes = plt.subplots(figsize=(6, 3), layout="constrained")
-axes.plot(selector.n_clusters_values_, scores, label=names)
+axes.plot(selector.n_clusters_values_, selector.scores_, label=names)
 axes.axvline(selector.n_clusters_, color="gray", linestyle=":")
-axes.set(title="before training", xlabel="clusters", ylabel="score / its best")
+axes.set(title="before training", xlabel="clusters", ylabel="lowest separation")
 axes.legend()
 plt.show()
 

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.stats import entropy
 from sklearn.metrics import (
     adjusted_rand_score,
@@ -109,16 +109,34 @@ def neighbor_information(labels: ArrayLike, neighbors: ArrayLike) -> float:
     >>> round(neighbor_information([0, 0, 1, 1], [[1], [0], [3], [2]]), 4)  # log 2
     0.6931
     """
-    clusters, codes = np.unique(column_or_1d(labels), return_inverse=True)
+    _, codes = np.unique(column_or_1d(labels), return_inverse=True)
     rows = np.asarray(neighbors)
     _check_neighbors(rows, n_samples=len(codes))
     if rows.size == 0:
         return 0.0
-    image, neighbor = np.repeat(codes, rows.shape[1]), codes[rows.ravel()]
-    joint = coo_matrix(
-        (np.ones(rows.size), (image, neighbor)), shape=(len(clusters), len(clusters))
-    ).tocsr()
-    return float(mutual_info_score(None, None, contingency=joint + joint.T))
+    pairs = neighbor_pairs(codes, rows)
+    return float(mutual_info_score(None, None, contingency=pairs))
+
+
+def neighbor_pairs(codes: NDArray[np.integer], neighbors: NDArray) -> csr_matrix:
+    """Count pairs of neighbors by their clusters, either of the two first.
+
+    Parameters
+    ----------
+    codes : ndarray of int of shape (n_samples,)
+        Clusters, from 0 to the largest.
+    neighbors : ndarray of int of shape (n_samples, n_neighbors)
+        Row numbers of the neighbors of each image.
+
+    Returns
+    -------
+    csr_matrix of float of shape (n_clusters, n_clusters)
+        Symmetric; pairs within a cluster count twice.
+    """
+    image, neighbor = np.repeat(codes, neighbors.shape[1]), codes[neighbors.ravel()]
+    shape = (codes.max() + 1,) * 2
+    counts = coo_matrix((np.ones(neighbors.size), (image, neighbor)), shape).tocsr()
+    return counts + counts.T
 
 
 def neighbor_agreement(labels: ArrayLike, neighbors: ArrayLike) -> float:

@@ -1,20 +1,23 @@
 """How many clusters there are, without labels."""
 
 import os
+from collections.abc import Iterator
 from numbers import Integral
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import cut_tree, linkage
-from scipy.sparse import coo_matrix, eye_array
 from scipy.spatial.distance import squareform
+from scipy.stats import entropy
 from sklearn.base import BaseEstimator, _fit_context
-from sklearn.neighbors import kneighbors_graph
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
+
+from sklearn_mfavb.metrics import neighbor_pairs
 
 __all__ = ["NClustersSelector"]
 
@@ -25,21 +28,38 @@ Labels = NDArray[np.integer]
 _ROUNDINGS = 10
 _DECIMALS = 5
 _MOST_CLUSTERS = 30
-# Chosen with labels of two sets in view: docs/n_clusters.md.
-_FEW_NEIGHBORS = 10
-_MANY_NEIGHBORS = 30
+_LEAST_ROWS_PER_NEIGHBOR = 16
+_FEW_NEIGHBORS = 5
+# Linkage of the first clusters, neighbors, and the separation beyond which two clusters
+# are two. Chosen with labels of parts of three sets in view: docs/n_clusters.md.
+_MERGES = (("average", 10, 0.84), ("ward", 40, 0.78))
+_EQUAL = 0.94  # entropy of the sizes, over that of equal ones
 
 
 class NClustersSelector(BaseEstimator):
-    """Estimate the number of clusters as the median of three estimates.
+    r"""Estimate the number of clusters by merging those that are not separate.
 
-    Every number of clusters from `min_clusters` to `max_clusters` is tried. Each of
-    three criteria has a number for which it is highest, and the middle one is chosen:
+    The rows are divided into more clusters than there may be, by a linkage. The two
+    clusters with the lowest separation are merged, again and again. With the links of
+    rows to their nearest neighbors, the separation of the clusters :math:`a` and
+    :math:`b` is the assortativity [1]_ of the two alone,
 
-    - the mean silhouette [1]_ of the clusters of average linkage;
-    - the modularity [2]_ of Ward's clusters in the graph of 10 nearest neighbors;
-    - the same in the graph of 30 nearest neighbors, whose edges are weighed by the
-      share of neighbors that two rows have in common [3]_.
+    .. math::
+
+        1 - \frac{e_{ab} \, (e_{aa} + 2 e_{ab} + e_{bb})}
+        {(e_{aa} + e_{ab}) (e_{bb} + e_{ab})} ,
+
+    where :math:`e` counts links, from either end: 1 if no link joins them, and 0 if as
+    many do as by chance. The number of clusters is the largest for which every two
+    clusters have a separation above a bound. This is done twice:
+
+    - from average linkage, with 10 neighbors and a bound of 0.84, which finds small
+      clusters;
+    - from Ward's linkage, with 40 neighbors and a bound of 0.78, which does not divide
+      large ones.
+
+    If the sizes of the first clusters are nearly equal, with an entropy of at least
+    0.94 of the largest possible, the second number is chosen, otherwise the first.
 
     Rows are compared by their angle around the mean: brought to unit length, centered,
     and to unit length again. Use it on features of a pretrained encoder before an
@@ -48,7 +68,7 @@ class NClustersSelector(BaseEstimator):
     Parameters
     ----------
     min_clusters : int, default=2
-        Smallest number tried, at least 2: one cluster has no silhouette.
+        Smallest number tried, at least 2: one cluster is not separate from any.
     max_clusters : int or "auto", default="auto"
         Largest number tried, less than the number of rows. "auto" is 30, but at most
         half the number of rows, and no more than there are different rows.
@@ -62,13 +82,15 @@ class NClustersSelector(BaseEstimator):
     Attributes
     ----------
     n_clusters_ : int
-        The number of clusters: the median of `estimates_`.
+        The number of clusters, one of `estimates_`.
     n_clusters_values_ : ndarray of int of shape (n_values,)
         The numbers tried, in ascending order.
-    scores_ : ndarray of float of shape (n_values, 3)
-        The three criteria for each of them, in the order above, from -1 to 1.
-    estimates_ : ndarray of int of shape (3,)
-        The number with the highest score by each criterion; the smallest of several.
+    scores_ : ndarray of float of shape (n_values, 2)
+        The lowest separation of so many clusters among 10 and among 40 neighbors, at
+        most 1.
+    estimates_ : ndarray of int of shape (2,)
+        The largest number with a score above the bound of each; `min_clusters` if there
+        is none.
     n_features_in_ : int
         Number of columns of the X given to `fit`.
     feature_names_in_ : ndarray of str
@@ -77,24 +99,17 @@ class NClustersSelector(BaseEstimator):
     See Also
     --------
     CLIPFeatures : Features to estimate it on.
-    sklearn.metrics.silhouette_score : The same silhouette, from all pairs of rows.
 
     Notes
     -----
-    The criteria err differently. The silhouette is often too low, as it prefers groups
-    of clusters to the clusters; the modularity among few neighbors is too high, and
-    that among many in between. ``docs/n_clusters.md`` tells how often the median is
-    right on CLIP features, and how it fails.
+    Of fewer than 640 rows, one in 16 is a neighbor at most, or five are.
+    ``docs/n_clusters.md`` tells how often the number is right on CLIP features, and how
+    it fails.
 
     References
     ----------
-    .. [1] P. J. Rousseeuw, "Silhouettes: A graphical aid to the interpretation and
-       validation of cluster analysis", 1987, doi:10.1016/0377-0427(87)90125-7.
-    .. [2] M. E. J. Newman and M. Girvan, "Finding and evaluating community structure
-       in networks", 2004, doi:10.1103/PhysRevE.69.026113.
-    .. [3] J. H. Levine et al., "Data-driven phenotypic dissection of AML reveals
-       progenitor-like cells that correlate with prognosis", 2015,
-       doi:10.1016/j.cell.2015.05.047.
+    .. [1] M. E. J. Newman, "Mixing patterns in networks", 2003, equation 2,
+       arXiv:cond-mat/0209450.
 
     Examples
     --------
@@ -103,7 +118,7 @@ class NClustersSelector(BaseEstimator):
     >>> X, _ = make_blobs(200, n_features=10, centers=4, random_state=0)
     >>> selector = NClustersSelector().fit(X)
     >>> selector.n_clusters_, selector.estimates_
-    (4, array([4, 4, 4]))
+    (4, array([4, 4]))
     """
 
     n_clusters_: int
@@ -136,7 +151,7 @@ class NClustersSelector(BaseEstimator):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Score every number of clusters by the three criteria.
+        """Merge clusters, and score every number of them.
 
         Parameters
         ----------
@@ -153,9 +168,18 @@ class NClustersSelector(BaseEstimator):
         rows = _centered_directions(X)
         largest = self._largest_number(rows)
         self.n_clusters_values_ = np.arange(self.min_clusters, largest + 1)
-        self.scores_ = _scores(rows, self.n_clusters_values_)
-        self.estimates_ = self.n_clusters_values_[self.scores_.argmax(axis=0)]
-        self.n_clusters_ = int(np.median(self.estimates_))
+        merged = _merge_all(rows, largest)
+        self.scores_ = np.array(
+            [[each[n][0] for each in merged] for n in self.n_clusters_values_.tolist()]
+        )
+        bounds = [bound for _, _, bound in _MERGES]
+        self.estimates_ = np.where(
+            self.scores_ > bounds, self.n_clusters_values_[:, None], self.min_clusters
+        ).max(axis=0)
+        by_few, by_many = self.estimates_.tolist()
+        _, sizes = merged[0][by_few]
+        is_equal = entropy(sizes, base=by_few) >= _EQUAL
+        self.n_clusters_ = by_many if is_equal else by_few
         return self
 
     def _largest_number(self, rows: Rows) -> int:
@@ -208,67 +232,57 @@ def _centered_directions(X: Rows) -> Rows:
     return normalize(unit, copy=False)
 
 
-def _scores(rows: Rows, numbers: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the silhouette and both modularities for each number of clusters."""
+def _merge_all(
+    rows: Rows, largest: int
+) -> list[dict[int, tuple[float, NDArray[np.int64]]]]:
+    """Merge clusters with few and with many neighbors.
+
+    Of every number of clusters it returns the lowest separation, and the sizes.
+    """
+    n_samples = len(rows)
     distances = (1 - rows @ rows.T).clip(0)  # of cosines, (n_samples, n_samples)
     np.fill_diagonal(distances, 0)
     pairs = squareform(distances, checks=False)
-    average = cut_tree(linkage(pairs, "average"), numbers).T
-    ward = cut_tree(linkage(np.sqrt(2 * pairs), "ward"), numbers).T
-    near = _neighbor_graph(distances)
-    shared = _shared_neighbor_graph(distances)
-    return np.array(
-        [
-            (
-                _mean_silhouette(rows, labels),
-                _modularity(near, ward_labels),
-                _modularity(shared, ward_labels),
-            )
-            for labels, ward_labels in zip(average, ward, strict=True)
-        ]
+    search = NearestNeighbors(metric="precomputed").fit(distances)
+    n_started = max(largest, min(_MOST_CLUSTERS, n_samples // 2))
+    most = max(_FEW_NEIGHBORS, n_samples // _LEAST_ROWS_PER_NEIGHBOR)
+    most = min(most, n_samples - 1)
+    merged = []
+    for method, n_neighbors, _ in _MERGES:
+        lengths = np.sqrt(2 * pairs) if method == "ward" else pairs
+        labels = cut_tree(linkage(lengths, method), n_started).ravel()
+        n_neighbors = min(n_neighbors, most)
+        neighbors = search.kneighbors(n_neighbors=n_neighbors, return_distance=False)
+        steps = _merge(labels, neighbors)
+        merged.append({len(sizes): (lowest, sizes) for lowest, sizes in steps})
+    return merged
+
+
+def _merge(
+    labels: Labels, neighbors: NDArray[np.int64]
+) -> Iterator[tuple[float, NDArray[np.int64]]]:
+    """Merge the two clusters of the lowest separation; yield it, and all sizes."""
+    links = neighbor_pairs(labels, neighbors).toarray()
+    sizes = np.bincount(labels)
+    while len(sizes) > 1:
+        separations = _separations(links)
+        one, other = np.unravel_index(separations.argmin(), separations.shape)
+        yield float(separations[one, other]), sizes.copy()
+        links[one] += links[other]
+        links[:, one] += links[:, other]
+        sizes[one] += sizes[other]
+        links = np.delete(np.delete(links, other, axis=0), other, axis=1)
+        sizes = np.delete(sizes, other)
+
+
+def _separations(links: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the assortativity of every two clusters, and infinity on the diagonal."""
+    within = links.diagonal()
+    ends = within[:, None] + links  # of a cluster's links to itself and to the other
+    total = ends + ends.T
+    by_chance = ends * ends.T
+    ratio = np.divide(
+        links * total, by_chance, where=by_chance > 0, out=np.zeros_like(links)
     )
-
-
-def _neighbor_graph(distances: Rows) -> coo_matrix:
-    """Join each row to its nearest few."""
-    n_neighbors = min(_FEW_NEIGHBORS, len(distances) - 1)
-    graph = kneighbors_graph(distances, n_neighbors, metric="precomputed")
-    return (graph + graph.T).tocoo()
-
-
-def _shared_neighbor_graph(distances: Rows) -> coo_matrix:
-    """Join rows by the Jaccard index of their neighborhoods, themselves included."""
-    n_samples = len(distances)
-    n_neighbors = min(_MANY_NEIGHBORS, n_samples - 1)
-    graph = kneighbors_graph(distances, n_neighbors, metric="precomputed")
-    graph = graph + eye_array(n_samples, format="csr")
-    shared = (graph @ graph.T).tocoo()
-    weights = shared.data / (2 * (n_neighbors + 1) - shared.data)
-    weights[shared.row == shared.col] = 0
-    return coo_matrix((weights, (shared.row, shared.col)), shape=shared.shape)
-
-
-def _modularity(graph: coo_matrix, labels: Labels) -> float:
-    """Return how much weight is within clusters beyond what their degrees expect."""
-    total = graph.data.sum()
-    within = graph.data[labels[graph.row] == labels[graph.col]].sum()
-    degrees = np.bincount(labels[graph.row], weights=graph.data)
-    return float(within / total - np.square(degrees / total).sum())
-
-
-def _mean_silhouette(rows: Rows, labels: Labels) -> float:
-    """Return the mean silhouette by squared distances, from the means of clusters."""
-    n_samples, sizes = len(rows), np.bincount(labels)
-    members = np.eye(len(sizes), dtype=rows.dtype)[labels] / sizes  # (n_samples, k)
-    squares = np.square(rows).sum(axis=1)
-    distances = squares[:, None] - 2 * rows @ (members.T @ rows).T + squares @ members
-    distances = distances.clip(min=0)  # rounding
-
-    at_own = (np.arange(n_samples), labels)
-    own, size = distances[at_own], sizes[labels]
-    own *= size / np.maximum(size - 1, 1)  # a row is at distance 0 from itself
-    distances[at_own] = np.inf
-    nearest = distances.min(axis=1)
-    larger = np.maximum(own, nearest)
-    counts = (size > 1) & (larger > 0)
-    return float(np.divide(nearest - own, larger, where=counts, out=own * 0).mean())
+    np.fill_diagonal(ratio, -np.inf)
+    return 1 - ratio

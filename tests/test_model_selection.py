@@ -3,25 +3,22 @@
 import warnings
 from pathlib import Path
 
+import networkx
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
-from scipy.sparse import coo_matrix
-from sklearn.cluster import AgglomerativeClustering
 from sklearn.datasets import make_blobs
-from sklearn.metrics import silhouette_score
-from sklearn.metrics.pairwise import cosine_similarity
-from sklearn.preprocessing import normalize
 from sklearn.utils.estimator_checks import (
     estimator_checks_generator,
     parametrize_with_checks,
 )
 
-from sklearn_mfavb import NClustersSelector
-from sklearn_mfavb.model_selection import _mean_silhouette, _modularity
+from sklearn_mfavb import NClustersSelector, model_selection
+from sklearn_mfavb.metrics import neighbor_pairs
+from sklearn_mfavb.model_selection import _separations
 
 
 def make_rows(n_clusters, *, n_samples=300, dtype=np.float64, random_state=0):
@@ -59,56 +56,68 @@ def test_clear_clusters_are_counted(n_clusters, dtype):
     )
 
 
-def naive_neighbors(unit, n_neighbors):
-    """Return for each row the set of its nearest rows, without itself."""
-    similarity = cosine_similarity(unit)
-    np.fill_diagonal(similarity, -np.inf)
-    return [set(row.argsort()[::-1][:n_neighbors].tolist()) for row in similarity]
+def test_separation_is_the_assortativity_of_two_clusters():
+    """Every two clusters are as networkx has it in the graph of their rows alone."""
+    rng = np.random.default_rng(0)
+    labels, neighbors = rng.permutation(np.arange(60) % 3), np.array([[0]] * 60)
+    for row in range(60):  # mostly of the same cluster
+        near = np.flatnonzero(labels == labels[row])
+        neighbors[row] = rng.choice(near if row % 4 else 60)
+    found = _separations(neighbor_pairs(labels, neighbors).toarray())
+    for pair in ((0, 1), (1, 2), (0, 2)):
+        graph = networkx.MultiDiGraph()
+        for row in np.flatnonzero(np.isin(labels, pair)):
+            graph.add_node(row, kind=labels[row])
+        ends = [(row, other) for row, [other] in enumerate(neighbors)]
+        links = [end for end in ends if set(end) <= set(graph)]
+        graph.add_edges_from([*links, *((b, a) for a, b in links)])
+        expected = networkx.attribute_assortativity_coefficient(graph, "kind")
+        assert_allclose([found[pair], found[pair[::-1]]], expected)
+    assert np.isposinf(found.diagonal()).all()
 
 
-def naive_modularity(weights, labels):
-    """Sum over pairs of one cluster what their weight has beyond chance."""
-    degrees = weights.sum(axis=1)
-    beyond = weights / weights.sum() - np.outer(degrees, degrees) / weights.sum() ** 2
-    return beyond[labels[:, None] == labels].sum()
+def test_separation_by_chance_is_zero_and_that_of_lone_rows_is_not_high():
+    """As many links as by chance; a row without one to itself is no cluster."""
+    assert_allclose(_separations(np.array([[16.0, 8], [8, 4]]))[0, 1], 0, atol=1e-12)
+    assert _separations(np.diag([5.0, 3]))[0, 1] == 1
+    assert _separations(np.array([[0.0, 2], [2, 20]]))[0, 1] < 0
 
 
-def test_scores_are_those_of_naive_formulas(rows):
-    """The three curves are what scikit-learn's clusters and plain loops give."""
-    selector = NClustersSelector(2, 6).fit(rows)
-    unit = normalize(rows)
-    unit = normalize(unit - unit.mean(axis=0))
-    near, around = naive_neighbors(unit, 10), naive_neighbors(unit, 30)
-    around = [others | {i} for i, others in enumerate(around)]
-    edges = np.array([[(j in a) + 0.0 for j in range(300)] for a in near])
-    jaccard = np.array([[len(a & b) / len(a | b) for b in around] for a in around])
-    np.fill_diagonal(jaccard, 0)
-    expected = []
-    for k in range(2, 7):
-        average = AgglomerativeClustering(k, metric="cosine", linkage="average")
-        ward = AgglomerativeClustering(k).fit_predict(unit)
-        expected.append(
-            (
-                silhouette_score(unit, average.fit_predict(unit), metric="cosine"),
-                naive_modularity(edges + edges.T, ward),
-                naive_modularity(jaccard, ward),
-            )
-        )
-    assert_array_equal(selector.n_clusters_values_, [2, 3, 4, 5, 6])
-    assert_allclose(selector.scores_, expected, atol=1e-10)
-    assert_array_equal(selector.estimates_, 2 + np.argmax(expected, axis=0))
+def test_estimates_are_the_largest_numbers_above_the_bounds(rows):
+    """From the curves the numbers can be read, and of equal sizes the second counts."""
+    noise = np.random.default_rng(0).normal(size=rows.shape) * 4
+    for X in (rows, rows + noise, noise):
+        selector = NClustersSelector(max_clusters=12).fit(X)
+        for curve, bound, found in zip(
+            selector.scores_.T, (0.84, 0.78), selector.estimates_, strict=True
+        ):
+            above = selector.n_clusters_values_[curve > bound]
+            assert found == above.max(initial=2)
+        assert selector.n_clusters_ in selector.estimates_
+    assert (selector.scores_ < 0.7).all()  # noise has no clusters
 
 
-def test_number_is_the_median_of_the_estimates():
-    """One criterion that is far off does not move it."""
-    blobs = make_rows(6, n_samples=120, random_state=3)
-    rows = np.random.default_rng(0).normal(size=(120, 20)) * 4 + blobs
-    selector = NClustersSelector(max_clusters=20).fit(rows)
-    assert_array_equal(selector.estimates_, [6, 6, 3])
-    assert selector.n_clusters_ == 6
-    best = selector.scores_.max(axis=0)
-    chosen = np.searchsorted(selector.n_clusters_values_, selector.estimates_)
-    assert_array_equal(selector.scores_[chosen, range(3)], best)
+def test_many_neighbors_count_where_sizes_are_equal(monkeypatch):
+    """The first number is kept for unequal sizes, and the second taken for equal."""
+    sizes = [200, 70, 25, 20, 15]
+    X, _ = make_blobs(sizes, 20, centers=None, cluster_std=3, random_state=0)
+    unequal = NClustersSelector().fit(X)
+    monkeypatch.setattr(model_selection, "_EQUAL", 0)
+    equal = NClustersSelector().fit(X)
+    assert_array_equal(unequal.estimates_, equal.estimates_)
+    by_few, by_many = equal.estimates_
+    assert by_few != by_many
+    assert (unequal.n_clusters_, equal.n_clusters_) == (by_few, by_many)
+
+
+def test_large_clusters_are_not_divided_where_small_ones_are_found():
+    """A cluster of 300 is one, beside two of 40 and one of 20."""
+    sizes = [300, 40, 40, 20]
+    found = []
+    for seed in range(5):
+        X, _ = make_blobs(sizes, 20, centers=None, random_state=seed, cluster_std=2)
+        found.append(NClustersSelector().fit(X).n_clusters_)
+    assert np.abs(np.array(found) - 4).mean() < 0.5
 
 
 def test_small_clusters_are_counted():
@@ -118,30 +127,6 @@ def test_small_clusters_are_counted():
         sizes, n_features=20, centers=None, random_state=0, center_box=(-8, 8)
     )
     assert NClustersSelector(max_clusters=12).fit(X).n_clusters_ == 4
-
-
-def test_modularity_of_one_cluster_is_zero_and_of_separate_pairs_known():
-    """Two pairs without an edge between them have modularity one half."""
-    edges = coo_matrix([[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]])
-    assert _modularity(edges, np.zeros(4, dtype=int)) == 0
-    assert _modularity(edges, np.array([0, 0, 1, 1])) == 0.5
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_silhouette_equals_that_from_all_pairs(dtype):
-    """Means of clusters give the same as pairs of rows, of any length, alone or not."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(60, 5)).astype(dtype)
-    labels = rng.integers(0, 3, size=60)
-    labels[7], labels[8] = 3, 4  # alone
-    X[20:30] = X[20]
-    expected = silhouette_score(X, labels, metric="sqeuclidean")
-    assert _mean_silhouette(X, labels) == pytest.approx(expected, abs=1e-5)
-
-
-def test_silhouette_of_coinciding_clusters_is_zero():
-    """Clusters at one and the same point are neither good nor bad, and not NaN."""
-    assert _mean_silhouette(np.ones((4, 2)), np.array([0, 0, 1, 1])) == 0
 
 
 @pytest.mark.parametrize("change", ["length", "scale", "order"])

@@ -20,6 +20,7 @@ from sklearn_mfavb.assignment._mixture import (
     check_finite,
     kmeans_labels,
 )
+from sklearn_mfavb.metrics import neighbor_pairs
 from sklearn_mfavb.neighbors import Table, nearest_neighbors
 
 Rows = NDArray[np.float32]
@@ -193,12 +194,9 @@ class _Likelihood:
 def _assortativity(labels: Labels, neighbors: NDArray[np.int64]) -> float:
     """Return how much more often neighbors share a label than by chance."""
     used, codes = np.unique(labels, return_inverse=True)
-    n_used = len(used)
-    if n_used == 1:
+    if len(used) == 1:
         return 0.0
-    pairs = np.repeat(codes, neighbors.shape[1]) * n_used + codes[neighbors.ravel()]
-    counts = np.bincount(pairs, minlength=n_used**2).reshape(n_used, n_used)
-    shares = (counts + counts.T) / (2 * counts.sum())
+    shares = neighbor_pairs(codes, neighbors).toarray() / (2 * neighbors.size)
     by_chance = np.square(shares.sum(axis=0)).sum()
     return float((np.trace(shares) - by_chance) / (1 - by_chance))
 

@@ -25,10 +25,11 @@ _MOST_ROWS = 8
 def suggest(words: list[str], /, **given: Any) -> None:
     """Tell how many clusters there may be.
 
-    PATHS are those of `cluster`. Three criteria are tried with up to 30 clusters, on
-    the features of --encoder or, less reliably, on pixels. Support is their mean, each
-    as a share of its highest value; the number suggested, with a *, is the middle one
-    of those that the criteria prefer.
+    PATHS are those of `cluster`. From 30 clusters those are merged that are least
+    separate, by the features of --encoder or, less reliably, by pixels. Each number has
+    the lowest separation of two clusters, among 10 and among 40 neighbors: 1 if no
+    neighbors are in the other cluster, 0 if as many are as by chance. The number
+    suggested has a *.
     """
     options = SimpleNamespace(**given)
     check_encoders(options)
@@ -54,22 +55,9 @@ def suggest(words: list[str], /, **given: Any) -> None:
 
 
 def _print_table(suggested: int, scores: Any) -> None:
-    """Print the numbers with the most support, and those that criteria prefer."""
-    highest = [max(column) for column in zip(*scores.values(), strict=True)]
-    shares = {
-        n: [
-            max(0.0, s) / best if best > 0 else 0.0
-            for s, best in zip(row, highest, strict=True)
-        ]
-        for n, row in scores.items()
-    }
-    support = {n: sum(row) / len(row) for n, row in shares.items()}
-    preferred = {suggested, *(n for n, row in shares.items() if 1.0 in row)}
-    others = sorted(scores.keys() - preferred, key=lambda n: -support[n])
-    print("clusters  support  silhouette  10 neighbors  30 neighbors")
-    for n in sorted([*preferred, *others[: _MOST_ROWS - len(preferred)]]):
+    """Print the separation for the numbers that are nearest to the one suggested."""
+    nearest = sorted(scores, key=lambda n: abs(n - suggested))[:_MOST_ROWS]
+    print("clusters  10 neighbors  40 neighbors")
+    for n in sorted(nearest):
         mark = "*" if n == suggested else " "
-        print(
-            f"{n:7}{mark} {support[n]:8.2f}"
-            + "{:12.2f}{:14.2f}{:14.2f}".format(*scores[n])
-        )
+        print(f"{n:7}{mark} {scores[n][0]:13.2f} {scores[n][1]:13.2f}")

@@ -80,13 +80,8 @@ def list_facts(estimator: Any, found: Findings) -> Iterator[Fact]:
 
 def _tell_choice(estimator: Any) -> str:
     """Tell how the number of clusters was found, if it was looked for."""
-    scores = estimator.n_clusters_scores_
-    if scores is None:
-        return ""
-    numbers, columns = list(scores), zip(*scores.values(), strict=True)
-    best = sorted(numbers[int(np.argmax(column))] for column in columns)
-    told = ", ".join(map(str, best))
-    return f"; {estimator.n_clusters_} is the median of {told}"
+    tried = estimator.n_clusters_scores_
+    return "" if tried is None else f"; found among {min(tried)} to {max(tried)}"
 
 
 def _tell_training(estimator: Any) -> Fact:

@@ -50,10 +50,10 @@ def test_a_dry_run_tells_how_long_it_may_take(
 
 
 def test_number_of_clusters_is_suggested(photos, run):
-    """A table has the support of numbers, and the way on from it."""
+    """A table has the separation of clusters, and the way on from it."""
     printed = run(["suggest", photos, "-x", "*.jpg"]).out
     header, *rows = printed.split("Cluster with:")[0].strip().splitlines()
-    assert header.split()[:3] == ["clusters", "support", "silhouette"]
+    assert header.split() == ["clusters", "10", "neighbors", "40", "neighbors"]
     numbers = [int(re.match(r" *(\d+)", row)[1]) for row in rows]
     assert numbers == sorted(numbers)
     [chosen] = [number for number, row in zip(numbers, rows, strict=True) if "*" in row]

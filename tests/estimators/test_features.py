@@ -288,7 +288,7 @@ def test_the_number_of_clusters_is_found(tmp_path):
     labels = clusterer.fit_predict(features)
     assert clusterer.n_clusters_ == 4
     assert clustering_accuracy(kinds, labels) == 1
-    assert len(clusterer.n_clusters_scores_[4]) == 3
+    assert len(clusterer.n_clusters_scores_[4]) == 2
     assert clusterer.predict_proba(features).shape == (160, 4)
     clusterer.save(tmp_path / "model")
     loaded = load(tmp_path / "model")
