@@ -41,9 +41,10 @@ class Augmentation(ParameterGroup):
         ``"characters"`` for gray images, else ``"photographs"``.
     features : {"auto", "noise", "none"} or callable, default="auto"
         Augmentation of the features: ``"noise"`` adds noise and drops half of the
-        entries. A callable takes and returns a float tensor of shape (batch_size,
-        n_features), centered, with a mean square of 1 in every row. ``"auto"``: what
-        the method was made for, mostly ``"noise"``.
+        entries, and of several encoders it leaves most views only some. A callable
+        takes and returns a float tensor of shape (batch_size, n_features), centered,
+        with a mean square of 1 in every row. ``"auto"``: what the method was made for,
+        mostly ``"noise"``.
     encoded_views : int, default=0
         Augmented views of every image that are encoded before training, which then
         draws from them, pixels and features alike; half of them for either view of a
@@ -95,7 +96,7 @@ def make_augmentations(
         From a clean view to an augmented one.
     """
     augmentation = as_augmentation(augmentation)
-    perturb = _feature_augmentation(augmentation.features, auto_features)
+    perturb = _feature_augmentation(augmentation.features, auto_features, encoders)
     if augmentation.encoded_views:
         return _make_banks(augmentation, dataset, encoders, perturb)
     if dataset.source is None or dataset.size is None:
@@ -106,12 +107,28 @@ def make_augmentations(
     return first, second
 
 
-def _feature_augmentation(features: Any, auto: str) -> Callable[[Tensor], Tensor]:
+def _feature_augmentation(
+    features: Any, auto: str, encoders: Sequence[FrozenEncoder]
+) -> Callable[[Tensor], Tensor]:
     """Build the augmentation of features."""
     if not isinstance(features, str):
         return UserTransform(features)
     choice = auto if features == "auto" else features
-    return Identity() if choice == "none" else FeatureNoise()
+    if choice == "none":
+        return Identity()
+    return FeatureNoise(leading=_leading_columns(encoders))
+
+
+def _leading_columns(encoders: Sequence[FrozenEncoder]) -> slice | None:
+    """Find the features of the encoder of largest weight; None if it is the only one.
+
+    Features that are put side by side follow the order of the encoders.
+    """
+    if len(encoders) < 2:
+        return None
+    leading = max(range(len(encoders)), key=lambda i: encoders[i].weight)
+    start = sum(encoder.feature_dim for encoder in encoders[:leading])
+    return slice(start, start + encoders[leading].feature_dim)
 
 
 def as_augmentation(augmentation: Any) -> Augmentation:

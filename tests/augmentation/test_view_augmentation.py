@@ -30,6 +30,20 @@ def test_every_call_draws_anew_and_from_the_global_seed():
     assert not torch.equal(first, second)
 
 
+def test_most_views_have_only_some_of_several_encoders():
+    """Half have the leading one alone, a tenth the others alone, the rest all."""
+    perturb = FeatureNoise(dropout=0, noise=0, leading=slice(1, 3))
+    ones = torch.ones(4000, 5)
+    patterns, counts = (perturb(ones) != 0).unique(dim=0, return_counts=True)
+    shares = {
+        tuple(pattern): count / 4000
+        for pattern, count in zip(patterns.int().tolist(), counts.tolist(), strict=True)
+    }
+    expected = {(0, 1, 1, 0, 0): 0.5, (1, 0, 0, 1, 1): 0.1, (1, 1, 1, 1, 1): 0.4}
+    assert shares == pytest.approx(expected, abs=0.03)
+    assert (ones == 1).all()
+
+
 def test_view_parts_are_augmented_each_in_its_way():
     """Images pass one augmentation, features the other, and what is missing stays."""
     augment = ViewAugmentation(lambda images: 1 - images, lambda rows: 2 * rows)

@@ -11,7 +11,10 @@ from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import FunctionTransformer
 
 from sklearn_mfavb import Augmentation, Training, VTCCClustering
-from sklearn_mfavb.features import Encoder
+from sklearn_mfavb.estimators._views import make_augmentations
+from sklearn_mfavb.features import Encoder, FeatureTable, FrozenEncoder
+from sklearn_mfavb.images import ImageDataset
+from sklearn_mfavb.views import View
 
 
 def flatten(images):
@@ -240,3 +243,17 @@ def test_one_encoded_view_is_too_few(make, images, tiny):
     augmentation = Augmentation(encoded_views=1)
     with pytest.raises(ValueError, match="encoded_views=1"):
         make(VTCCClustering, encoder=tiny(), augmentation=augmentation).fit(images)
+
+
+def test_the_encoder_of_largest_weight_is_left_alone_most_often():
+    """Half of the views lack the features of the others, a tenth its own."""
+    encoders = [
+        FrozenEncoder(str(dim), None, np.zeros(dim, dtype=np.float32), weight)
+        for dim, weight in ((20, 0.5), (30, 1.0))
+    ]
+    blocks = [np.ones((3, each.feature_dim)) for each in encoders]
+    dataset = ImageDataset(None, None, None, FeatureTable(encoders, blocks))
+    augment, _ = make_augmentations("auto", dataset, encoders)
+    parts = augment(View(None, torch.ones(2000, 50))).features.split([20, 30], dim=1)
+    missing = [(part == 0).all(dim=1).float().mean().item() for part in parts]
+    assert missing == pytest.approx([0.5, 0.1], abs=0.05)
