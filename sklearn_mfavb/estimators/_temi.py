@@ -172,7 +172,9 @@ class TEMIClustering(BaseImageClusterer):
     >>> from sklearn_mfavb import TEMIClustering
     >>> rng = np.random.default_rng(0)
     >>> features = np.repeat(np.eye(3), 20, axis=0) + 0.1 * rng.normal(size=(60, 3))
-    >>> clusterer = TEMIClustering(3, encoder="precomputed", random_state=0)
+    >>> clusterer = TEMIClustering(
+    ...     3, encoder="precomputed", max_epochs=10, random_state=0
+    ... )
     >>> labels = clusterer.fit_predict(features)
     >>> len(np.unique(labels[:20])), len(np.unique(labels))
     (1, 3)
