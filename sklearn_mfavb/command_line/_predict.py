@@ -110,6 +110,7 @@ def _label(
         with working("labeling the images"):
             from tqdm.auto import tqdm
 
+            from sklearn_mfavb.estimators import Prediction
             from sklearn_mfavb.inspection import Findings
 
             bar = tqdm(total=n_images, initial=tables.n_done, desc="labeling")
@@ -117,8 +118,9 @@ def _label(
                 while tables.n_done < n_images:
                     start = tables.n_done
                     block = images.paths[start : start + _IMAGES_OF_BLOCK]
-                    inputs = estimator._open(block)
-                    found = Findings(inputs, *estimator._find(inputs))
+                    images_of_block = Prediction(estimator, block, None)
+                    inputs = images_of_block.dataset
+                    found = Findings(inputs, *images_of_block.find())
                     paths = list(map(images.name, block))
                     tables.add(found, inputs.unreadable, paths, names)
                     bar.update(len(block))

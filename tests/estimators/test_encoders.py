@@ -9,9 +9,9 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.preprocessing import FunctionTransformer
-from sklearn_mfavb.estimators._views import make_augmentations
 
 from sklearn_mfavb import Augmentation, Training, VTCCClustering
+from sklearn_mfavb.estimators._augmentations import make_augmentations
 from sklearn_mfavb.features import Encoder, FeatureTable, FrozenEncoder
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.views import View

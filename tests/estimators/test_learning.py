@@ -76,7 +76,10 @@ def test_every_method_learns_shapes_from_pixels(estimator_class):
 
 @pytest.mark.slow
 def test_every_method_learns_digits_from_pixels(estimator_class):
-    """On 600 written digits; residual networks need half of the default epochs."""
+    """On 600 written digits; residual networks need half of the default epochs.
+
+    GCC needs twice the default: at 40 its mean was 0.82, and that of k-means 0.84.
+    """
     images, digits = (part[:600] for part in load_digit_images())
-    n_epochs = {"MFAVBClustering": 40, "VTCCClustering": 40, "GCCClustering": 40}
+    n_epochs = {"MFAVBClustering": 40, "VTCCClustering": 40, "GCCClustering": 80}
     assert_better_than_kmeans(estimator_class, images, digits, others=20, **n_epochs)
