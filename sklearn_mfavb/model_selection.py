@@ -179,7 +179,9 @@ class NClustersSelector(BaseEstimator):
         by_few, by_many = self.estimates_.tolist()
         _, sizes = merged[0][by_few]
         is_equal = entropy(sizes, base=by_few) >= _EQUAL
-        self.n_clusters_ = by_many if is_equal else by_few
+        # Of clusters that are smaller than that, the many neighbors are of others too.
+        are_large = len(rows) / by_few > _MERGES[1][1]
+        self.n_clusters_ = by_many if is_equal and are_large else by_few
         return self
 
     def _largest_number(self, rows: Rows) -> int:
@@ -207,7 +209,8 @@ class NClustersSelector(BaseEstimator):
 
 def _refuse_images(X: Any) -> None:
     """Raise if X is a folder, paths or images: what the estimators take."""
-    row = np.asarray(X[:1]).ravel().tolist() if hasattr(X, "__array__") else X
+    is_array = hasattr(X, "__array__")
+    row = np.atleast_1d(X)[:1].ravel().tolist() if is_array else X
     first = row[0] if isinstance(row, list | tuple) and len(row) > 0 else None
     is_path = isinstance(X, str | os.PathLike) or isinstance(first, str | os.PathLike)
     is_images = len(getattr(X, "shape", ())) > 2 or getattr(first, "ndim", 0) > 1

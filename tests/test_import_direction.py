@@ -52,8 +52,8 @@ ALLOWED = {
     "report": "decisions estimators files images inspection naming neighbors "
     "persistence",
     "demo": "datasets estimators files inspection metrics",
-    "command_line": "__init__ decisions demo estimators files folders inspection "
-    "naming persistence report training words",
+    "command_line": "__init__ decisions demo estimators files folders images "
+    "inspection naming persistence report training words",
     "__main__": "command_line",
 }
 

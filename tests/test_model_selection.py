@@ -120,6 +120,14 @@ def test_large_clusters_are_not_divided_where_small_ones_are_found():
     assert np.abs(np.array(found) - 4).mean() < 0.5
 
 
+@pytest.mark.parametrize(("n_clusters", "n_members"), [(20, 15), (25, 20)])
+def test_many_neighbors_do_not_count_where_clusters_have_fewer(n_clusters, n_members):
+    """Clusters of 15 are clear, though 40 neighbors cannot all be of one of them."""
+    sizes = [n_members] * n_clusters
+    X, _ = make_blobs(sizes, n_features=64, random_state=0)
+    assert NClustersSelector().fit(X).n_clusters_ == n_clusters
+
+
 def test_small_clusters_are_counted():
     """Sizes may differ ten times."""
     sizes = [150, 70, 32, 15]

@@ -75,7 +75,7 @@ class GrowingTables:
         self.progress = progress
         for name, n_bytes in ({} if self._is_whole else progress["n_bytes"]).items():
             path = self.folder / name
-            if path.stat().st_size < n_bytes:
+            if not path.exists() or path.stat().st_size < n_bytes:
                 raise ValueError(f"{path} is damaged: start over with --overwrite.")
             os.truncate(path, n_bytes)
 

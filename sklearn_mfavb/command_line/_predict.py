@@ -89,12 +89,15 @@ def _label(
     words: Sequence[str],
 ) -> None:
     """Label images block by block; those that have a row already are left out."""
+    from sklearn_mfavb.estimators import Prediction, open_inputs
+    from sklearn_mfavb.images import describe_version
+
     names, n_images = cluster_names(estimator), len(images.paths)
     for encoder in estimator.model_.encoders:
         if encoder.transformer:
             encoder.transformer.set_params(verbose=0)  # one bar is enough
-    listed = "\n".join(map(images.name, images.paths))
-    digest = sha256(listed.encode(errors="surrogateescape")).hexdigest()
+    versions = "\0".join(map(describe_version, images.paths))
+    digest = sha256(versions.encode(errors="surrogateescape")).hexdigest()
     settings = {
         "model": f"{model_fingerprint(estimator)} with the clusters {', '.join(names)}",
         "images": f"{n_images:,} with the fingerprint {digest[:16]}",
@@ -110,9 +113,16 @@ def _label(
         with working("labeling the images"):
             from tqdm.auto import tqdm
 
-            from sklearn_mfavb.estimators import Prediction
             from sklearn_mfavb.inspection import Findings
 
+            # One range of pixels for all images, whatever block they are in.
+            model = estimator.model_
+            learned = model.image_format
+            _, source, _ = open_inputs(
+                estimator, images.paths, None, image_format=learned, reset=False
+            )
+            if source is not None:
+                model.image_format = source.format
             bar = tqdm(total=n_images, initial=tables.n_done, desc="labeling")
             with bar:
                 while tables.n_done < n_images:

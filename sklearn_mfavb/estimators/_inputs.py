@@ -250,7 +250,12 @@ def find_n_clusters(
     selector = NClustersSelector(random_state=0)
     rows = comparable_rows(dataset, runtime)
     drawn = check_random_state(0).permutation(len(rows))[: selector.max_samples]
-    selector.fit(np.asarray(rows[drawn] if len(drawn) < len(rows) else rows[:]))
+    try:
+        selector.fit(np.asarray(rows[drawn] if len(drawn) < len(rows) else rows[:]))
+    except ValueError as error:
+        raise ValueError(
+            f"n_clusters='auto' finds no number of clusters, set one: {error}"
+        ) from error
     values, scores = selector.n_clusters_values_.tolist(), selector.scores_.tolist()
     return selector.n_clusters_, dict(zip(values, scores, strict=True))
 

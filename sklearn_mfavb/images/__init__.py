@@ -4,6 +4,7 @@ from sklearn_mfavb.folders import list_images, summarize_ignored
 from sklearn_mfavb.images._dataset import ImageDataset
 from sklearn_mfavb.images._format import ImageFormat, Reading
 from sklearn_mfavb.images._open import open_images
+from sklearn_mfavb.images._pictures import describe_version
 from sklearn_mfavb.images._source import ImageSource
 from sklearn_mfavb.images._values import is_table
 
@@ -12,6 +13,7 @@ __all__ = [
     "ImageFormat",
     "ImageSource",
     "Reading",
+    "describe_version",
     "is_table",
     "list_images",
     "open_images",

@@ -100,7 +100,9 @@ class Checkpoint(Callback):
         if self.resumed is None:
             return
         for name, part in _parts(net).items():
-            part.load_state_dict(self.resumed[name])
+            # The scaler of a device that has bfloat16 has no state.
+            if state := self.resumed[name]:
+                part.load_state_dict(state)
         for row in self.resumed["rows"]:
             net.history.append({**row, "batches": []})
         neighbors = self.resumed["neighbors"]

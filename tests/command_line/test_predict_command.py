@@ -3,7 +3,9 @@
 import os
 import shutil
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sklearn_mfavb.command_line import _predict
 from sklearn_mfavb.command_line._growing import GrowingTables
@@ -112,10 +114,38 @@ def test_a_table_of_other_settings_is_refused(
     told = run([*words, "--resume"], code=2).err
     assert "images was 25 with the fingerprint" in told
     assert "now 26 with" in told
+    os.remove(folder / "more.png")
+    shutil.copy(folder / "03.png", folder / "04.png")  # another image of the same name
+    assert "images was 25" in run([*words, "--resume"], code=2).err
     assert "exclude each other" in run([*words, "--resume", "--overwrite"], code=2).err
     run([*words, "--overwrite"])
-    assert len((out / "clusters.csv").read_text("utf-8").splitlines()) == 27
+    assert len((out / "clusters.csv").read_text("utf-8").splitlines()) == 26
     assert os.listdir(out / "unfinished") == ["mine.txt"]
+
+
+def test_a_growing_table_that_was_deleted_is_told(given, tmp_path, run, die_in_block):
+    """What progress counts must be there."""
+    out = tmp_path / "out"
+    die_in_block(1, is_kept=True)
+    run(["predict", *given, out], code=130)
+    (out / "unfinished" / "clusters.csv").unlink()
+    assert "is damaged" in run(["predict", *given, out, "--resume"], code=2).err
+
+
+def test_blocks_share_one_range_of_pixels(given, tmp_path, run, monkeypatch):
+    """A dark image of 16 bits has one label, whatever images are in its block."""
+    folder, tables = tmp_path / "deep", []
+    folder.mkdir()
+    noise = np.random.default_rng(0).integers(0, 4000, (6, 16, 16), dtype=np.uint16)
+    noise[-1] *= 16
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    for size in (1, 6):
+        monkeypatch.setattr(_predict, "_IMAGES_OF_BLOCK", size)
+        out = tmp_path / str(size)
+        run(["predict", given[0], folder, "-o", out, "--also", "embedding"])
+        tables.append(np.load(out / "embedding.npy"))
+    np.testing.assert_allclose(*tables, atol=0.05)  # bfloat16
 
 
 def test_images_that_cannot_be_read_may_fill_blocks(
