@@ -59,7 +59,8 @@ class NClustersSelector(BaseEstimator):
       large ones.
 
     If the sizes of the first clusters are nearly equal, with an entropy of at least
-    0.94 of the largest possible, the second number is chosen, otherwise the first.
+    0.94 of the largest possible, and their mean size is above 40, the second number is
+    chosen, otherwise the first.
 
     Rows are compared by their angle around the mean: brought to unit length, centered,
     and to unit length again. Use it on features of a pretrained encoder before an
