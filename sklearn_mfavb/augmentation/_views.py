@@ -108,6 +108,7 @@ class ViewBank:
         self.images = images
         self.features = features
         self.perturb = perturb
+        self._device = features.device  # the last one that was asked for room
 
     def __call__(self, view: View) -> View:
         """Draw a view of every image, uniformly; only `position` is used."""
@@ -125,8 +126,9 @@ class ViewBank:
     def _move_to(self, device: torch.device) -> None:
         """Move all views to a device that has room for them."""
         parts = [each for each in (self.images, self.features) if each is not None]
-        if self.features.device == device:
+        if self._device == device:
             return
+        self._device = device
         if has_room(device, sum(each.nbytes for each in parts)):
             self.features = self.features.to(device)
             self.images = None if self.images is None else self.images.to(device)

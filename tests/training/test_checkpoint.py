@@ -3,6 +3,7 @@
 import math
 import os
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from skorch.callbacks import Callback
 
 from sklearn_mfavb import MFAVBClustering
 from sklearn_mfavb.objectives import CueCoObjective
-from sklearn_mfavb.training import Checkpoint, isolated, open_checkpoint
+from sklearn_mfavb.training import Checkpoint, _net, isolated, open_checkpoint
 from sklearn_mfavb.training import _checkpoint as checkpoint_module
 from sklearn_mfavb.training._checkpoint import FORMAT
 
@@ -102,6 +103,16 @@ def test_a_killed_training_goes_on_to_the_same_end(fit, open_at, dataset):
         assert dataset.neighbors is not None
         for name, value in weights.items():
             assert torch.equal(value, resumed[name]), name
+
+
+def test_a_device_that_scales_gradients_goes_on(fit, open_at, monkeypatch):
+    """A checkpoint of a device with bfloat16 has no state for the scaler of float16."""
+    expected = fit()[1]
+    with pytest.raises(MemoryError):
+        fit(open_at(), [KillAt(4)])
+    scaler = partial(torch.amp.GradScaler, "cpu", init_scale=2.0)
+    monkeypatch.setattr(_net.torch.amp, "GradScaler", lambda *_, **__: scaler())
+    assert [row[:2] for row in fit(open_at())[1]] == [row[:2] for row in expected]
 
 
 def test_only_an_interrupted_training_keeps_its_file(fit, open_at):
