@@ -152,7 +152,8 @@ class ImageSource(ABC):
         """Read what has not been read yet, so that broken images show now."""
         size = size if self._kept is None else self._kept.shape[2:]
         unread = np.flatnonzero(~self._was_read)
-        bar = tqdm(total=len(unread), desc="reading", unit="image", disable=not verbose)
+        is_silent = not verbose or len(unread) == 0
+        bar = tqdm(total=len(unread), desc="reading", unit="image", disable=is_silent)
         with bar:
             for start in range(0, len(unread), VERIFY_BATCH_SIZE):
                 batch = unread[start : start + VERIFY_BATCH_SIZE]

@@ -145,8 +145,7 @@ def balance_loss(first_assignment: Tensor, second_assignment: Tensor) -> Tensor:
 
     Parameters
     ----------
-    first_assignment, second_assignment : torch.Tensor of shape (..., batch_size, \
-            n_clusters)
+    first_assignment, second_assignment : Tensor of shape (..., batch_size, n_clusters)
         Cluster probabilities of the views. Of several heads, stacked in front, the
         loss is the mean.
     """
