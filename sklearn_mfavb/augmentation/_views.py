@@ -125,10 +125,10 @@ class ViewBank:
 
     def _move_to(self, device: torch.device) -> None:
         """Move all views to a device that has room for them."""
-        parts = [each for each in (self.images, self.features) if each is not None]
         if self._device == device:
             return
         self._device = device
+        parts = [each for each in (self.images, self.features) if each is not None]
         if has_room(device, sum(each.nbytes for each in parts)):
             self.features = self.features.to(device)
             self.images = None if self.images is None else self.images.to(device)

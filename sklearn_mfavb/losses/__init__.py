@@ -8,7 +8,6 @@ from sklearn_mfavb.losses._contrast import (
     ClusterContrastiveLoss,
     CompactnessLoss,
     InstanceContrastiveLoss,
-    MutualInformationLoss,
     QueueContrastiveLoss,
     balance_loss,
     paired_contrast,
@@ -24,7 +23,10 @@ from sklearn_mfavb.losses._graph import (
     CrossInstanceLoss,
     NeighborContrastiveLoss,
 )
-from sklearn_mfavb.losses._pointwise import PointwiseInformationLoss
+from sklearn_mfavb.losses._pointwise import (
+    MutualInformationLoss,
+    PointwiseInformationLoss,
+)
 from sklearn_mfavb.losses._probability import ProbabilityContrastiveLoss
 from sklearn_mfavb.losses._prototypes import (
     ConsensusLoss,
