@@ -15,9 +15,11 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 import sklearn_mfavb
+from benchmarks.accuracy.halves import ONE_VIEW, build_halves
 from benchmarks.accuracy.rivals import RIVALS, Rival
 from sklearn_mfavb import CLIPFeatures, NClustersSelector, Neighbors, ViT
 from sklearn_mfavb import estimators as family
+from sklearn_mfavb.augmentation import FeatureNoise
 
 __all__ = [
     "CLIP_MODEL",
@@ -80,6 +82,8 @@ def selector(n_clusters: int, seed: int, *_: Any) -> NClustersSelector:
     return NClustersSelector(random_state=seed)
 
 
+ALONE = {"shared_depth": 2, "fused_depth": 0, "contrast": "within_pair"}
+NOISE = {"augmentation__features": FeatureNoise()}  # it leaves out no encoder
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {"training__precision": "float32"},
     "across_pairs": {"contrast": "across_pairs"},
@@ -89,7 +93,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "fused_depth": 1,
         "contrast": "within_pair",
     },
-    "no fusion": {"shared_depth": 2, "fused_depth": 0, "contrast": "within_pair"},
+    "no fusion": ALONE,
+    "no fusion, with pixels": {**ALONE, "use_pixels": True},
+    "no fusion, plain noise": {**ALONE, **NOISE},
+    "pixels and features as halves": {
+        "use_pixels": True,
+        "backbone": build_halves,
+        "augmentation__images": ONE_VIEW,
+    },
+    "encoders as halves": {"backbone": build_halves, **NOISE},
     "with pixels": {"use_pixels": True},
     "same-image positives": {"positives": "augmentation"},
     "neighbors in the embedding": {"positives": Neighbors(space="embedding")},

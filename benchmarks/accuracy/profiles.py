@@ -41,6 +41,7 @@ class Profile:
 
 PHOTOGRAPHS = ("cifar10_5k", "ucmerced16", "rsscn7")
 SAMPLES = {"usps": 2000, "fashion_mnist_test": 2000}
+HALVES_SAMPLES = dict.fromkeys((*PHOTOGRAPHS, *SAMPLES), 800)
 
 PROFILES: dict[str, Profile] = {
     "smoke": Profile(
@@ -73,6 +74,29 @@ PROFILES: dict[str, Profile] = {
         sample_sizes=SAMPLES,
         cpu_seconds=60,
     ),
+    "halves_of_pixels": Profile(
+        purpose="one encoder: pixels and features as the halves of a fused pair",
+        datasets=("usps", "fashion_mnist_test"),
+        methods=(
+            "MFAVBClustering",
+            "MFAVBClustering, no fusion, with pixels",
+            "MFAVBClustering, pixels and features as halves",
+        ),
+        longest_side=16,
+        sample_sizes=HALVES_SAMPLES,
+        cpu_seconds=20,
+    ),
+    "halves_of_encoders": Profile(
+        purpose="two encoders: the features of either as the halves of a fused pair",
+        datasets=PHOTOGRAPHS,
+        methods=(
+            "MFAVBClustering",
+            "MFAVBClustering, no fusion, plain noise",
+            "MFAVBClustering, encoders as halves",
+        ),
+        sample_sizes=HALVES_SAMPLES,
+        cpu_seconds=20,
+    ),
     "paper": Profile(
         purpose="the classes' REFERENCE settings at 224 pixels, for GPUs",
         datasets=("cifar10", "stl10", "imagenet10", "imagenet_dogs"),
@@ -82,7 +106,10 @@ PROFILES: dict[str, Profile] = {
         purpose="variants of MFAVB against baselines, everything at its defaults",
         datasets=(*PHOTOGRAPHS, "fashion_mnist_test"),
         seeds=(0, 1, 2, 3, 4),
-        methods=(*BASELINES, *(m for m in METHODS if m.startswith("MFAVB"))),
+        methods=(
+            *BASELINES,
+            *(m for m in METHODS if m.startswith("MFAVB") and "halves" not in m),
+        ),
         sample_sizes={"fashion_mnist_test": 5000},
     ),
     "new_images": Profile(
