@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from joblib import parallel_config
 from numpy.typing import NDArray
 from PIL import Image
 from skorch.callbacks import Callback
@@ -40,7 +41,7 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
 
     "array" is kept in memory; files in a "folder" are decoded anew for every batch. The
     device is a pause of as long as reading a batch takes: with batches that are read
-    ahead, both together should take as long as one.
+    ahead, both together should take as long as one. Workers read files "alone" too.
     """
     n_images = batch_size * plan.n_loaded
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +51,12 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
             paths = write_photos(Path(folder), min(n_images, N_FEW))
             images = (paths * (n_images // len(paths) + 1))[:n_images]
         dataset = ImageDataset(open_images(images), (side, side))
-        loader = balanced_batches(dataset, batch_size, torch.device(plan.device))
+
+        def load(n_jobs: int) -> DataLoader[Any]:
+            with parallel_config(n_jobs=n_jobs):
+                return balanced_batches(dataset, batch_size, torch.device(plan.device))
+
+        loader = load(1)
         alone = clock.time_call(lambda: consume(iter(loader), 0.0))
         pause = alone / len(loader)
         contenders: dict[str, Callable[[], float]] = {
@@ -60,6 +66,11 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
                 lambda: consume(DataLoader.__iter__(loader), pause)
             ),
         }
+        for n_jobs in plan.workers[1:] if kind == "folder" else ():
+            batches = load(n_jobs)
+            contenders[f"alone, n_jobs={n_jobs}"] = lambda batches=batches: (
+                clock.time_call(lambda: consume(iter(batches), 0.0))
+            )
         seconds = take_turns(contenders, plan.n_rounds)
     return {
         "kind": "comparison",
