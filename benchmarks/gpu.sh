@@ -42,8 +42,8 @@ run 120 python -m pytest "${tests[@]}" -n0 -p no:cacheprovider --import-mode=imp
 measure 100 ceilings train_mfavb train_vtcc
 measure 60 share_vtcc busy_mfavb busy_vtcc
 measure 60 predict_mfavb predict_vtcc
-measure 45 clip photos
-measure 80 fit_defaults
-measure 80 fit_paper
+measure 60 clip photos
+measure 65 fit_defaults
+measure 65 fit_paper
 measure 60 loader_array_64 loader_array_224 loader_folder_64 loader_folder_224
 exit $failed
