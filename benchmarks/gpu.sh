@@ -18,12 +18,14 @@ failed=0
 
 run() { # at most so many seconds, less what is left
     local most=$1 left=$((ends - SECONDS))
+    [[ $device == cpu* ]] && most=$left
     shift
     echo "== $* (${left} s left)"
     if ((left < 5)); then
         echo "left out: no time"
         failed=1
     elif ! timeout -k 5 $((most < left ? most : left)) "$@"; then
+        echo "failed, or ended for want of time: $*"
         failed=1
     fi
 }
