@@ -18,12 +18,14 @@ failed=0
 
 run() { # at most so many seconds, less what is left
     local most=$1 left=$((ends - SECONDS))
+    [[ $device == cpu* ]] && most=$left
     shift
     echo "== $* (${left} s left)"
     if ((left < 5)); then
         echo "left out: no time"
         failed=1
     elif ! timeout -k 5 $((most < left ? most : left)) "$@"; then
+        echo "failed, or ended for want of time: $*"
         failed=1
     fi
 }
@@ -42,8 +44,8 @@ run 120 python -m pytest "${tests[@]}" -n0 -p no:cacheprovider --import-mode=imp
 measure 100 ceilings train_mfavb train_vtcc
 measure 60 share_vtcc busy_mfavb busy_vtcc
 measure 60 predict_mfavb predict_vtcc
-measure 45 clip photos
-measure 80 fit_defaults
-measure 80 fit_paper
+measure 60 clip photos
+measure 65 fit_defaults
+measure 65 fit_paper
 measure 60 loader_array_64 loader_array_224 loader_folder_64 loader_folder_224
 exit $failed

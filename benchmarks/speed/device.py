@@ -11,8 +11,10 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from joblib import parallel_config
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.datasets import load_sample_images
 from skorch.callbacks import Callback
 from torch.utils.data import DataLoader
 
@@ -40,7 +42,7 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
 
     "array" is kept in memory; files in a "folder" are decoded anew for every batch. The
     device is a pause of as long as reading a batch takes: with batches that are read
-    ahead, both together should take as long as one.
+    ahead, both together should take as long as one. Workers read files "alone" too.
     """
     n_images = batch_size * plan.n_loaded
     with tempfile.TemporaryDirectory() as folder:
@@ -50,7 +52,12 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
             paths = write_photos(Path(folder), min(n_images, N_FEW))
             images = (paths * (n_images // len(paths) + 1))[:n_images]
         dataset = ImageDataset(open_images(images), (side, side))
-        loader = balanced_batches(dataset, batch_size, torch.device(plan.device))
+
+        def load(n_jobs: int) -> DataLoader[Any]:
+            with parallel_config(n_jobs=n_jobs):
+                return balanced_batches(dataset, batch_size, torch.device(plan.device))
+
+        loader = load(1)
         alone = clock.time_call(lambda: consume(iter(loader), 0.0))
         pause = alone / len(loader)
         contenders: dict[str, Callable[[], float]] = {
@@ -60,6 +67,11 @@ def measure_loader(plan: Plan, kind: str, side: int, batch_size: int) -> Record:
                 lambda: consume(DataLoader.__iter__(loader), pause)
             ),
         }
+        for n_jobs in plan.workers[1:] if kind == "folder" else ():
+            batches = load(n_jobs)
+            contenders[f"alone, n_jobs={n_jobs}"] = lambda batches=batches: (
+                clock.time_call(lambda: consume(iter(batches), 0.0))
+            )
         seconds = take_turns(contenders, plan.n_rounds)
     return {
         "kind": "comparison",
@@ -78,29 +90,39 @@ def consume(batches: Iterator[Any], pause: float) -> None:
 
 
 def write_photos(folder: Path, n_photos: int) -> list[str]:
-    """Write JPEG files that are as smooth as photographs are."""
-    generator = np.random.default_rng(0)
+    """Write JPEG files: parts of the two photographs that scikit-learn has."""
+    generator, photographs = np.random.default_rng(0), load_sample_images().images
     height, width = PHOTO
     paths = [str(folder / f"{number:04}.jpg") for number in range(n_photos)]
-    for path in paths:
-        small = generator.integers(0, 256, (height // 5, width // 5, 3), dtype=np.uint8)
-        Image.fromarray(small).resize((width, height), Image.BICUBIC).save(path)
+    for number, path in enumerate(paths):
+        whole = photographs[number % 2]
+        top, left = generator.integers(np.subtract(whole.shape[:2], PHOTO) + 1)
+        part = whole[top : top + height, left : left + width]
+        Image.fromarray(part).save(path, quality=90)
     return paths
 
 
 def measure_photos(plan: Plan) -> Record:
-    """Time CLIPFeatures on JPEG files with a tiny network, by the number of workers.
+    """Time CLIPFeatures on JPEG files by the number of workers.
 
-    "in turn" is one process in which nothing is read ahead of the network.
+    With `--weights` the network is theirs, else a tiny one, which hardly takes time.
+    "in turn" is one process in which nothing is read ahead of the network. The first
+    round, which does not count, starts workers and compares features.
     """
+    found: dict[int, NDArray[np.float32]] = {}
     with tempfile.TemporaryDirectory() as folder:
         paths = write_photos(Path(folder), plan.n_photos)
-        model = add_tiny_model(Path(folder))
-        weights = save_random_weights(Path(folder), model)
+        model, weights = methods.CLIP_MODEL, plan.weights
+        if weights is None:
+            model = add_tiny_model(Path(folder))
+            weights = save_random_weights(Path(folder), model)
 
         def embed(n_jobs: int) -> float:
             encoder = CLIPFeatures(model, weights, device=plan.device, n_jobs=n_jobs)
-            return clock.time_call(lambda: encoder.transform(paths), plan.device)
+            encoder.build_encoder()
+            start = clock.read_clock(plan.device)
+            found[n_jobs] = encoder.transform(paths)
+            return round(clock.read_clock(plan.device) - start, clock.N_DIGITS)
 
         def embed_in_turn() -> float:
             with patch.object(_extraction, "read_ahead", iter):
@@ -111,8 +133,11 @@ def measure_photos(plan: Plan) -> Record:
         seconds = take_turns(contenders, plan.n_rounds)
     return {
         "kind": "workers",
-        "what": f"features of JPEG files, {PHOTO[1]} x {PHOTO[0]}, a tiny network",
+        "what": f"features of JPEG files, {PHOTO[1]} x {PHOTO[0]}, {model}",
         "n_images": len(paths),
+        "largest_difference": max(
+            float(abs(rows - found[1]).max()) for rows in found.values()
+        ),
         "seconds": seconds,
     }
 

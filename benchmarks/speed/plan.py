@@ -117,7 +117,7 @@ GPU = replace(
     n_embedded=512,
     n_photos=1024,
     workers=(1, 4),
-    fit_seconds=60.0,
+    fit_seconds=45.0,
 )
 
 TINY = replace(FULL.mfavb, image_size=8, batch_size=16, n_predicted=32)
@@ -135,7 +135,7 @@ QUICK = replace(
     n_rows=500,
     n_embedded=2,
     n_photos=4,
-    workers=(1,),
+    workers=(1, 2),
     n_loaded=3,
     n_shapes=32,
     fit_seconds=5.0,

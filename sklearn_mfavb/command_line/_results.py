@@ -182,8 +182,7 @@ def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
     members = members[:: -(-len(members) // _MOST_COMPARED) or 1]
     if isinstance(estimator, KMeansClustering) or len(members) < n_clusters:
         return None
-    table = comparable_rows(found.inputs, estimator._runtime())
-    rows = np.asarray(table[members])
+    rows = np.asarray(comparable_rows(found.inputs, estimator._runtime(), members)[:])
     began_at = time.monotonic()
     labels = KMeans(n_clusters, n_init=10, random_state=0).fit_predict(rows)
     return {

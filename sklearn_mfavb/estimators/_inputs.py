@@ -214,9 +214,7 @@ def score_labels(
         if source is not None and len(source.unreadable) == len(labels):
             raise ValueError(f"None of the {len(labels)} images can be read.")
         return 0.0  # all are outliers
-    rows = comparable_rows(dataset, runtime)
-    readable = np.flatnonzero(members)
-    rows = rows.take(readable) if isinstance(rows, FeatureTable) else rows[readable]
+    rows = comparable_rows(dataset, runtime, np.flatnonzero(members))
     neighbors = nearest_neighbors(rows, _SCORE_NEIGHBORS, method="auto")
     return neighbor_agreement(labels[members], neighbors)
 
@@ -248,10 +246,10 @@ def find_n_clusters(
         )
     # The same rows in every fit, so that one which is resumed finds the same number.
     selector = NClustersSelector(random_state=0)
-    rows = comparable_rows(dataset, runtime)
-    drawn = check_random_state(0).permutation(len(rows))[: selector.max_samples]
+    drawn = check_random_state(0).permutation(len(dataset))[: selector.max_samples]
+    drawn = drawn if len(drawn) < len(dataset) else np.sort(drawn)
     try:
-        selector.fit(np.asarray(rows[drawn] if len(drawn) < len(rows) else rows[:]))
+        selector.fit(np.asarray(comparable_rows(dataset, runtime, drawn)[:]))
     except ValueError as error:
         raise ValueError(
             f"n_clusters='auto' finds no number of clusters, set one: {error}"
@@ -261,16 +259,16 @@ def find_n_clusters(
 
 
 def comparable_rows(
-    dataset: ImageDataset, runtime: Runtime
+    dataset: ImageDataset, runtime: Runtime, positions: NDArray[np.int64]
 ) -> FeatureTable | NDArray[np.float32]:
-    """Return features of the images, or their pixels if there are none."""
+    """Return features of images at some positions, or pixels if there are none."""
     if dataset.features is not None:
-        return cast(FeatureTable, dataset.features)
+        return cast(FeatureTable, dataset.features).take(positions)
     source = cast(ImageSource, dataset.source)  # without features there are images
     height, width = source.image_size
     size = min(height, _SCORE_SIDE), min(width, _SCORE_SIDE)
     return apply_to_views(
         lambda view: pixel_features(cast(Tensor, view.images)),
-        ImageDataset(source, size, dataset.indices),
+        ImageDataset(source, size, dataset.indices[positions]),
         runtime,
     )

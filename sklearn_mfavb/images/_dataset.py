@@ -137,6 +137,15 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
         """Whether images are the same each time they are read, and by any thread."""
         return self.source is None or self.size is None or self.source.is_constant
 
+    @property
+    def is_decoded_anew(self) -> bool:
+        """Whether every batch opens files, or items that may change, once more."""
+        source = self.source
+        if source is None or self.size is None:
+            return False
+        is_kept = source.paths is None or source.is_at_hand(self.size)
+        return not (source.is_constant and is_kept)
+
     def part(self, positions: np.ndarray) -> "ImageDataset":
         """Return some of the images as a data set that a worker can be sent."""
         source, features = self.source, self.features

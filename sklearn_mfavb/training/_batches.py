@@ -81,8 +81,8 @@ class BatchLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         batches, dataset = super().__iter__(), cast(Any, self.dataset)
-        # Data sets of users may not stand threads.
-        reads_here = dataset.is_held or not dataset.is_constant
+        # Workers read ahead themselves, and data sets of users may not stand threads.
+        reads_here = dataset.is_held or self.num_workers or not dataset.is_constant
         return batches if reads_here else read_ahead(batches)
 
 
@@ -91,10 +91,10 @@ def balanced_batches(
 ) -> BatchLoader:
     """Iterate over a data set in shuffled batches of nearly equal size.
 
-    Images that may change, which are read anew in every epoch, are read by as many
-    processes as `joblib.parallel_config` says.
+    Images that are read anew in every epoch, because they may change or are files that
+    were not kept, are read by as many processes as `joblib.parallel_config` says.
     """
-    n_jobs = 1 if dataset.is_constant else effective_n_jobs(None)
+    n_jobs = effective_n_jobs(None) if dataset.is_decoded_anew else 1
     # Workers live for one epoch: others would change what is drawn for the next.
     n_workers = n_jobs if n_jobs > 1 else 0
     batches = _BalancedBatches(dataset, batch_size)

@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.utils.data import Dataset
 
 from sklearn_mfavb.images import ImageDataset, open_images
@@ -104,6 +105,37 @@ def test_data_sets_of_users_are_read_in_the_thread_of_the_fit(expected, n_jobs):
     with joblib.parallel_config(n_jobs=n_jobs):
         assert_same(read(dataset), expected)
     assert items.threads == ({threading.get_ident()} if n_jobs == 1 else set())
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_files_that_were_not_kept_are_decoded_by_workers(
+    tmp_path, monkeypatch, is_kept, expected
+):
+    """Kept ones are in memory, which is faster than to get them from a process."""
+    for number, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+    dataset, opened = make(tmp_path), []
+    if is_kept:
+        dataset.source.keep((8, 8))
+        dataset.source.verify((8, 8))
+    source_class = type(dataset.source)
+    load = source_class._load
+    monkeypatch.setattr(
+        source_class, "_load", lambda *given: opened.append(given) or load(*given)
+    )
+    with joblib.parallel_config(n_jobs=2):
+        assert balanced_batches(dataset, 5, CPU).num_workers == (0 if is_kept else 2)
+        assert_same(read(dataset), expected)
+    assert not opened  # in this process
+
+
+def test_a_file_that_breaks_later_is_named_by_a_worker(tmp_path):
+    for number, pixels in enumerate(PIXELS):
+        Image.fromarray(pixels).save(tmp_path / f"{number:02d}.png")
+    dataset = make(tmp_path)
+    (tmp_path / "07.png").write_bytes(b"no image")
+    with joblib.parallel_config(n_jobs=2), pytest.raises(ValueError, match=r"07\.png"):
+        read(dataset)
 
 
 def test_items_are_made_ahead_in_order():
