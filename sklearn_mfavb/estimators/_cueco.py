@@ -122,35 +122,19 @@ class CueCoClustering(BaseImageClusterer):
         Embeddings of the images passed to `fit`; NaN for files that were skipped.
     probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
         Probabilities of the clusters for these images; NaN for skipped files.
-    features_ : ndarray of float32 of shape (n_samples, n_features) or None
-        Their features, as encoders gave them; None unless an encoder computed them.
     n_clusters_ : int
         Number of clusters.
-    n_clusters_scores_ : dict of int to list of float, or None
-        Scores of all numbers tried, see `NClustersSelector`; None if it was given.
-    cluster_names_ : list of str
-        "cluster 0" and so on, until `name_clusters` has proposed names.
-    cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
-        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
         One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``seconds``,
         ``loss`` and the weighted terms that add up to it (``instance_loss`` and so on).
-    n_iter_ : int
-        Number of epochs run.
-    max_epochs_ : int
-        Number of epochs planned, of all stages.
-    image_size_ : tuple of int or None
-        Height and width in pixels that the network sees; None without pixels.
-    paths_ : list of str or None
-        Paths of the files, in the order of `labels_`; None for arrays.
-    skipped_ : dict of int to str
-        Reasons for which files were skipped, by their index in `labels_`.
-    n_features_in_ : int
-        Number of columns, if X is two-dimensional.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X is a dataframe with string names.
+    features_, image_size_, max_epochs_, n_iter_, paths_, skipped_ : object
+        See `MFAVBClustering`.
+    cluster_names_, cluster_features_, n_clusters_scores_ : object
+        See `MFAVBClustering`.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns, if X is a table.
 
     See Also
     --------
