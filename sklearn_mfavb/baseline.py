@@ -34,12 +34,12 @@ class KMeansClustering(BaseImageClusterer):
         Side, or (height, width), in pixels of the copies of images; without an encoder
         only.
     outliers : float or "auto", default=0.0
-        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
-        that are unusually far from their neighbors.
+        Share of the images that get -1, for no cluster; ``"auto"``: those unusually far
+        from their neighbors, see `sklearn_mfavb.outliers.OutlierScorer`.
     batch_size : int or "auto", default="auto"
         Largest number of images that are read at once.
     reading : Reading, default=None
-        How images are read. None stands for ``Reading()``.
+        How images are read, broken files among them. None: ``Reading()``.
     training : Training, default=None
         There is none. Only its `precision` counts, for the features.
     device : str or torch.device, default="auto"
@@ -52,13 +52,11 @@ class KMeansClustering(BaseImageClusterer):
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for outliers, and for files that
-        were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers and skipped files.
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None
-        Scores of every number that was tried, by the criteria of `NClustersSelector`;
-        None if the number was given.
+        Scores of all numbers tried, see `NClustersSelector`; None if it was given.
     model_ : ClusteringModel
         The encoders and the centers.
     history_ : list

@@ -7,7 +7,9 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import cut_tree, linkage
+from scipy.cluster.hierarchy import linkage
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import squareform
 from scipy.stats import entropy
 from sklearn.base import BaseEstimator, _fit_context
@@ -32,7 +34,11 @@ _LEAST_ROWS_PER_NEIGHBOR = 16
 _FEW_NEIGHBORS = 5
 # Linkage of the first clusters, neighbors, and the separation beyond which two clusters
 # are two. Chosen with labels of parts of three sets in view: docs/n_clusters.md.
-_MERGES = (("average", 10, 0.84), ("ward", 40, 0.78))
+Method = Literal["average", "ward"]
+_MERGES: tuple[tuple[Method, int, float], ...] = (
+    ("average", 10, 0.84),
+    ("ward", 40, 0.78),
+)
 _EQUAL = 0.94  # entropy of the sizes, over that of equal ones
 
 
@@ -236,6 +242,31 @@ def _centered_directions(X: Rows) -> Rows:
     return normalize(unit, copy=False)
 
 
+def unit_distances(rows: Rows) -> Rows:
+    """Return the cosine distances of all pairs of unit rows, (n_samples, n_samples)."""
+    distances = (1 - rows @ rows.T).clip(min=0)
+    np.fill_diagonal(distances, 0)
+    return distances
+
+
+def link(distances: Rows, n_clusters: int, method: Method) -> NDArray[np.int64]:
+    """Merge rows to clusters by a linkage, from the cosine distances of unit rows.
+
+    scikit-learn's linkages are slower: they compute the distances, for Ward's one by
+    one. So is SciPy's `cut_tree`, which goes through all rows at every merge.
+    """
+    lengths = squareform(distances, checks=False)
+    if method == "ward":
+        lengths = np.sqrt(2 * lengths)  # Euclidean
+    merges = linkage(lengths, method)[:, :2].astype(np.int64)
+    n_samples = len(distances)
+    merges = merges[: n_samples - n_clusters]
+    merged = n_samples + np.repeat(np.arange(len(merges)), 2)
+    shape = (2 * n_samples, 2 * n_samples)
+    tree = coo_array((np.ones(len(merged)), (merged, merges.ravel())), shape=shape)
+    return connected_components(tree, directed=False)[1][:n_samples].astype(np.int64)
+
+
 def _merge_all(
     rows: Rows, largest: int
 ) -> list[dict[int, tuple[float, NDArray[np.int64]]]]:
@@ -244,17 +275,14 @@ def _merge_all(
     Of every number of clusters it returns the lowest separation, and the sizes.
     """
     n_samples = len(rows)
-    distances = (1 - rows @ rows.T).clip(0)  # of cosines, (n_samples, n_samples)
-    np.fill_diagonal(distances, 0)
-    pairs = squareform(distances, checks=False)
+    distances = unit_distances(rows)
     search = NearestNeighbors(metric="precomputed").fit(distances)
     n_started = max(largest, min(_MOST_CLUSTERS, n_samples // 2))
     most = max(_FEW_NEIGHBORS, n_samples // _LEAST_ROWS_PER_NEIGHBOR)
     most = min(most, n_samples - 1)
     merged = []
     for method, n_neighbors, _ in _MERGES:
-        lengths = np.sqrt(2 * pairs) if method == "ward" else pairs
-        labels = cut_tree(linkage(lengths, method), n_started).ravel()
+        labels = link(distances, n_started, method)
         n_neighbors = min(n_neighbors, most)
         neighbors = search.kneighbors(n_neighbors=n_neighbors, return_distance=False)
         steps = _merge(labels, neighbors)

@@ -20,7 +20,7 @@ from sklearn_mfavb.neighbors import (
 )
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.parameters import ParameterGroup
-from sklearn_mfavb.training import Runtime, apply_to_views, embed_in
+from sklearn_mfavb.training import Runtime, apply_to_views, embed_images
 from sklearn_mfavb.views import ViewShape
 
 __all__ = ["NeighborSearch", "Neighbors", "resolve_positives"]
@@ -238,8 +238,7 @@ def _pixel_rows(search: NeighborSearch) -> tuple[Table, Metric]:
 
 def _embedding_rows(search: NeighborSearch) -> tuple[Table, Metric]:
     """Return embeddings by the network as it is."""
-    embed = embed_in(search.network, search.runtime)
-    return apply_to_views(embed, search.dataset, search.runtime), "cosine"
+    return embed_images(search.network, search.dataset, search.runtime), "cosine"
 
 
 _SPACES: dict[str, Callable[[NeighborSearch], tuple[Table, Metric]]] = {

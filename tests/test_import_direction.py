@@ -35,7 +35,7 @@ ALLOWED = {
     "datasets": "images",
     "outliers": "neighbors",
     "networks": "backbones heads views",
-    "assignment": "heads losses metrics neighbors",
+    "assignment": "heads losses metrics model_selection neighbors",
     "pairs": "networks views",
     "objectives": "distributed losses pairs parameters",
     "training": "distributed files parallel parameters views warn",

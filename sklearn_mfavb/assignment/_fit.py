@@ -61,7 +61,7 @@ class Evidence:
     seed: int
     device: torch.device
 
-    def of(self, positions: NDArray[np.int64]) -> "Evidence":
+    def take(self, positions: NDArray[np.int64]) -> "Evidence":
         """Return the evidence of some of the images, if there are enough of them.
 
         Neighbors of one may be another that is left out, so heads need all images.

@@ -3,14 +3,10 @@
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
-from scipy.sparse import coo_array, csr_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial.distance import squareform
+from scipy.sparse import csr_array
 from scipy.stats import entropy
 from sklearn.cluster import SpectralClustering
 from sklearn.preprocessing import normalize
@@ -21,6 +17,7 @@ from sklearn_mfavb.assignment._mixture import (
     kmeans_labels,
 )
 from sklearn_mfavb.metrics import neighbor_pairs
+from sklearn_mfavb.model_selection import link, unit_distances
 from sklearn_mfavb.neighbors import Table, nearest_neighbors
 
 Rows = NDArray[np.float32]
@@ -146,9 +143,8 @@ class _Space:
 
     @cached_property
     def distances(self) -> Rows:
-        """Cosine distances of all pairs of rows, in the order of scipy."""
-        distances = (1 - self.rows @ self.rows.T).clip(min=0)
-        return squareform(distances, checks=False)
+        """Cosine distances of all pairs of rows, (n_samples, n_samples)."""
+        return unit_distances(self.rows)
 
 
 def _starts(spaces: list[_Space], n_clusters: int, seed: int) -> Iterator[Labels]:
@@ -161,10 +157,9 @@ def _starts(spaces: list[_Space], n_clusters: int, seed: int) -> Iterator[Labels
     is_few = n_samples < _LEAST_ROWS_PER_CLUSTER * n_clusters
     if n_clusters == 1 or is_few or n_samples > _MOST_ROWS:
         return
-    # Of unit vectors these are the Euclidean distances.
-    yield _merge(np.sqrt(2 * spaces[:2][-1].distances), n_clusters, "ward")
+    yield link(spaces[:2][-1].distances, n_clusters, "ward")
     for space in spaces:
-        yield _merge(space.distances, n_clusters, "average")
+        yield link(space.distances, n_clusters, "average")
         yield _spectral(space.neighbors, n_clusters, seed)
 
 
@@ -205,23 +200,6 @@ def _directions(rows: Rows) -> Rows:
     """Bring rows to unit length around their mean."""
     rows = normalize(rows)
     return normalize(rows - rows.mean(axis=0), copy=False)
-
-
-def _merge(
-    distances: Rows, n_clusters: int, method: Literal["average", "ward"]
-) -> Labels:
-    """Merge rows to clusters, and those that are nearest to one another, in turn.
-
-    scikit-learn's linkages are slower: they compute the distances, for Ward's one by
-    one.
-    """
-    merges = linkage(distances, method)[:, :2].astype(np.int64)
-    n_samples = len(merges) + 1
-    merges = merges[: n_samples - n_clusters]
-    merged = n_samples + np.repeat(np.arange(len(merges)), 2)
-    shape = (2 * n_samples, 2 * n_samples)
-    tree = coo_array((np.ones(len(merged)), (merged, merges.ravel())), shape=shape)
-    return connected_components(tree, directed=False)[1][:n_samples].astype(np.int64)
 
 
 def _spectral(neighbors: NDArray[np.int64], n_clusters: int, seed: int) -> Labels:

@@ -43,7 +43,6 @@ def apply(**given: Any) -> None:
         say(f"{n_missing} not in {options.earlier}; the first: {min(missing)}")
     results.make()
     curate(decisions, table, results.path, options.sort, options.earlier)
-    print(f"results: {results.path}")
 
 
 class ResultTable:
@@ -113,6 +112,7 @@ def curate(
         f"{count(n_images, 'image')} in {count(len(numbers), 'cluster')}, "
         f"{n_rejected:,} rejected"
     )
+    print(f"results: {out}")
     found = SimpleNamespace(labels=labels, is_outlier=was_read & (labels < 0))
     moved = {} if earlier is None else moved_files(earlier)
     paths = [

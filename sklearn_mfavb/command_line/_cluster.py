@@ -57,8 +57,8 @@ PARAMETERS = {
     "outliers": OrAuto(click.FloatRange(0, 0.5)),
 }
 HELP = {
-    "n_clusters": "Number of clusters, if you know it; auto looks for one, better "
-    "with --encoder. See `suggest`.",
+    "n_clusters": "Number of clusters; auto estimates it, more reliably with "
+    "--encoder. See `suggest`.",
     "dry_run": "Only tell how long it may take, after a trial on 128 of the images.",
     "method": "mfavb, one of its relatives, or kmeans as a baseline.",
     "image_size": "Side of images, in pixels.  [default: their own, at most 64]",

@@ -102,9 +102,10 @@ def duration(word: str) -> float:
 class OrAuto(click.ParamType):
     """A number, or the word auto."""
 
+    name = "number|auto"
+
     def __init__(self, number: click.ParamType) -> None:
         self.number = number
-        self.name = f"{number.name} or auto"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Read a word."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from zipfile import is_zipfile
 
 import click
@@ -18,6 +18,7 @@ from sklearn_mfavb.command_line._options import PATH, count, say, together, work
 from sklearn_mfavb.command_line._results import (
     ResultFolder,
     advice,
+    print_summary,
     write_page,
     write_summary,
 )
@@ -70,12 +71,14 @@ def predict(words: list[str], /, **given: Any) -> None:
     tables = GrowingTables(results.path, options.also, len(images.paths))
     _label(estimator, images, tables, options, words)
     figures = {"model": os.path.abspath(options.model)}
-    write_summary(estimator, images, results, tables.progress, words, figures)
+    progress = tables.progress
+    summary = write_summary(estimator, images, results, progress, words, figures)
     results.report.unlink(missing_ok=True)  # a page of other results
     if decisions is not None:
         tables.clear()  # what is curated cannot be continued
         curate(decisions, ResultTable(results.path), results.path, options.sort)
-    elif options.sort is not None:
+    else:
+        print_summary(summary, estimator, results)
         names, found = cluster_names(estimator), ResultTable(results.path).found
         sort_files(images.paths, names, found, results.path, options.sort)
     tables.clear()
@@ -89,7 +92,7 @@ def _label(
     words: Sequence[str],
 ) -> None:
     """Label images block by block; those that have a row already are left out."""
-    from sklearn_mfavb.estimators import Prediction, open_inputs
+    from sklearn_mfavb.estimators import Prediction
     from sklearn_mfavb.images import describe_version
 
     names, n_images = cluster_names(estimator), len(images.paths)
@@ -115,20 +118,14 @@ def _label(
 
             from sklearn_mfavb.inspection import Findings
 
-            # One range of pixels for all images, whatever block they are in.
-            model = estimator.model_
-            learned = model.image_format
-            _, source, _ = open_inputs(
-                estimator, images.paths, None, image_format=learned, reset=False
-            )
-            if source is not None:
-                model.image_format = source.format
             bar = tqdm(total=n_images, initial=tables.n_done, desc="labeling")
             with bar:
                 while tables.n_done < n_images:
                     start = tables.n_done
                     block = images.paths[start : start + _IMAGES_OF_BLOCK]
                     images_of_block = Prediction(estimator, block, None)
+                    if _learn_range(estimator, images_of_block, images.paths):
+                        images_of_block = Prediction(estimator, block, None)
                     inputs = images_of_block.dataset
                     found = Findings(inputs, *images_of_block.find())
                     paths = list(map(images.name, block))
@@ -144,6 +141,20 @@ def _label(
         tables.clear()
         name, why = next(iter(unreadable.items()))
         raise ValueError(f"None of the {n_images:,} images can be read: {name}: {why}")
+
+
+def _learn_range(estimator: Any, block: Any, paths: Sequence[str]) -> bool:
+    """Learn one range for all files of more than 8 bits, if a block has the first."""
+    from sklearn_mfavb.estimators import open_inputs
+
+    model, format = estimator.model_, block.dataset.source.format
+    if format == model.image_format:
+        return False
+    _, everything, _ = open_inputs(
+        estimator, paths, None, image_format=model.image_format, reset=False
+    )
+    model.image_format = cast(Any, everything).format
+    return True
 
 
 @click.command(

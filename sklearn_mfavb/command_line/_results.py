@@ -118,7 +118,9 @@ def write_results(
     tables.add(found, found.source.unreadable, paths, cluster_names(estimator))
     tables.finish()
     figures["score"] = found.score
-    write_summary(estimator, images, results, tables.progress, words, figures)
+    progress = tables.progress
+    summary = write_summary(estimator, images, results, progress, words, figures)
+    print_summary(summary, estimator, results)
     tables.clear()
     return found
 
@@ -130,8 +132,8 @@ def write_summary(
     progress: Mapping[str, Any],
     words: Sequence[str],
     figures: dict[str, Any],
-) -> None:
-    """Write figures and skipped files, and print them in short."""
+) -> dict[str, Any]:
+    """Write figures and skipped files; return the figures."""
     from sklearn_mfavb.persistence import library_versions
 
     unreadable = progress["unreadable"]
@@ -162,8 +164,7 @@ def write_summary(
     text = json.dumps(summary, indent=2, ensure_ascii=False, default=repr)
     write_text(results.path / "result.json", text + "\n")
     say_of_files("skipped", unreadable, rest=": see skipped.csv")
-    _print_summary(summary, "pixels" if estimator.encoder is None else "features")
-    print(f"results: {results.path}")
+    return summary
 
 
 def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
@@ -191,8 +192,11 @@ def compare_with_kmeans(estimator: Any, found: Any) -> dict[str, float] | None:
     }
 
 
-def _print_summary(summary: dict[str, Any], space: str) -> None:
+def print_summary(
+    summary: dict[str, Any], estimator: Any, results: ResultFolder
+) -> None:
     """Print the clusters in a line, and in another what k-means finds."""
+    space = "pixels" if estimator.encoder is None else "features"
     sizes, kmeans = summary["sizes"], summary["kmeans"]
     n_outliers = summary["n_outliers"]
     others = f", {count(n_outliers, 'outlier')}" if n_outliers else ""
@@ -209,6 +213,7 @@ def _print_summary(summary: dict[str, Any], space: str) -> None:
             f"with these clusters {kmeans['agreement']:.2f} (adjusted Rand index: "
             "0 = chance, 1 = the same)"
         )
+    print(f"results: {results.path}")
 
 
 def write_page(estimator: Any, X: Any, page: Path, name: str, seed: int) -> None:

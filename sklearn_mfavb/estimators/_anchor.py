@@ -33,35 +33,31 @@ class AnchorClustering(BaseImageClusterer):
         Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
         features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
-        Pretrained encoders of images, whose features join the tokens of every view. A
-        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
-        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. Of several, the one whose clusters agree best with neighbors in
-        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
-        as X or as `features`. None: pixels only.
+        Pretrained encoders, whose features join every view: a model of open_clip or
+        timm by name, such as ``"ViT-B-32"``, or a transformer from images to rows, such
+        as `CLIPFeatures`. Of several, the one whose clusters agree best with neighbors
+        in the others has weight 1, the others 0.5. ``"precomputed"``: features are
+        passed, as X or as `features`. None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
         and as good on photographs. ``"auto"``: only without an encoder.
     image_size : int, tuple of int or "auto", default="auto"
         Side, or (height, width), in pixels at which the network sees images.
-        ``"auto"``: their own size (of files of several sizes the median), reduced to a
-        longest side of 64. On a GPU, 224 is the literature's choice.
+        ``"auto"``: their own (median) size, at most 64; the literature takes 224.
     augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
         How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
-        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
-        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
-        tuple has one for each view. An `Augmentation` also says how features are
-        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or a function of float
+        images in [0, 1], (batch_size, n_channels, height, width), or one for each view.
+        `Augmentation` also perturbs features. ``"auto"``: ``"characters"`` for gray
+        images, else ``"photographs"``.
     assignment : {"mixture", "kmeans", "head"} or estimator, default="head"
-        What labels an embedding when training is over. ``"head"``: the learned centers
-        (the paper's "model"). ``"kmeans"``: k-means on the embeddings (the paper's
-        "representation"). ``"mixture"``: a Gaussian mixture, see
-        `sklearn_mfavb.assignment.MixtureAssigner`. Or any clusterer or mixture of
+        What labels embeddings: ``"head"``, the learned centers (the paper's "model");
+        ``"kmeans"`` (its "representation"); ``"mixture"``, a
+        `sklearn_mfavb.assignment.MixtureAssigner`; or any clusterer or mixture of
         scikit-learn with `predict`.
     outliers : float or "auto", default=0.0
-        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
-        that are unusually far from their neighbors. See
-        `sklearn_mfavb.outliers.OutlierScorer`.
+        Share of the images that get -1, for no cluster; ``"auto"``: those unusually far
+        from their neighbors, see `sklearn_mfavb.outliers.OutlierScorer`.
     pretrain_epochs : int or "auto", default="auto"
         Passes over the images by the contrast alone, before k-means sets the centers.
         0 sets them in the random network, as the released code does. ``"auto"``: half
@@ -75,11 +71,10 @@ class AnchorClustering(BaseImageClusterer):
     anchor_weight : float, default=1.0
         Weight of the agreement of views with the clean image.
     backbone : str or callable, default="auto"
-        Network from views to embeddings. ``"auto"``: the method's own, in a size that
-        suits the images. Another string names a network of timm, such as
-        ``"resnet18"``. A callable is called with the keywords ``image_size`` (height
-        and width; None without pixels), ``n_channels`` and ``feature_dims`` (one for
-        each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
+        Network from views to embeddings. ``"auto"``: the method's own. Another string
+        names one of timm, such as ``"resnet18"``. A callable takes the keywords
+        ``image_size`` (None without pixels), ``n_channels`` and ``feature_dims`` (one
+        for each encoder), and returns a `sklearn_mfavb.backbones.Backbone`.
     max_epochs : int or "auto", default="auto"
         Passes over the images. ``"auto"``: 40; with an encoder as many as make 900
         steps (400 if the network looks at pixels too), but at least 10.
@@ -87,60 +82,38 @@ class AnchorClustering(BaseImageClusterer):
         Largest number of images in a step. ``"auto"``: an eighth of the images, but at
         least 8 per cluster and at most 256.
     reading : Reading, default=None
-        How images are read: layout, range of the pixels, aspect ratio, broken files.
-        None stands for ``Reading()``.
+        How images are read, broken files among them. None: ``Reading()``.
     training : Training, default=None
-        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
-        None stands for ``Training()``.
+        Learning rate, precision, checkpoint and the like. None: ``Training()``.
     device : str or torch.device, default="auto"
         Where to train and predict. ``"auto"``: a CUDA device if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random in `fit`. The same seed gives the same labels on the
-        same kind of device with the same versions. The global random states of torch
-        and NumPy are left alone.
+        Seed of everything random in `fit`; on the same kind of device and with the same
+        versions it gives the same labels. Global random states are left alone.
     verbose : int, default=0
         0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
 
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for outliers, and for files that
-        were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers and skipped files.
     embedding_ : ndarray of float32 of shape (n_samples, embed_dim)
         Embeddings of the images passed to `fit`; NaN for files that were skipped.
     probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
         Probabilities of the clusters for these images; NaN for skipped files.
-    features_ : ndarray of float32 of shape (n_samples, n_features) or None
-        Their features, as encoders gave them; None unless an encoder computed them.
     n_clusters_ : int
         Number of clusters.
-    n_clusters_scores_ : dict of int to list of float, or None
-        Scores of every number that was tried, by the criteria of `NClustersSelector`;
-        None if the number was given.
-    cluster_names_ : list of str
-        "cluster 0" and so on, until `name_clusters` has proposed names.
-    cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
-        Mean unit features of the images in each cluster; NaN for empty ones.
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
-        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
-        ``seconds``.
-    n_iter_ : int
-        Number of epochs run.
-    max_epochs_ : int
-        Number of epochs planned, of all stages.
-    image_size_ : tuple of int or None
-        Height and width in pixels that the network sees; None without pixels.
-    paths_ : list of str or None
-        Paths of the files, in the order of `labels_`; None for arrays.
-    skipped_ : dict of int to str
-        Reasons for which files were skipped, by their index in `labels_`.
-    n_features_in_ : int
-        Number of columns, if X is two-dimensional.
-    feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of the columns, if X is a dataframe with string names.
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``seconds``,
+        ``loss`` and the weighted terms that add up to it (``instance_loss`` and so on).
+    features_, image_size_, max_epochs_, n_iter_, paths_, skipped_ : object
+        See `MFAVBClustering`.
+    cluster_names_, cluster_features_, n_clusters_scores_ : object
+        See `MFAVBClustering`.
+    n_features_in_, feature_names_in_ : int, ndarray of str
+        Number and names of the columns, if X is a table.
 
     See Also
     --------

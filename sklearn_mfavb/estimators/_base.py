@@ -166,7 +166,7 @@ class BaseImageClusterer(
                 self.n_clusters_, self.n_clusters_scores_ = count_clusters(
                     self, dataset
                 )
-                self._keep(dataset, fit_model(self, dataset, encoders))
+                self._set_learned(dataset, fit_model(self, dataset, encoders))
         except BaseException:
             self.__dict__ = before
             raise
@@ -465,7 +465,7 @@ class BaseImageClusterer(
         self.cluster_names_ = names or numbered_names(self.n_clusters_)
         return self
 
-    def _keep(self, dataset: ImageDataset, result: FitResult) -> None:
+    def _set_learned(self, dataset: ImageDataset, result: FitResult) -> None:
         """Set what was learned, and what is known of the training images."""
         source, table = dataset.source, dataset.features
         is_encoded = table is not None and not table.is_precomputed
@@ -484,10 +484,11 @@ class BaseImageClusterer(
         )
         self._fingerprint = fingerprint_inputs(dataset)
 
-    def _runtime(self) -> Runtime:
-        """Return how the fitted network is run."""
+    def _runtime(self, device: str | torch.device | None = None) -> Runtime:
+        """Return how a network is run on a device; None: where the fitted one is."""
         precision = self._group("training").precision
-        return resolve_runtime(self.model_.device, precision, self.batch_size)
+        device = self.model_.device if device is None else device
+        return resolve_runtime(device, precision, self.batch_size)
 
     def _resolve_batch_size(self, dataset: ImageDataset) -> int:
         """Replace ``"auto"``: several steps for few images, enough of each cluster."""

@@ -28,11 +28,9 @@ from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
 from sklearn_mfavb.training import (
     History,
-    apply_to_views,
-    embed_in,
+    embed_images,
     isolated,
     open_checkpoint,
-    resolve_runtime,
     train,
 )
 from sklearn_mfavb.views import unit_pixels
@@ -78,21 +76,23 @@ def fit_model(
     training, verbose = estimator._group("training"), estimator.verbose
     is_name = isinstance(estimator.assignment, str)
     assignment = clone(estimator.assignment, safe=not is_name)
-    before = _earlier_fit(estimator) if training.warm_start else None
-    inference = resolve_runtime(
-        estimator.device, training.precision, estimator.batch_size
-    )
+    model_before = getattr(estimator, "model_", None) if training.warm_start else None
+    # A model that was set without its history has none.
+    earlier = [] if model_before is None else getattr(estimator, "history_", [])
+    inference = estimator._runtime(estimator.device)
     device = inference.device
     runtime = replace(inference, batch_size=estimator._resolve_batch_size(dataset))
     random = check_random_state(estimator.random_state)
     seed = agree(random.randint(np.iinfo(np.int32).max))
-    checkpoint = open_checkpoint(estimator.get_params(), dataset, seed, device)
-    continues = before is not None
+    continues = model_before is not None
+    checkpoint = open_checkpoint(
+        estimator.get_params(), dataset, seed, device, continues=continues
+    )
     if checkpoint is not None:
-        continues, seed = checkpoint.continues_by(before), checkpoint.seed
-        before = None if checkpoint.kept else before  # it holds what was learned
-    model_before, earlier = before or (None, [])
-    dataset.hold_on(runtime.device)
+        continues, seed = checkpoint.continues, checkpoint.seed
+        if checkpoint.kept:  # it holds what was learned
+            model_before, earlier = None, []
+    dataset.keep_on_device(device)
     image_format = None if dataset.source is None else dataset.source.format
     shape = view_shape(encoders, image_format, dataset.size)
     with isolated(seed, device):
@@ -117,7 +117,7 @@ def fit_model(
             checkpoint=checkpoint,
             verbose=verbose,
         )
-        embedding = apply_to_views(embed_in(network, inference), dataset, inference)
+        embedding = embed_images(network, dataset, inference)
         assigner, outliers = _fit_labels(estimator, setup, assignment, embedding, seed)
     model = ClusteringModel(
         encoders, image_format, dataset.size, network, assigner, outliers
@@ -131,13 +131,6 @@ def fit_model(
     if checkpoint is not None:
         checkpoint.close()
     return result
-
-
-def _earlier_fit(estimator: Any) -> tuple[ClusteringModel, History] | None:
-    """Return the model that is trained on, and its history, if there is one."""
-    if not hasattr(estimator, "model_"):
-        return None
-    return estimator.model_, getattr(estimator, "history_", [])  # given alone: none
 
 
 def _fit_labels(
@@ -165,7 +158,7 @@ def _fit_labels(
     assignment = _head_or_mixture(assignment, dataset)
     if estimator.outliers and assignment != "head":
         normal = outliers.score_rows(scored) >= float(outliers.threshold)
-        evidence = evidence.of(np.flatnonzero(normal))
+        evidence = evidence.take(np.flatnonzero(normal))
     return fit_assigner(assignment, evidence), outliers.to(device)
 
 
@@ -187,7 +180,7 @@ def _prepare(
     device: torch.device,
     before: ClusteringModel | None,
 ) -> None:
-    """Give a network the statistics of the pixels, or the weights of an earlier fit."""
+    """Give a network its pixel statistics, an earlier fit's weights, and its device."""
     if dataset.size is not None:
         sample = torch.randperm(len(dataset))[:_STATISTICS_SAMPLE].numpy()
         network.standardize_by(unit_pixels(dataset.serve(sample)["images"]))

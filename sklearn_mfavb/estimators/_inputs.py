@@ -27,7 +27,7 @@ from sklearn_mfavb.images import (
 from sklearn_mfavb.metrics import neighbor_agreement
 from sklearn_mfavb.model_selection import NClustersSelector
 from sklearn_mfavb.neighbors import nearest_neighbors, pixel_features
-from sklearn_mfavb.training import Runtime, apply_to_views, resolve_runtime
+from sklearn_mfavb.training import Runtime, apply_to_views
 
 # Larger images are read at this longest side unless image_size says otherwise: four
 # views of 224 pixels through a network of its size take a CPU core minutes per epoch
@@ -225,20 +225,10 @@ def count_clusters(
     """Return the number of clusters, and scores of every number that was tried."""
     if estimator.n_clusters != "auto":
         return estimator.n_clusters, None
-    training = estimator._group("training")
     is_fitted = hasattr(estimator, "model_") and hasattr(estimator, "n_clusters_")
-    if training.warm_start and is_fitted:  # the network is made for its number
+    if estimator._group("training").warm_start and is_fitted:
+        # The network is made for its number.
         return estimator.n_clusters_, getattr(estimator, "n_clusters_scores_", None)
-    runtime = resolve_runtime(
-        estimator.device, training.precision, estimator.batch_size
-    )
-    return find_n_clusters(dataset, runtime)
-
-
-def find_n_clusters(
-    dataset: ImageDataset, runtime: Runtime
-) -> tuple[int, dict[int, list[float]]]:
-    """Estimate the number of clusters, and return the scores of every number."""
     if len(dataset) < 3:
         raise ValueError(
             f"n_clusters='auto' needs 3 images or more, got {len(dataset)}: set "
@@ -248,6 +238,7 @@ def find_n_clusters(
     selector = NClustersSelector(random_state=0)
     drawn = check_random_state(0).permutation(len(dataset))[: selector.max_samples]
     drawn = drawn if len(drawn) < len(dataset) else np.sort(drawn)
+    runtime = estimator._runtime(estimator.device)
     try:
         selector.fit(np.asarray(comparable_rows(dataset, runtime, drawn)[:]))
     except ValueError as error:

@@ -50,25 +50,23 @@ class MFAVBClustering(BaseImageClusterer):
         Number of clusters. ``"auto"``: the number that `NClustersSelector` finds in the
         features of the encoder, or in the pixels without one, where it is seldom right.
     encoder : None, str, transformer or list of those, default=None
-        Pretrained encoders of images, whose features join the tokens of every view. A
-        string names a model of open_clip or timm, such as ``"ViT-B-32"``. A transformer
-        is a `CLIPFeatures` or any other of scikit-learn's kind that takes images and
-        returns rows. Of several, the one whose clusters agree best with neighbors in
-        the others has weight 1, the others 0.5. ``"precomputed"``: features are passed,
-        as X or as `features`. None: pixels only.
+        Pretrained encoders, whose features join every view: a model of open_clip or
+        timm by name, such as ``"ViT-B-32"``, or a transformer from images to rows, such
+        as `CLIPFeatures`. Of several, the one whose clusters agree best with neighbors
+        in the others has weight 1, the others 0.5. ``"precomputed"``: features are
+        passed, as X or as `features`. None: pixels only.
     use_pixels : bool or "auto", default="auto"
         Whether the network looks at pixels. With an encoder it is much faster without,
         and as good on photographs. ``"auto"``: only without an encoder.
     image_size : int, tuple of int or "auto", default="auto"
         Side, or (height, width), in pixels at which the network sees images.
-        ``"auto"``: their own size (of files of several sizes the median), reduced to a
-        longest side of 64. On a GPU, 224 is the literature's choice.
+        ``"auto"``: their own (median) size, at most 64; the literature takes 224.
     augmentation : str, callable, tuple of two callables or Augmentation, default="auto"
         How views are drawn: ``"photographs"``, ``"aerial"``, ``"characters"``,
-        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or your own function of
-        a float tensor of shape (batch_size, n_channels, height, width) in [0, 1]; a
-        tuple has one for each view. An `Augmentation` also says how features are
-        perturbed. ``"auto"``: ``"characters"`` for gray images, else ``"photographs"``.
+        ``"none"``, ``"cc"`` or ``"vtcc"`` (as in these papers), or a function of float
+        images in [0, 1], (batch_size, n_channels, height, width), or one for each view.
+        `Augmentation` also perturbs features. ``"auto"``: ``"characters"`` for gray
+        images, else ``"photographs"``.
     positives : {"auto", "augmentation", "neighbors"} or Neighbors, default="auto"
         What an image should agree with: an augmentation of itself, or of one of its
         nearest neighbors; a `Neighbors` says how these are found. ``"auto"``: neighbors
@@ -79,15 +77,13 @@ class MFAVBClustering(BaseImageClusterer):
         weight 1, and of several mixtures, with and without equal sizes, the one that
         fits best (`sklearn_mfavb.assignment.fit_sizes`).
     assignment : {"mixture", "kmeans", "head"} or estimator, default="mixture"
-        What labels an embedding when training is over. ``"mixture"``: a Gaussian
-        mixture, see `sklearn_mfavb.assignment.MixtureAssigner`. ``"kmeans"``: centers
-        of k-means; probabilities fall with the distance by Student's t. ``"head"``: the
-        cluster head of lowest loss. Or any clusterer or mixture of scikit-learn with
-        `predict`.
+        What labels embeddings: ``"mixture"``, a Gaussian mixture, see
+        `sklearn_mfavb.assignment.MixtureAssigner`; ``"kmeans"``, whose probabilities
+        fall with the distance by Student's t; ``"head"``, the cluster head of lowest
+        loss; or any clusterer or mixture of scikit-learn with `predict`.
     outliers : float or "auto", default=0.0
-        Share of the images that belong to no cluster, and get -1; ``"auto"``: those
-        that are unusually far from their neighbors. See
-        `sklearn_mfavb.outliers.OutlierScorer`.
+        Share of the images that get -1, for no cluster; ``"auto"``: those unusually far
+        from their neighbors, see `sklearn_mfavb.outliers.OutlierScorer`.
     n_blocks : int, default=2
         Number of fusing-augmenting blocks (FAVBs), each with its own weights. An MLP on
         features alone has none: set a depth or a `ViT` for blocks there.
@@ -122,25 +118,21 @@ class MFAVBClustering(BaseImageClusterer):
         least 8 per cluster and at most 256; half of that for contrast across pairs,
         which makes twice as many views.
     reading : Reading, default=None
-        How images are read: layout, range of the pixels, aspect ratio, broken files.
-        None stands for ``Reading()``.
+        How images are read, broken files among them. None: ``Reading()``.
     training : Training, default=None
-        Learning rate, weight decay, precision, callbacks, checkpoint and warm start.
-        None stands for ``Training()``.
+        Learning rate, precision, checkpoint and the like. None: ``Training()``.
     device : str or torch.device, default="auto"
         Where to train and predict. ``"auto"``: a CUDA device if there is one.
     random_state : int, RandomState instance or None, default=None
-        Seed of everything random in `fit`. The same seed gives the same labels on the
-        same kind of device with the same versions. The global random states of torch
-        and NumPy are left alone.
+        Seed of everything random in `fit`; on the same kind of device and with the same
+        versions it gives the same labels. Global random states are left alone.
     verbose : int, default=0
         0 is silent, 1 shows progress bars, 2 prints all losses of every epoch.
 
     Attributes
     ----------
     labels_ : ndarray of int64 of shape (n_samples,)
-        Cluster of every image passed to `fit`; -1 for outliers, and for files that
-        were skipped.
+        Cluster of every image passed to `fit`; -1 for outliers and skipped files.
     embedding_ : ndarray of float32 of shape (n_samples, embed_dim)
         Embeddings of the images passed to `fit`; NaN for files that were skipped.
     probabilities_ : ndarray of float32 of shape (n_samples, n_clusters)
@@ -150,8 +142,7 @@ class MFAVBClustering(BaseImageClusterer):
     n_clusters_ : int
         Number of clusters.
     n_clusters_scores_ : dict of int to list of float, or None
-        Scores of every number that was tried, by the criteria of `NClustersSelector`;
-        None if the number was given.
+        Scores of all numbers tried, see `NClustersSelector`; None if it was given.
     cluster_names_ : list of str
         "cluster 0" and so on, until `name_clusters` has proposed names.
     cluster_features_ : ndarray of float32 of shape (n_clusters, n_features)
@@ -159,9 +150,8 @@ class MFAVBClustering(BaseImageClusterer):
     model_ : ClusteringModel
         The trained network, its encoders, and what assigns embeddings to clusters.
     history_ : list of dict
-        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``loss``,
-        its terms (``instance_loss`` and so on; weighted, they add up to ``loss``) and
-        ``seconds``.
+        One dict per epoch: ``epoch``, ``stage`` (of methods with several), ``seconds``,
+        ``loss`` and the weighted terms that add up to it (``instance_loss`` and so on).
     n_iter_ : int
         Number of epochs run.
     max_epochs_ : int

@@ -18,7 +18,13 @@ from sklearn_mfavb.features import (
 from sklearn_mfavb.images import ImageDataset, ImageFormat, ImageSource
 from sklearn_mfavb.networks import ClusteringNetwork
 from sklearn_mfavb.outliers import OutlierScorer
-from sklearn_mfavb.training import Runtime, apply_to_views, embed_in, split_evenly
+from sklearn_mfavb.training import (
+    Embedder,
+    Runtime,
+    apply_to_views,
+    embed_images,
+    split_evenly,
+)
 from sklearn_mfavb.views import ViewShape
 from sklearn_mfavb.words import propose_names
 
@@ -98,12 +104,11 @@ class ClusteringModel:
 
     def embed(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
         """Embed every image of a data set, (n_samples, embed_dim)."""
-        return apply_to_views(embed_in(self.network, runtime), dataset, runtime)
+        return embed_images(self.network, dataset, runtime)
 
     def probabilities(self, dataset: ImageDataset, runtime: Runtime) -> Rows:
         """Assign every image of a data set, (n_samples, n_clusters)."""
-        embed = embed_in(self.network, runtime)
-        chain = nn.Sequential(embed, self.assigner)
+        chain = nn.Sequential(Embedder(self.network, runtime), self.assigner)
         return apply_to_views(chain, dataset, runtime)
 
     def assign(self, embedding: Rows, runtime: Runtime) -> Rows:
@@ -122,8 +127,8 @@ class ClusteringModel:
         """Return the likeliest cluster of every image; -1 for outliers and skipped."""
         if self.outliers.threshold == -np.inf:
             # Not by `probabilities`, which take 0.4 kB for each image of 100 clusters.
-            parts = embed_in(self.network, runtime), self.assigner, _Likeliest()
-            chain = nn.Sequential(*parts)
+            embed = Embedder(self.network, runtime)
+            chain = nn.Sequential(embed, self.assigner, _Likeliest())
             return _as_labels(dataset, apply_to_views(chain, dataset, runtime))
         return self.find(dataset, runtime).labels  # one pass serves scores too
 

@@ -15,7 +15,7 @@ from sklearn_mfavb.estimators._inputs import (
     score_labels,
 )
 from sklearn_mfavb.estimators._model import Found, Labels, Rows
-from sklearn_mfavb.features import FeatureTable, take_places
+from sklearn_mfavb.features import FeatureTable, update_paths
 from sklearn_mfavb.images import ImageDataset
 from sklearn_mfavb.parallel import map_tasks
 from sklearn_mfavb.training import resolve_device
@@ -60,7 +60,7 @@ class Prediction:
             self.dataset = ImageDataset(source, estimator.image_size_, None, table)
             if self._are_of_fit():
                 return
-        take_places(self.model.encoders, estimator.encoder)
+        update_paths(self.model.encoders, estimator.encoder)
         self.dataset = self.model.encode(X, source, features)
 
     def labels(self) -> Labels:

@@ -22,9 +22,8 @@ from sklearn_mfavb.positives import NeighborSearch, resolve_positives
 from sklearn_mfavb.training import (
     Runtime,
     Stage,
-    apply_to_views,
     auto_epochs,
-    embed_in,
+    embed_images,
 )
 from sklearn_mfavb.views import ViewShape
 
@@ -100,8 +99,7 @@ class FitSetup:
 
     def embed(self) -> NDArray[np.float32]:
         """Embed the clean images with the network as it is, (n_samples, embed_dim)."""
-        embed = embed_in(self.network, self.runtime)
-        return apply_to_views(embed, self.dataset, self.runtime)
+        return embed_images(self.network, self.dataset, self.runtime)
 
     def epochs(self, max_epochs: Any) -> int:
         """Replace ``"auto"`` by a number of epochs."""

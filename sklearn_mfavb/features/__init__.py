@@ -8,7 +8,7 @@ from sklearn_mfavb.features._frozen import (
     as_transformer,
     fit_encoders,
     is_precomputed,
-    take_places,
+    update_paths,
 )
 from sklearn_mfavb.features._table import FeatureTable, FrozenEncoder
 from sklearn_mfavb.features._text import embed_words
@@ -24,5 +24,5 @@ __all__ = [
     "embed_words",
     "fit_encoders",
     "is_precomputed",
-    "take_places",
+    "update_paths",
 ]

@@ -260,7 +260,7 @@ class CLIPFeatures(
         self.encoder_, self._built_from = encoder, (self.model, self.pretrained)
         return self
 
-    def take_places(self, other: "CLIPFeatures") -> None:
+    def use_paths_of(self, other: "CLIPFeatures") -> None:
         """Take over the cache, and where weights are that were left out."""
         if other.cache_dir is not None:
             self.cache_dir = other.cache_dir

@@ -171,7 +171,7 @@ def as_transformer(encoder: Any) -> Any:
     )
 
 
-def take_places(encoders: Sequence[FrozenEncoder], encoder: Any) -> None:
+def update_paths(encoders: Sequence[FrozenEncoder], encoder: Any) -> None:
     """Let fitted encoders find cache and weights where their parameters say now.
 
     `encoder` is the parameter of the estimator. A cache may be named at any time; a
@@ -181,7 +181,7 @@ def take_places(encoders: Sequence[FrozenEncoder], encoder: Any) -> None:
     for fitted, now in zip(encoders, several, strict=False):
         then = fitted.transformer
         if isinstance(now, CLIPFeatures) and isinstance(then, CLIPFeatures):
-            then.take_places(now)
+            then.use_paths_of(now)
 
 
 def _transform(transformer: Any, X: Any, source: Any, *, fit: bool) -> Features:

@@ -107,7 +107,7 @@ class ImageDataset(Dataset[dict[str, torch.Tensor]]):
             served[prefix + "features"] = self.features[torch.from_numpy(index)]
         return served
 
-    def hold_on(self, device: torch.device) -> None:
+    def keep_on_device(self, device: torch.device) -> None:
         """Keep images and features on a device from now on, if it has room for them.
 
         Images that are not at hand at the size, or may change, stay where they are.

@@ -1,5 +1,6 @@
 """Looking at clusters: Displays in scikit-learn's style, drawn by matplotlib."""
 
+from sklearn_mfavb.inspection._augmented_views import ViewsDisplay
 from sklearn_mfavb.inspection._confusion import MatchedConfusionDisplay
 from sklearn_mfavb.inspection._copies import find_exact_copies, find_near_duplicates
 from sklearn_mfavb.inspection._embedding_map import (
@@ -20,7 +21,6 @@ from sklearn_mfavb.inspection._training_curves import (
     read_curves,
     read_stages,
 )
-from sklearn_mfavb.inspection._views import ViewsDisplay
 
 __all__ = [
     "ClusterGalleryDisplay",

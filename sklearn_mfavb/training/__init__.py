@@ -10,12 +10,13 @@ from sklearn_mfavb.training._callbacks import (
 from sklearn_mfavb.training._checkpoint import Checkpoint, open_checkpoint
 from sklearn_mfavb.training._net import ClusteringNet
 from sklearn_mfavb.training._runtime import (
+    Embedder,
     Runtime,
     apply_to_views,
     auto_batch_size,
     auto_epochs,
     autocast,
-    embed_in,
+    embed_images,
     isolated,
     resolve_autocast,
     resolve_device,
@@ -28,6 +29,7 @@ from sklearn_mfavb.training._train import History, Stage, train
 __all__ = [
     "Checkpoint",
     "ClusteringNet",
+    "Embedder",
     "EpochProgress",
     "FollowQuery",
     "FollowStudents",
@@ -42,7 +44,7 @@ __all__ = [
     "autocast",
     "balanced_batches",
     "count_batches",
-    "embed_in",
+    "embed_images",
     "isolated",
     "open_checkpoint",
     "resolve_autocast",

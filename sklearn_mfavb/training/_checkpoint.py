@@ -40,6 +40,9 @@ class Checkpoint(Callback):
         Seed of the fit; the seed in the file takes precedence, if there is one.
     device : torch.device
         Where the network runs; its random state is kept too.
+    continues : bool, default=False
+        Whether the training goes on with the network of an earlier fit; what the file
+        says takes precedence.
 
     Raises
     ------
@@ -54,6 +57,7 @@ class Checkpoint(Callback):
         *,
         seed: int,
         device: torch.device,
+        continues: bool = False,
     ) -> None:
         self.path = path
         self.identity = dict(identity)
@@ -61,8 +65,9 @@ class Checkpoint(Callback):
         self.kept = agree(None if rank() else _read(path))
         if self.kept is not None:
             _check_identity(path, self.kept["identity"], self.identity)
-        self.seed: int = seed if self.kept is None else self.kept["seed"]
-        self.continues = self.kept is not None and bool(self.kept["continues"])
+        known = self.kept or {"seed": seed, "continues": continues}
+        self.seed: int = known["seed"]
+        self.continues = bool(known["continues"])
         self.is_complete = False
         self.written_at = time.monotonic()
         self.seconds_to_write = 0.0
@@ -71,12 +76,6 @@ class Checkpoint(Callback):
     def stage(self) -> int | None:
         """Number of the stage to resume; None if nothing was kept."""
         return None if self.kept is None else self.kept["stage"]
-
-    def continues_by(self, before: Any) -> bool:
-        """Whether the training that is kept, or a new one, continues an earlier fit."""
-        if self.kept is None:
-            self.continues = before is not None
-        return self.continues
 
     def past_epochs(self) -> Rows:
         """Return the epochs of the stages before the one to resume."""
@@ -149,14 +148,19 @@ class Checkpoint(Callback):
 
 
 def open_checkpoint(
-    parameters: Mapping[str, Any], dataset: Any, seed: int, device: torch.device
+    parameters: Mapping[str, Any],
+    dataset: Any,
+    seed: int,
+    device: torch.device,
+    *,
+    continues: bool = False,
 ) -> Checkpoint | None:
     """Open the checkpoint that parameters of ``get_params(deep=True)`` ask for."""
     path = parameters["training__checkpoint"]
     if path is None:
         return None
     identity = describe_training(parameters, dataset)
-    return Checkpoint(path, identity, seed=seed, device=device)
+    return Checkpoint(path, identity, seed=seed, device=device, continues=continues)
 
 
 def _parts(net: NeuralNet) -> dict[str, Any]:

@@ -171,22 +171,17 @@ def split_evenly(n_samples: int, batch_size: int) -> list[NDArray[np.int64]]:
     return np.array_split(np.arange(n_samples), n_batches)
 
 
-class _Embedding(nn.Module):
-    """Embed clean views in the arithmetic of training."""
+class Embedder(nn.Module):
+    """Embed clean views with a network, in the arithmetic of training."""
 
     def __init__(self, network: Any, runtime: Runtime) -> None:
         super().__init__()
-        self.network = network
+        self.network = network.eval()
         self.runtime = runtime
 
     def forward(self, view: View) -> Tensor:
         with autocast(self.runtime.device, self.runtime.autocast_dtype):
             return self.network.embed(view).float()
-
-
-def embed_in(network: Any, runtime: Runtime) -> nn.Module:
-    """Make the module that embeds clean views in the arithmetic of training."""
-    return _Embedding(network.eval(), runtime)
 
 
 def apply_to_views(
@@ -207,6 +202,11 @@ def apply_to_views(
         outputs[n_done : n_done + len(rows)] = rows
         n_done += len(rows)
     return outputs
+
+
+def embed_images(network: Any, dataset: Any, runtime: Runtime) -> NDArray[np.float32]:
+    """Embed every clean image of an `ImageDataset`, (n_samples, embed_dim)."""
+    return apply_to_views(Embedder(network, runtime), dataset, runtime)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from sklearn.cluster import AgglomerativeClustering
 from sklearn_mfavb.assignment import MixtureAssigner, fit_sizes
 from sklearn_mfavb.assignment import _sizes as sizes_module
 from sklearn_mfavb.metrics import clustering_accuracy
+from sklearn_mfavb.model_selection import link, unit_distances
 
 
 def draw_blobs(sizes, distance, seed=0, n_dims=32):
@@ -81,9 +82,7 @@ def test_merging_is_that_of_scikit_learn(method, n_clusters):
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     metric = {"ward": "euclidean", "average": "cosine"}[method]
     by_rows = AgglomerativeClustering(n_clusters, metric=metric, linkage=method)
-    distances = sizes_module._Space(rows).distances
-    distances = np.sqrt(2 * distances) if method == "ward" else distances
-    labels = sizes_module._merge(distances, n_clusters, method)
+    labels = link(unit_distances(rows), n_clusters, method)
     assert clustering_accuracy(by_rows.fit_predict(rows), labels) == 1
 
 

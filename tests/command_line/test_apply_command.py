@@ -133,7 +133,9 @@ def test_predicting_by_decisions(write, clustered, photos, tmp_path, run, read_t
     decisions = write()
     run(["apply", decisions, clustered, "-o", tmp_path / "a"])
     words = ["predict", clustered / "model.mfavb", photos, "--decisions", decisions]
-    run([*words, "-o", tmp_path / "b"])
+    told = run([*words, "-o", tmp_path / "b"]).out
+    assert told.count("images in") == 1
+    assert f"results: {tmp_path / 'b'}" in told
     assert read_table(tmp_path / "a" / "clusters.csv") == read_table(
         tmp_path / "b" / "clusters.csv"
     )

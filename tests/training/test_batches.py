@@ -79,7 +79,7 @@ def test_batches_on_the_device_are_the_same(expected, monkeypatch):
     """They are read once; later, nothing of the source is."""
     dataset = make()
     monkeypatch.setattr(dataset_module, "has_room", lambda device, n_bytes: True)
-    dataset.hold_on(CPU)
+    dataset.keep_on_device(CPU)
     monkeypatch.setattr(dataset.source, "read", None)
     assert_same(read(dataset), expected)
 
@@ -91,7 +91,7 @@ def test_only_what_has_room_and_stays_the_same_is_held(monkeypatch):
         dataset_module, "has_room", lambda device, n_bytes: asked.append(n_bytes)
     )
     for dataset in (make(), make(Items())):
-        dataset.hold_on(CPU)
+        dataset.keep_on_device(CPU)
         assert not dataset.is_held
     assert asked == [23 * (3 * 8 * 8 + 2 * 4)]
 

@@ -12,7 +12,7 @@ from sklearn_mfavb.training import (
     apply_to_views,
     auto_batch_size,
     auto_epochs,
-    embed_in,
+    embed_images,
     isolated,
     resolve_autocast,
     resolve_device,
@@ -152,7 +152,7 @@ def test_embeddings_come_in_order_and_in_float32(make_network, dataset, dtype):
         lambda module, inputs, output: output.to(dtype or torch.float32)
     )
     runtime = Runtime(CPU, dtype, 3)
-    embedding = apply_to_views(embed_in(network, runtime), dataset, runtime)
+    embedding = embed_images(network, dataset, runtime)
     assert embedding.dtype == np.float32
     assert not network.training
     np.testing.assert_allclose(embedding, dataset.features.numpy(), rtol=1e-2)
