@@ -83,22 +83,22 @@ class _Preset(NamedTuple):
 
     longest_side: float
     embed_dim: int
-    shared_depth: int
-    fused_depth: int
+    depth: int  # layers of a block
+    fused_depth: int  # those of them that see both views
 
 
 # The last row has the width and depth of VTCC's ViT-Small (8 layers, 384 wide).
 _PRESETS = (
-    _Preset(longest_side=16, embed_dim=64, shared_depth=1, fused_depth=1),
-    _Preset(longest_side=64, embed_dim=128, shared_depth=1, fused_depth=1),
-    _Preset(longest_side=128, embed_dim=192, shared_depth=2, fused_depth=2),
-    _Preset(longest_side=math.inf, embed_dim=384, shared_depth=2, fused_depth=2),
+    _Preset(longest_side=16, embed_dim=64, depth=2, fused_depth=1),
+    _Preset(longest_side=64, embed_dim=128, depth=2, fused_depth=1),
+    _Preset(longest_side=128, embed_dim=192, depth=4, fused_depth=2),
+    _Preset(longest_side=math.inf, embed_dim=384, depth=4, fused_depth=2),
 )
 _LARGEST_PATCH = 16
 _HEAD_WIDTH = 32  # VTCC: 12 heads at width 384
 # Without pixels: the width that images of 64 pixels get, and layers that see one view.
 # Fusing features alone made labels of different seeds differ more.
-_WITHOUT_PIXELS = _Preset(longest_side=0, embed_dim=128, shared_depth=2, fused_depth=0)
+_WITHOUT_PIXELS = _Preset(longest_side=0, embed_dim=128, depth=2, fused_depth=0)
 _MOST_TOKENS, _MOST_TOKENS_BESIDE_FEATURES = 64, 16
 
 
@@ -145,7 +145,9 @@ def resolve_vit_size(
     n_blocks : int, default=2
         Fusing-augmenting blocks.
     shared_depth, fused_depth : int or "auto", default="auto"
-        ``"auto"``: 1 each for longest sides up to 64, else 2; 2 and 0 without pixels.
+        Layers of a block. ``"auto"``: fused ones are 1 for longest sides up to 64, else
+        2, and 0 without pixels; shared ones are what those leave of 2, or of 4 for
+        longest sides over 64, at least 1.
     has_features : bool, default=False
         Whether there are features too; the pixels then get fewer tokens.
 
@@ -174,14 +176,16 @@ def resolve_vit_size(
     embed_dim = preset.embed_dim if sizes.embed_dim == "auto" else sizes.embed_dim
     n_heads = _auto_n_heads(embed_dim) if sizes.n_heads == "auto" else sizes.n_heads
     patch_size = patch_size if sizes.patch_size == "auto" else sizes.patch_size
+    fused_depth = preset.fused_depth if fused_depth == "auto" else fused_depth
+    rest = max(1, preset.depth - fused_depth)
     size = ViTSize(
         grid_size=None if image_size is None else _make_grid(image_size, patch_size),
         patch_size=patch_size,
         embed_dim=embed_dim,
         n_heads=n_heads,
         n_blocks=n_blocks,
-        shared_depth=preset.shared_depth if shared_depth == "auto" else shared_depth,
-        fused_depth=preset.fused_depth if fused_depth == "auto" else fused_depth,
+        shared_depth=rest if shared_depth == "auto" else shared_depth,
+        fused_depth=fused_depth,
     )
     _check_vit_size(size)
     return size

@@ -88,11 +88,13 @@ class MFAVBClustering(BaseImageClusterer):
         Number of fusing-augmenting blocks (FAVBs), each with its own weights. An MLP on
         features alone has none: set a depth or a `ViT` for blocks there.
     shared_depth : int or "auto", default="auto"
-        Layers of each block that see one view alone. ``"auto"``: 1 for images up to 64
-        pixels, else 2. Without pixels a depth, or a `ViT`, takes the place of the MLP.
+        Layers of each block that see one view alone. ``"auto"``: those that
+        `fused_depth` leaves of 2, or of 4 for images over 64 pixels; at least 1.
+        Without pixels a depth, or a `ViT`, takes the place of the MLP.
     fused_depth : int or "auto", default="auto"
-        Layers of each block that see both views of a pair; 0 turns fusion off.
-        ``"auto"``: 1 for images up to 64 pixels, else 2; 0 without pixels.
+        Layers of each block that see both views of a pair; 0 turns fusion off, and
+        nearly doubles the passes of a minute. ``"auto"``: 1 for images up to 64 pixels,
+        else 2; 0 without pixels.
     contrast : {"auto", "across_pairs", "within_pair"}, default="auto"
         What is contrasted. ``"across_pairs"``: two fused pairs per image, each half
         with the matching half of the other pair, which it has not seen.

@@ -55,6 +55,15 @@ def test_auto_at_224_pixels_is_vtcc_small_with_fusion():
     assert size.grid_size == (14, 14)
 
 
+@pytest.mark.parametrize(
+    ("side", "fused_depth", "shared_depth"), [(64, 0, 2), (64, 3, 1), (224, 0, 4)]
+)
+def test_shared_layers_are_those_that_fused_ones_leave(side, fused_depth, shared_depth):
+    """At least one layer sees a view alone."""
+    size = resolve_vit_size((side, side), fused_depth=fused_depth)
+    assert (size.shared_depth, size.fused_depth) == (shared_depth, fused_depth)
+
+
 @pytest.mark.parametrize("side", [8, 12, 16, 28, 32, 50, 64, 96, 128, 224])
 def test_auto_sizes_suit_images_from_8_to_224_pixels(side):
     size = resolve_vit_size((side, side))
