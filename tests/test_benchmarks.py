@@ -180,3 +180,19 @@ def test_quick_run_of_speed_records_what_takes_turns(tmp_path):
     report = run_program("speed.report", "--results", path, "--output", tmp_path)
     assert "quick: these numbers mean nothing" in report.stdout
     assert (tmp_path / "speed_growth_0.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["train", "start", "predict"])
+def test_two_checkouts_take_turns(what, tmp_path):
+    """Every turn of both is recorded; here a checkout takes turns with itself."""
+    path = tmp_path / "speed.jsonl"
+    options = ["--quick", "--results", path, "--against", ROOT]
+    done = run_program("speed.run", *options, "--only", f"against_{what}")
+    assert done.stdout.endswith("1 recorded\n"), done.stderr
+    seconds = json.loads(path.read_text())["seconds"]
+    assert {name: len(turns) for name, turns in seconds.items()} == {
+        "ours": 2,
+        "before": 2,
+    }
+    assert all(turn > 0 for turns in seconds.values() for turn in turns)

@@ -1,11 +1,13 @@
 """Ours against a plain script, another checkout and the machine; how cost grows."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -111,24 +113,47 @@ def measure_against(plan: Plan, workload: Workload, what: str) -> Record:
         "n_steps": plan.n_steps,
         "n_images": workload.n_predicted if what == "predict" else 2 * n_trained,
     }
-    here = Path(__file__).parents[2]
+    checkouts = {"ours": Path(__file__).parents[2], "before": plan.against}
 
-    def measure(checkout: Path) -> float:
-        command = [sys.executable, clock.__file__, json.dumps(task)]
-        environment = {**os.environ, "PYTHONPATH": str(checkout.resolve())}
-        done = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, check=True
+    def start(checkout: Path) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, clock.__file__, json.dumps(task)],
+            env={**os.environ, "PYTHONPATH": str(checkout.resolve())},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
-        return float(done.stdout)
 
-    other = plan.against
-    contenders = {"ours": lambda: measure(here), "before": lambda: measure(other)}
+    def measure_start(checkout: Path) -> float:
+        return float(start(checkout).communicate()[0])
+
+    with contextlib.ExitStack() as stack:
+        if what == "start":  # every turn is a process
+            measures = {n: partial(measure_start, c) for n, c in checkouts.items()}
+        else:
+            processes = {
+                name: stack.enter_context(start(checkout))
+                for name, checkout in checkouts.items()
+            }
+            measures = {n: partial(take_turn, p) for n, p in processes.items()}
+        seconds = take_turns(measures, plan.n_rounds)
     return {
         "kind": "comparison",
         "what": f"{what}, old against new, {workload}",
+        "clock": "processor",
+        "load": os.getloadavg()[0],
+        "keeps_memory": "MALLOC_TRIM_THRESHOLD_" in os.environ,
         "n_images": workload.n_predicted if what == "predict" else n_trained,
-        "seconds": take_turns(contenders, plan.n_rounds),
+        "seconds": seconds,
     }
+
+
+def take_turn(process: subprocess.Popen[str]) -> float:
+    """Ask a process of `clock` for a turn, and read its seconds."""
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return float(process.stdout.readline())
 
 
 def measure_features(plan: Plan) -> Record:

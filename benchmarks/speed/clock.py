@@ -109,17 +109,49 @@ def fit_shortly(estimator: Any, images: Any) -> Any:
         return estimator.set_params(max_epochs=1).fit(images)
 
 
+class Turns(Callback):
+    """Wait for a line before some steps, and print the processor's seconds of them."""
+
+    def __init__(self, n_steps: int) -> None:
+        self.n_steps = n_steps
+        self.n_done = -1  # the first step warms up
+        self.start = 0.0
+
+    def on_batch_end(self, net: Any, **kwargs: Any) -> None:
+        """End a turn after its last step, and the fit where no line comes."""
+        self.n_done += 1
+        if self.n_done % self.n_steps == 0:
+            if self.n_done:
+                print_seconds(self.start)
+            if not sys.stdin.readline():
+                raise EnoughSteps
+            self.start = time.process_time()
+
+
+def print_seconds(start: float = 0.0) -> None:
+    """Print the processor's seconds since a start, at first that of the process."""
+    print(round(time.process_time() - start, N_DIGITS), flush=True)
+
+
 def main() -> None:
-    """Do the task of the command line, and print the seconds."""
+    """Do the task of the command line for every line of input, and print the seconds.
+
+    They are the processor's, of all threads, so that other programs move them less.
+    """
     task = json.loads(sys.argv[1])
     images = make_images(task["n_images"], task["image_size"])
     estimator = getattr(sklearn_mfavb, task["estimator"])(**task["parameters"])
     if task["what"] == "train":
-        print(time_steps(estimator, images, task["n_steps"]))
+        fit_with(estimator, images, Turns(task["n_steps"]))
+    elif task["what"] == "start":  # once, from the start of the process
+        fit_steps(estimator, images, 1, 0)
+        print_seconds()
     else:
-        fit_shortly(estimator, images[: task["parameters"]["batch_size"]])
-        estimator.predict(images[:8])
-        print(time_call(lambda: estimator.predict(images)))
+        fit_shortly(estimator, make_images(len(images) + 64, task["image_size"])[-64:])
+        for _ in sys.stdin:
+            start = time.process_time()
+            estimator.predict(images)
+            print_seconds(start)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,17 @@ def list_cases(plan: Plan) -> dict[str, Callable[[], Record]]:
         "predict_vtcc": partial(cases.measure_prediction, plan, plan.vtcc),
         "predict_mfavb": partial(cases.measure_prediction, plan, plan.mfavb),
         "against_train": partial(cases.measure_against, plan, plan.mfavb, "train"),
+        "against_start": partial(cases.measure_against, plan, plan.mfavb, "start"),
         "against_predict": partial(cases.measure_against, plan, plan.mfavb, "predict"),
+        **{
+            f"against_predict_{n_images}": partial(
+                cases.measure_against,
+                plan,
+                replace(plan.mfavb, n_predicted=n_images),
+                "predict",
+            )
+            for n_images in (1, 16, 1000)
+        },
         **{
             f"loader_{kind}_{side}": partial(
                 device.measure_loader, plan, kind, side, batch_size
