@@ -21,7 +21,7 @@ ACC, pixels alone; seeds: 1 to 3.
 | k-means | 0.990 |
 | MFAVBClustering | **0.700** ± 0.082 |
 
-### digits (cpu)
+### digits (smoke)
 
 Pixels alone; images: 1797; pixels: 8 x 8; clusters: 10; device: cpu; threads: 1.
 
@@ -55,7 +55,7 @@ def write(path, records):
 
 
 def accuracy_record(method, seed, acc, **changes):
-    record = {"method": method, "dataset": "digits", "seed": seed, "profile": "cpu"}
+    record = {"method": method, "dataset": "digits", "seed": seed, "profile": "smoke"}
     record |= {"features": None, "n_images": 1797, "image_size": [8, 8]}
     record |= {"n_clusters": 10, "acc": acc, "score": 0.7, "seconds": 1.0}
     record |= {"settings": {}, "device": "cpu", "n_threads": 1}
@@ -87,7 +87,7 @@ def test_two_files_are_compared_by_the_seeds_of_both(family, tmp_path):
     new = write(tmp_path / "new.jsonl", [r for r in faster if r["seed"] > 0])
     done = run_program("accuracy.report", "--results", new, "--against", old)
     (row,) = done.stdout.splitlines()[2:]
-    assert row.endswith("| cpu | 0.750 | 0.900 | +0.150 ± 0.050 | 2 | 0.50 |")
+    assert row.endswith("| smoke | 0.750 | 0.900 | +0.150 ± 0.050 | 2 | 0.50 |")
 
 
 def tables(text):

@@ -119,43 +119,30 @@ METHODS: dict[str, Callable[..., BaseEstimator]] = {
     "NClustersSelector": selector,
 }
 
-RESNET = {"backbone": "resnet10t"}
-# From pixels every method of profile "cpu" passes 20 times over the images, all stages
-# together, at 16 pixels, with networks of about one cost: on one core an image and pass
-# take 1.4 ms with VTCC, 2 to 3 ms with MFAVB, 3.3 ms with CC on a ResNet-10 and 6.1 ms
-# on a ResNet-18.
-STAGES = {"pretext_epochs": 10, "max_epochs": 5, "self_label_epochs": 5}
-CPU: dict[str, dict[str, Any]] = {
-    "MFAVBClustering": {"max_epochs": 20},
-    "VTCCClustering": {"max_epochs": 20},
-    "ContrastiveClustering": {**RESNET, "max_epochs": 20},
-    "SCANClustering": {**RESNET, **STAGES},
-    "AnchorClustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
-    "CueCoClustering": {**RESNET, "max_epochs": 20},
-    "CRLCClustering": {**RESNET, "max_epochs": 20},
-    "IMCSwAVClustering": {**RESNET, "max_epochs": 20},
-    "ConCURLClustering": {**RESNET, "max_epochs": 20},
-    "GCCClustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
-    "C3Clustering": {**RESNET, "pretrain_epochs": 10, "max_epochs": 10},
+# Epochs of the stages before and after that of `max_epochs`.
+STAGES = {
+    "SCANClustering": ("pretext_epochs", "self_label_epochs"),
+    **dict.fromkeys(
+        ("AnchorClustering", "GCCClustering", "C3Clustering"), ("pretrain_epochs",)
+    ),
+}
+# At 16 pixels, networks of about one cost: on one core an image and pass take 1.4 ms
+# with VTCC, 2 to 3 ms with MFAVB, 3.3 ms with CC on a ResNet-10, 6.1 ms on a ResNet-18.
+SMALL = {
+    name: {"backbone": "resnet10t"}
+    for name in FROM_PIXELS
+    if name not in ("MFAVBClustering", "VTCCClustering")
 }
 # Profile, then class: settings from pixels. With features all have their defaults.
 PROFILE_SETTINGS: dict[str, dict[str, dict[str, Any]]] = {
     "smoke": {
         name: {
-            key: 1 if key.endswith("epochs") else value
-            for key, value in settings.items()
+            **SMALL.get(name, {}),
+            **dict.fromkeys(("max_epochs", *STAGES.get(name, ())), 1),
         }
-        for name, settings in CPU.items()
+        for name in FROM_PIXELS
     },
-    "cpu": CPU,
-    "cpu_half_batches": {
-        name: {**CPU[name], "batch_size": 128}
-        for name in ("VTCCClustering", "ContrastiveClustering")
-    },
-    # Networks as in "cpu"; how many passes is for the CPU time to say.
-    "from_scratch": {
-        name: RESNET for name, settings in CPU.items() if "backbone" in settings
-    },
+    "from_scratch": SMALL,  # how many passes is for the CPU time to say
     # A class's REFERENCE goes before this.
     "paper": {
         name: {

@@ -50,25 +50,9 @@ PROFILES: dict[str, Profile] = {
         seeds=(0,),
         sample_sizes={"digits": 200},
     ),
-    "cpu": Profile(
-        purpose="hours on two cores; far fewer passes than the papers' hundreds",
-        datasets=(*PHOTOGRAPHS, "digits", *SAMPLES),
-        longest_side=16,
-        sample_sizes=SAMPLES,
-    ),
-    # MFAVB has two pairs of every image, and by default half the images in a step: as
-    # many views, and twice the steps in an epoch. Here the others have these steps too.
-    "cpu_half_batches": Profile(
-        purpose="cpu, with the steps per epoch that MFAVB has by default",
-        datasets=("rsscn7", *SAMPLES),
-        seeds=(0,),
-        methods=("VTCCClustering", "ContrastiveClustering"),
-        longest_side=16,
-        sample_sizes=SAMPLES,
-    ),
     "from_scratch": Profile(
         purpose="pixels alone, one minute of CPU time for every method",
-        datasets=("digits", *SAMPLES),
+        datasets=("digits", *SAMPLES, "rsscn7"),
         methods=("k-means", *FROM_PIXELS, "MFAVBClustering, no fusion"),
         longest_side=16,
         sample_sizes=SAMPLES,
@@ -108,7 +92,12 @@ PROFILES: dict[str, Profile] = {
         seeds=(0, 1, 2, 3, 4),
         methods=(
             *BASELINES,
-            *(m for m in METHODS if m.startswith("MFAVB") and "halves" not in m),
+            *(
+                m
+                for m in METHODS
+                if m.startswith("MFAVB")
+                and not m.endswith(("halves", "no fusion, with pixels", "plain noise"))
+            ),
         ),
         sample_sizes={"fashion_mnist_test": 5000},
     ),

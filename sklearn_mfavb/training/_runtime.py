@@ -180,6 +180,7 @@ class Embedder(nn.Module):
         self.runtime = runtime
 
     def forward(self, view: View) -> Tensor:
+        """Return embeddings in float32, (n_images, embed_dim)."""
         with autocast(self.runtime.device, self.runtime.autocast_dtype):
             return self.network.embed(view).float()
 
