@@ -79,8 +79,9 @@ def predict(words: list[str], /, **given: Any) -> None:
         curate(decisions, ResultTable(results.path), results.path, options.sort)
     else:
         print_summary(summary, estimator, results)
-        names, found = cluster_names(estimator), ResultTable(results.path).found
-        sort_files(images.paths, names, found, results.path, options.sort)
+        if options.sort is not None:  # a table of a million rows takes long to read
+            names, found = cluster_names(estimator), ResultTable(results.path).found
+            sort_files(images.paths, names, found, results.path, options.sort)
     tables.clear()
 
 

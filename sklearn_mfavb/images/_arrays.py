@@ -95,7 +95,7 @@ class ArraySource(ImageSource):
 
     def _take(self, indices: np.ndarray) -> None:
         """Keep some of the images only: a view, where they are consecutive."""
-        is_run = len(indices) == indices[-1] - indices[0] + 1
+        is_run = (np.diff(indices) == 1).all()
         run = slice(indices[0], indices[-1] + 1)
         self.images = take(self.images, run if is_run else indices)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from joblib import effective_n_jobs
+from joblib import cpu_count, effective_n_jobs
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
@@ -92,9 +92,12 @@ def balanced_batches(
     """Iterate over a data set in shuffled batches of nearly equal size.
 
     Images that are read anew in every epoch, because they may change or are files that
-    were not kept, are read by as many processes as `joblib.parallel_config` says.
+    were not kept, are read by as many processes as `joblib.parallel_config` says, but
+    at most one for each processor.
     """
-    n_jobs = effective_n_jobs(None) if dataset.is_decoded_anew else 1
+    n_jobs = 1
+    if dataset.is_decoded_anew:  # by this machine: engines may have hundreds of others
+        n_jobs = min(effective_n_jobs(None), cpu_count())
     # Workers live for one epoch: others would change what is drawn for the next.
     n_workers = n_jobs if n_jobs > 1 else 0
     batches = _BalancedBatches(dataset, batch_size)

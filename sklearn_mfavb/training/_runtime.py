@@ -206,7 +206,10 @@ def apply_to_views(
 
 
 def embed_images(network: Any, dataset: Any, runtime: Runtime) -> NDArray[np.float32]:
-    """Embed every clean image of an `ImageDataset`, (n_samples, embed_dim)."""
+    """Embed every clean image of an `ImageDataset`, (n_samples, embed_dim).
+
+    The network is put into evaluation mode, and stays in it.
+    """
     return apply_to_views(Embedder(network, runtime), dataset, runtime)
 
 

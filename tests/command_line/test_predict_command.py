@@ -46,7 +46,8 @@ def die_in_block(monkeypatch):
     monkeypatch.setattr(_predict, "_IMAGES_OF_BLOCK", 7)
 
     def set_death(block, *, is_kept):
-        keep, n_done = GrowingTables._keep_progress, min(25, 7 * block)
+        keep = GrowingTables._keep_progress
+        n_done = min(25, _predict._IMAGES_OF_BLOCK * block)
 
         def die(tables):
             if tables.n_done != n_done or is_kept:
@@ -132,20 +133,32 @@ def test_a_growing_table_that_was_deleted_is_told(given, tmp_path, run, die_in_b
     assert "is damaged" in run(["predict", *given, out, "--resume"], code=2).err
 
 
-def test_blocks_share_one_range_of_pixels(given, tmp_path, run, monkeypatch):
-    """A dark image of 16 bits has one label, whatever images are in its block."""
+def test_blocks_share_one_range_of_pixels(
+    given, tmp_path, run, monkeypatch, die_in_block
+):
+    """A dark image of 16 bits has one label, whatever images are in its block.
+
+    So it has if images of 8 bits come first, and if another process goes on.
+    """
     folder, tables = tmp_path / "deep", []
     folder.mkdir()
     noise = np.random.default_rng(0).integers(0, 4000, (6, 16, 16), dtype=np.uint16)
     noise[-1] *= 16
     for number, pixels in enumerate(noise):
+        is_deep = number > 1
+        pixels = pixels if is_deep else (pixels // 16).astype(np.uint8)
         Image.fromarray(pixels).save(folder / f"{number}.png")
-    for size in (1, 6):
+    words = ["predict", given[0], folder, "--also", "embedding", "-o"]
+    for size in (6, 1):
         monkeypatch.setattr(_predict, "_IMAGES_OF_BLOCK", size)
-        out = tmp_path / str(size)
-        run(["predict", given[0], folder, "-o", out, "--also", "embedding"])
-        tables.append(np.load(out / "embedding.npy"))
-    np.testing.assert_allclose(*tables, atol=0.05)  # bfloat16
+        run([*words, tmp_path / str(size)])
+        tables.append(np.load(tmp_path / str(size) / "embedding.npy"))
+    die_in_block(3, is_kept=True)
+    run([*words, tmp_path / "again"], code=130)
+    run([*words, tmp_path / "again", "--resume"])
+    tables.append(np.load(tmp_path / "again" / "embedding.npy"))
+    np.testing.assert_allclose(tables[1], tables[0], atol=0.05)  # bfloat16
+    np.testing.assert_array_equal(tables[2], tables[1])
 
 
 def test_images_that_cannot_be_read_may_fill_blocks(

@@ -167,3 +167,12 @@ def test_bytes_are_not_scanned(monkeypatch):
     """8-bit arrays are accepted by their type, without reading them."""
     monkeypatch.setattr(_format, "_extremes", None)
     assert len(open_images(pixels(2, 4, 8))) == 2
+
+
+def test_a_part_has_images_in_any_order():
+    """Its first and last index may be as far apart as those of consecutive images."""
+    source = open_images(pixels(9, 6, 7))
+    for positions in ([3, 4, 5], [0, 5, 2], [4, 3, 2], [6]):
+        part = source.part(np.array(positions))
+        found = part.read(range(len(part)), (6, 7))
+        np.testing.assert_array_equal(found, source.read(positions, (6, 7)))

@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 from sklearn_mfavb.images import ImageDataset, open_images
 from sklearn_mfavb.images import _dataset as dataset_module
 from sklearn_mfavb.parallel import read_ahead
+from sklearn_mfavb.training import _batches as batches_module
 from sklearn_mfavb.training import balanced_batches
 
 CPU = torch.device("cpu")
@@ -30,6 +31,11 @@ class Items(Dataset):
     def __getitem__(self, index):
         self.threads.add(threading.get_ident())
         return PIXELS[index]
+
+
+@pytest.fixture(autouse=True)
+def have_two_processors(monkeypatch):
+    monkeypatch.setattr(batches_module, "cpu_count", lambda: 2)
 
 
 def make(images=PIXELS):
@@ -127,6 +133,12 @@ def test_files_that_were_not_kept_are_decoded_by_workers(
         assert balanced_batches(dataset, 5, CPU).num_workers == (0 if is_kept else 2)
         assert_same(read(dataset), expected)
     assert not opened  # in this process
+
+
+def test_workers_are_no_more_than_processors():
+    """An engine may count those of a whole cluster, which cannot be reached."""
+    with joblib.parallel_config(n_jobs=500):
+        assert balanced_batches(make(Items()), 5, CPU).num_workers == 2
 
 
 def test_a_file_that_breaks_later_is_named_by_a_worker(tmp_path):
