@@ -37,6 +37,8 @@ def test_a_table_reads_what_encoders_make_of_some_rows(encoders):
     kept = table.take(np.arange(10, 20))
     assert_allclose(kept[[0, -1]], scaled[[10, 19]])
     assert_allclose(kept.take(np.array([3]))[:], scaled[[13]])
+    backward = np.arange(30)[::-1]  # all rows, in another order
+    assert_allclose(table.take(backward)[:], scaled[backward])
 
 
 def test_a_table_reads_features_as_the_encoders_gave_them(encoders):
