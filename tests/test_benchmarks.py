@@ -101,7 +101,7 @@ def test_pages_show_what_the_reports_print():
         kept = ROOT / "benchmarks" / "results" / f"{room}.md"
         assert printed == kept.read_text("utf-8")
     results = ROOT / "benchmarks" / "results"
-    for name in ("rivals", "fashion", "from_scratch"):
+    for name in ("rivals", "fashion", "from_scratch", "halves"):
         printed = run_program("accuracy.report", "--results", results / f"{name}.jsonl")
         assert printed.stdout == (results / f"{name}.md").read_text("utf-8")
     rebuilt = ("--results", results / "rebuilt.jsonl")
@@ -109,8 +109,8 @@ def test_pages_show_what_the_reports_print():
     printed = run_program("accuracy.report", *rebuilt, *compared).stdout
     printed += "\n" + run_program("accuracy.report", *rebuilt).stdout
     assert printed == (results / "rebuilt.md").read_text("utf-8")
-    names = ("accuracy.md", "rivals.md", "fashion.md", "from_scratch.md")
-    kept = (results / name for name in names)
+    names = ("accuracy", "rivals", "fashion", "from_scratch", "halves")
+    kept = (results / f"{name}.md" for name in names)
     accuracy = printed + "".join(path.read_text("utf-8") for path in kept)
     for page, n_tables in (
         ("README.md", 2),
