@@ -27,6 +27,7 @@ __all__ = [
     "FROM_PIXELS",
     "METHODS",
     "PROFILE_SETTINGS",
+    "VARIANTS",
     "is_ours",
     "make",
     "make_encoder",
@@ -82,8 +83,7 @@ def selector(n_clusters: int, seed: int, *_: Any) -> NClustersSelector:
     return NClustersSelector(random_state=seed)
 
 
-ALONE = {"shared_depth": 2, "fused_depth": 0, "contrast": "within_pair"}
-NOISE = {"augmentation__features": FeatureNoise()}  # it leaves out no encoder
+ALONE = {"fused_depth": 0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "float32": {"training__precision": "float32"},
     "across_pairs": {"contrast": "across_pairs"},
@@ -94,6 +94,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "contrast": "within_pair",
     },
     "no fusion": ALONE,
+    "with pixels": {"use_pixels": True},
+    "same-image positives": {"positives": "augmentation"},
+    "neighbors in the embedding": {"positives": Neighbors(space="embedding")},
+    "label by cluster head": {"assignment": "head"},
+    "balance 0": {"balance": 0.0},
+}
+
+NOISE = {"augmentation__features": FeatureNoise()}  # it leaves out no encoder
+# Two sources as the halves of a fused pair, and the same without fusion.
+HALVES: dict[str, dict[str, Any]] = {
     "no fusion, with pixels": {**ALONE, "use_pixels": True},
     "no fusion, plain noise": {**ALONE, **NOISE},
     "pixels and features as halves": {
@@ -102,11 +112,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "augmentation__images": ONE_VIEW,
     },
     "encoders as halves": {"backbone": build_halves, **NOISE},
-    "with pixels": {"use_pixels": True},
-    "same-image positives": {"positives": "augmentation"},
-    "neighbors in the embedding": {"positives": Neighbors(space="embedding")},
-    "label by cluster head": {"assignment": "head"},
-    "balance 0": {"balance": 0.0},
 }
 
 METHODS: dict[str, Callable[..., BaseEstimator]] = {
@@ -114,7 +119,7 @@ METHODS: dict[str, Callable[..., BaseEstimator]] = {
     **{name: partial(ours, name) for name in FAMILY},
     **{
         f"MFAVBClustering, {name}": partial(ours, "MFAVBClustering", **changes)
-        for name, changes in VARIANTS.items()
+        for name, changes in (VARIANTS | HALVES).items()
     },
     "NClustersSelector": selector,
 }

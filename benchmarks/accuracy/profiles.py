@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from benchmarks.accuracy.methods import FROM_PIXELS, METHODS
+from benchmarks.accuracy.methods import FROM_PIXELS, VARIANTS
 from benchmarks.accuracy.rivals import RIVALS
 
 __all__ = ["PROFILES", "Profile"]
@@ -92,12 +92,8 @@ PROFILES: dict[str, Profile] = {
         seeds=(0, 1, 2, 3, 4),
         methods=(
             *BASELINES,
-            *(
-                m
-                for m in METHODS
-                if m.startswith("MFAVB")
-                and not m.endswith(("halves", "no fusion, with pixels", "plain noise"))
-            ),
+            "MFAVBClustering",
+            *(f"MFAVBClustering, {name}" for name in VARIANTS),
         ),
         sample_sizes={"fashion_mnist_test": 5000},
     ),
